@@ -1,0 +1,1 @@
+//! G.711, WAV, tones and levels.

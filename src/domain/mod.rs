@@ -1,0 +1,13 @@
+//! Values and rules of a voicemail service: what a mailbox, a message, a caller and a passcode are, and every number
+//! of the service in [`rules`].
+//!
+//! No I/O and no clock: a moment comes in as a [`Timestamp`](time::Timestamp). Start with [`rules`].
+
+pub mod caller;
+pub mod greeting;
+pub mod id;
+pub mod mailbox;
+pub mod message;
+pub mod passcode;
+pub mod rules;
+pub mod time;

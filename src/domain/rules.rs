@@ -1,0 +1,211 @@
+//! Every number of the service, and the decisions made with it. Nobody else compares with a limit.
+
+use std::time::Duration;
+
+use super::{message::Message, time::Timestamp};
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// The longest message.
+pub const LONGEST_MESSAGE: Duration = Duration::from_secs(300);
+/// The longest personal greeting.
+pub const LONGEST_GREETING: Duration = Duration::from_secs(15);
+/// The longest spoken name.
+pub const LONGEST_NAME: Duration = Duration::from_secs(5);
+/// How many messages a mailbox holds, new and saved together.
+pub const MAILBOX_CAPACITY: u32 = 300;
+/// How long a message lives from its deposit, and again from every save.
+pub const MESSAGE_LIFE: Duration = Duration::from_hours(30 * 24);
+/// How long a mailed message stays, counted from the mail server's acceptance.
+pub const MAILED_LIFE: Duration = Duration::from_hours(3 * 24);
+/// How long before an unsaved message expires its subscriber is warned.
+pub const EXPIRY_WARNING: Duration = Duration::from_hours(3 * 24);
+/// How long the outbox tries before it gives up.
+pub const DELIVERY_LIFE: Duration = Duration::from_hours(5 * 24);
+/// Failures in a row that lock a source.
+pub const FAILURES_BEFORE_LOCK: u32 = 5;
+/// How long the first lock of a source lasts; each further one doubles.
+pub const FIRST_LOCK: Duration = Duration::from_mins(15);
+/// Failures in a row on one mailbox that end remote access to it until it is unlocked.
+pub const FAILURES_BEFORE_REMOTE_LOCK: u32 = 10;
+/// Passcode attempts in one call.
+pub const ATTEMPTS_PER_CALL: u32 = 3;
+/// The most digits a passcode can have.
+pub const LONGEST_PASSCODE: usize = 20;
+/// How long a call goes on without any RTP.
+pub const RTP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a new message meets in a mailbox that holds `held` messages.
+#[must_use]
+pub fn admits(held: u32) -> bool {
+    held < MAILBOX_CAPACITY
+}
+
+/// Whether the subscriber should be warned that the mailbox is filling up: at nine tenths, and when full.
+#[must_use]
+pub fn fullness(held: u32) -> Fullness {
+    if held >= MAILBOX_CAPACITY {
+        Fullness::Full
+    } else if held >= MAILBOX_CAPACITY / 10 * 9 {
+        Fullness::NearlyFull
+    } else {
+        Fullness::Roomy
+    }
+}
+
+/// How full a mailbox is, as far as anybody is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fullness {
+    /// Below nine tenths.
+    Roomy,
+    /// Nine tenths or more.
+    NearlyFull,
+    /// No further message is taken.
+    Full,
+}
+
+/// When a message deposited at `deposited_at` expires, if nothing else happens.
+#[must_use]
+pub fn expiry_after_deposit(deposited_at: Timestamp) -> Timestamp {
+    deposited_at.after(MESSAGE_LIFE)
+}
+
+/// When a message expires that was saved at `saved_at`, voice-to-email or not.
+#[must_use]
+pub fn expiry_after_save(saved_at: Timestamp) -> Timestamp {
+    saved_at.after(MESSAGE_LIFE)
+}
+
+/// When a message expires after the mail server accepted it at `accepted_at`: a save outweighs the mail.
+#[must_use]
+pub fn expiry_after_mail(message: &Message, accepted_at: Timestamp) -> Timestamp {
+    match message.saved_at {
+        Some(_) => message.expires_at,
+        None => accepted_at.after(MAILED_LIFE),
+    }
+}
+
+/// When a message expires after voice-to-email was switched off: never earlier than it did.
+#[must_use]
+pub fn expiry_without_mail(message: &Message) -> Timestamp {
+    match message.saved_at {
+        Some(_) => message.expires_at,
+        None => message.expires_at.max(expiry_after_deposit(message.deposited_at)),
+    }
+}
+
+/// Whether a message has reached its end.
+#[must_use]
+pub fn is_expired(expires_at: Timestamp, now: Timestamp) -> bool {
+    now >= expires_at
+}
+
+/// Whether a message is mailed: not when it is older than the switch-on.
+#[must_use]
+pub fn is_mailed(deposited_at: Timestamp, voice_to_email_since: Option<Timestamp>) -> bool {
+    voice_to_email_since.is_some_and(|since| deposited_at >= since)
+}
+
+/// Whether a recording of `length` is worth keeping; `shortest` is a setting.
+#[must_use]
+pub fn is_long_enough(length: Duration, shortest: Duration) -> bool {
+    length >= shortest
+}
+
+/// Whether so many failures in a row end remote access to a mailbox.
+#[must_use]
+pub fn locks_remote_access(failures_in_a_row: u32) -> bool {
+    failures_in_a_row >= FAILURES_BEFORE_REMOTE_LOCK
+}
+
+/// Whether a clock that now shows `now`, and was last known to show `last_seen`, can be trusted with deletions: it must
+/// not have jumped ahead by more than a day since the calendar was last looked at.
+#[must_use]
+pub fn clock_is_plausible(last_seen: Timestamp, now: Timestamp, monotonic: Duration) -> bool {
+    now.since(last_seen) <= monotonic.saturating_add(DAY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        caller::Caller,
+        id::{AudioKey, MailboxId, MessageId},
+    };
+
+    const DEPOSIT: Timestamp = Timestamp::from_millis(1_000_000);
+
+    #[test]
+    fn a_mailbox_holds_three_hundred_messages() {
+        assert!(admits(299));
+        assert!(!admits(300));
+        assert!(!admits(301));
+    }
+
+    #[test]
+    fn fullness_is_told_at_nine_tenths_and_when_full() {
+        assert_eq!(
+            [269, 270, 299, 300].map(fullness),
+            [Fullness::Roomy, Fullness::NearlyFull, Fullness::NearlyFull, Fullness::Full]
+        );
+    }
+
+    #[test]
+    fn a_message_lives_thirty_days_to_the_millisecond() {
+        let expires_at = expiry_after_deposit(DEPOSIT);
+
+        assert!(!is_expired(expires_at, DEPOSIT.after(DAY * 30).before(Duration::from_millis(1))));
+        assert!(is_expired(expires_at, DEPOSIT.after(DAY * 30)));
+    }
+
+    #[test]
+    fn an_accepted_mail_leaves_three_days_unless_saved() {
+        let accepted = DEPOSIT.after(DAY);
+
+        assert_eq!(expiry_after_mail(&message(None), accepted), accepted.after(DAY * 3));
+        let saved = message(Some(DEPOSIT.after(DAY / 2)));
+        assert_eq!(expiry_after_mail(&saved, accepted), saved.expires_at);
+    }
+
+    #[test]
+    fn switching_voice_to_email_off_never_shortens() {
+        let mut mailed = message(None);
+        mailed.expires_at = DEPOSIT.after(DAY * 4);
+
+        assert_eq!(expiry_without_mail(&mailed), DEPOSIT.after(DAY * 30));
+        mailed.expires_at = DEPOSIT.after(DAY * 31);
+        assert_eq!(expiry_without_mail(&mailed), DEPOSIT.after(DAY * 31));
+    }
+
+    #[test]
+    fn older_messages_than_the_switch_on_are_not_mailed() {
+        assert!(!is_mailed(DEPOSIT, None));
+        assert!(is_mailed(DEPOSIT, Some(DEPOSIT)));
+        assert!(!is_mailed(DEPOSIT, Some(DEPOSIT.after(Duration::from_millis(1)))));
+    }
+
+    #[test]
+    fn a_clock_that_leaps_is_not_believed() {
+        assert!(clock_is_plausible(DEPOSIT, DEPOSIT.after(DAY), Duration::from_secs(1)));
+        assert!(!clock_is_plausible(DEPOSIT, DEPOSIT.after(DAY * 2), Duration::from_secs(1)));
+        assert!(clock_is_plausible(DEPOSIT, DEPOSIT.before(DAY), Duration::ZERO));
+    }
+
+    fn message(saved_at: Option<Timestamp>) -> Message {
+        Message {
+            id: MessageId::random(),
+            mailbox: MailboxId::random(),
+            caller: Caller::private(),
+            deposited_at: DEPOSIT,
+            stamp_at: saved_at.unwrap_or(DEPOSIT),
+            expires_at: saved_at.map_or_else(|| expiry_after_deposit(DEPOSIT), expiry_after_save),
+            heard_at: None,
+            saved_at,
+            mailed_at: None,
+            duration: Duration::from_secs(20),
+            audio: AudioKey::random(),
+            interrupted: false,
+            version: 1,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The telephone menus as pure state machines.

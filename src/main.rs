@@ -1,0 +1,3 @@
+//! The `afterbeep` command.
+
+fn main() {}

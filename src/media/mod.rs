@@ -1,0 +1,1 @@
+//! Media threads: sockets, the tick, players and recorders.

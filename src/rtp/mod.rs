@@ -1,0 +1,1 @@
+//! RTP and RTCP: packets, telephone-event, reordering, gap filling, session.

@@ -1,0 +1,1 @@
+//! Offer in, answer out (RFC 3264).

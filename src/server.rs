@@ -1,0 +1,1 @@
+//! The running server: everything put together.

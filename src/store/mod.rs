@@ -1,0 +1,1 @@
+//! SQL rows and audio objects; the deposit transaction; the outbox.

@@ -1,0 +1,1 @@
+//! Whole-server, store and interop tests: one binary, a file per behaviour.
