@@ -1,1 +1,357 @@
-//! The configuration file, the environment, and what they mean.
+//! The configuration: what can be set, its defaults, and what each setting means.
+//!
+//! One TOML file, every key optional; each key can also be given as an environment variable (`sip.listen` as
+//! `AFTERBEEP_SIP_LISTEN`), which outweighs the file. The table below is the only place where a key is written down: the
+//! structs, their defaults, `docs/configuration.md`, the example file and `afterbeep config show` all come from it.
+//!
+//! Start with [`Config::load`]. `value` has the types of single values, `load` reads file and environment, `reference` writes
+//! the documentation.
+
+mod load;
+mod reference;
+mod value;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{rules, time::TimeZone};
+
+pub use load::{ConfigError, Loaded, Problem};
+pub use reference::{example_file, reference_page, show};
+pub use value::{CronExpression, ListenAddr, LogFormat, LogLevel, MailAddress, Network, PortRange, Secret, SecretUrl, Transport};
+
+use value::{Shape, span, time_zone};
+
+settings! {
+    /// Where things are kept.
+    Config {
+        /// The folder for everything that is kept: the SQLite database, audio, the spool of recordings not yet stored, and
+        /// `.eml` files. A relative path is looked up beside the configuration file.
+        data_dir: PathBuf = PathBuf::from("data"), r#""/var/lib/afterbeep""#;
+        /// The database: `sqlite:///path/to/file.db` or `postgres://user:password@host/name`. Without it, `afterbeep.db` in
+        /// the data folder.
+        database_url: Option<SecretUrl> = None, r#""postgres://afterbeep@db.example/afterbeep""#;
+        /// A file that holds `database_url`, for a URL with a password in it.
+        database_url_file: Option<PathBuf> = None, r#""/run/secrets/afterbeep-database-url""#;
+        /// Where finished audio is kept, as `file:///path/to/folder`. Without it, `audio` in the data folder. Nodes that share a
+        /// database must share this folder.
+        audio_url: Option<SecretUrl> = None, r#""file:///srv/afterbeep/audio""#;
+        /// This machine's name among nodes that share a database. Without it, the host name.
+        node: Option<String> = None, r#""vm1""#;
+    }
+
+    /// What a new mailbox gets when nothing else is said.
+    mailbox: MailboxSettings {
+        /// The time zone in which dates and times are spoken and written.
+        #[serde(with = "time_zone")]
+        time_zone: TimeZone = TimeZone::UTC, r#""Europe/Paris""#;
+        /// The language of the prompts.
+        language: String = "en".to_owned(), r#""en""#;
+    }
+
+    /// Answering SIP calls.
+    sip: SipSettings {
+        /// Where calls are awaited, as `udp:` or `tcp:`, an address, and a port.
+        listen: Vec<ListenAddr> = value::texts(["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060"]),
+            r#"["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060", "udp:[::]:5060"]"#;
+        /// The PBXs, proxies and trunks, by address or network, whose Diversion, History-Info and P-Asserted-Identity are
+        /// believed. Everybody else is a stranger who can leave messages.
+        trusted_peers: Vec<Network> = Vec::new(), r#"["192.0.2.10", "198.51.100.0/24"]"#;
+        /// The most calls at once, as far as `rtp.ports` has room for them; further ones are refused with 503 and go to the
+        /// next node.
+        max_calls: u32 = 2000, "500";
+    }
+
+    /// Audio streams.
+    rtp: RtpSettings {
+        /// The UDP ports for audio, two for each call. They must be reachable from the callers' side.
+        ports: PortRange = PortRange { first: 30_000, last: 39_999 }, r#""30000-31999""#;
+        /// How many threads send and receive audio. One does for well over a thousand calls.
+        media_threads: usize = 1, "2";
+    }
+
+    /// Leaving messages.
+    deposit: DepositSettings {
+        /// A shorter recording is no message; the caller is asked again.
+        #[serde(with = "span")]
+        shortest: Duration = Duration::from_secs(2), r#""3s""#;
+        /// So much silence ends a recording, and is cut off. `"0s"` waits for the hang-up.
+        #[serde(with = "span")]
+        trailing_silence: Duration = Duration::from_secs(10), r#""8s""#;
+    }
+
+    /// Listening to messages by phone.
+    retrieval: RetrievalSettings {
+        /// What subscribers dial to listen to their messages.
+        access_codes: Vec<String> = vec!["*98".to_owned()], r#"["*98", "*97"]"#;
+    }
+
+    /// Passcodes.
+    passcode: PasscodeSettings {
+        /// The fewest digits a new passcode may have.
+        shortest: usize = 8, "6";
+    }
+
+    /// Voice-to-email and warnings.
+    mail: MailSettings {
+        /// The mail server that takes our mails: `smtp://` (no encryption), `smtp+starttls://` or `smtps://`, then
+        /// `[user[:password]@]host[:port]`. Without it, mails are written as `.eml` files under the data folder.
+        relay: Option<SecretUrl> = None, r#""smtp+starttls://afterbeep@relay.example:587""#;
+        /// The password for the relay's user, if it is not in `relay`.
+        password: Option<Secret> = None, r#""correct horse""#;
+        /// A file that holds the password for the relay's user.
+        password_file: Option<PathBuf> = None, r#""/run/secrets/afterbeep-mail-password""#;
+        /// The sender of every mail.
+        from: MailAddress = value::text("Voicemail <voicemail@localhost>"), r#""Voicemail <voicemail@example.com>""#;
+        /// How long the relay may take over one step of a delivery.
+        #[serde(with = "span")]
+        timeout: Duration = Duration::from_secs(30), r#""30s""#;
+        /// How many mails are delivered at once.
+        parallel: usize = 8, "4";
+    }
+
+    /// When the work by the calendar is done, as `cron` expressions in UTC: second, minute, hour, day of month, month, day of
+    /// week (`Mon` to `Sun`). A run that was missed is caught up at start.
+    jobs: JobSettings {
+        /// Remove messages whose life is over.
+        expire_messages: CronExpression = value::text("0 */5 * * * *"), r#""0 0 * * * *""#;
+        /// Remove audio that belongs to no message.
+        sweep_orphans: CronExpression = value::text("0 30 3 * * *"), r#""0 30 3 * * Sun""#;
+        /// Mail subscribers whose messages are about to expire or whose mailbox is nearly full.
+        warn_subscribers: CronExpression = value::text("0 0 9 * * *"), r#""0 0 9 * * Mon-Fri""#;
+        /// Look again at everything that waits to be sent.
+        retry_outbox: CronExpression = value::text("0 * * * * *"), r#""30 * * * * *""#;
+    }
+
+    /// The log, on standard error.
+    log: LogSettings {
+        /// `human` for people, `json` for one object a line.
+        format: LogFormat = LogFormat::Human, r#""json""#;
+        /// `error`, `warn`, `info`, `debug` or `trace`; single modules as in `info,afterbeep::sip=debug`.
+        level: LogLevel = value::text("info"), r#""info,afterbeep::sip=debug""#;
+    }
+}
+
+impl Config {
+    /// The database's URL, from `database_url`, its file, or the data folder.
+    ///
+    /// # Errors
+    ///
+    /// When `database_url_file` cannot be read.
+    pub fn database_url(&self) -> io::Result<SecretUrl> {
+        match (&self.database_url, &self.database_url_file) {
+            (Some(url), _) => Ok(url.clone()),
+            (None, Some(file)) => read_secret(file)?
+                .parse()
+                .map_err(|error: value::ValueError| io::Error::other(format!("{}: {error}", file.display()))),
+            (None, None) => Ok(value::text(&format!("sqlite://{}", self.data_dir.join("afterbeep.db").display()))),
+        }
+    }
+
+    /// The folder for finished audio.
+    #[must_use]
+    pub fn audio_dir(&self) -> PathBuf {
+        let given = self.audio_url.as_ref().and_then(|url| url.expose().strip_prefix("file://"));
+        given.map_or_else(|| self.data_dir.join("audio"), PathBuf::from)
+    }
+
+    /// The folder for recordings that are not stored yet.
+    #[must_use]
+    pub fn spool_dir(&self) -> PathBuf {
+        self.data_dir.join("spool")
+    }
+
+    /// The folder for mails when there is no relay.
+    #[must_use]
+    pub fn mail_dir(&self) -> PathBuf {
+        self.data_dir.join("mail")
+    }
+
+    /// This machine's name among the nodes.
+    #[must_use]
+    pub fn node_name(&self) -> String {
+        let host_name = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned());
+        self.node.clone().or_else(host_name).unwrap_or_else(|| "node".to_owned())
+    }
+
+    /// The most calls at once, for which there are also ports.
+    #[must_use]
+    pub fn max_calls(&self) -> u32 {
+        self.sip.max_calls.min(self.rtp.ports.pairs())
+    }
+
+    /// Whether `peer` is one of the trusted peers.
+    #[must_use]
+    pub fn trusts(&self, peer: std::net::IpAddr) -> bool {
+        self.sip.trusted_peers.iter().any(|network| network.contains(peer))
+    }
+
+    /// What single values cannot show: settings that contradict each other or a rule of the service. Key and what to do.
+    fn contradictions(&self) -> Vec<(&'static str, String)> {
+        let mut found = Vec::new();
+        let mut expect = |key, holds: bool, text: &dyn Fn() -> String| {
+            if !holds {
+                found.push((key, text()));
+            }
+        };
+        expect("database_url", self.database_url.is_none() || self.database_url_file.is_none(), &|| {
+            "give either database_url or database_url_file, not both".to_owned()
+        });
+        expect("audio_url", self.audio_url.as_ref().is_none_or(|url| url.expose().starts_with("file:///")), &|| {
+            "audio is kept in a folder: write file:///path/to/folder".to_owned()
+        });
+        expect("node", self.node.as_ref().is_none_or(|node| !node.trim().is_empty()), &|| {
+            "leave it out, or give this machine a name".to_owned()
+        });
+        expect("sip.listen", !self.sip.listen.is_empty(), &|| "give at least one address, such as udp:0.0.0.0:5060".to_owned());
+        expect("sip.max_calls", self.sip.max_calls >= 1, &|| "at least one call must be possible".to_owned());
+        expect("rtp.ports", self.rtp.ports.pairs() >= 1, &|| "a call needs an even port and the one after it".to_owned());
+        expect("rtp.media_threads", (1..=64).contains(&self.rtp.media_threads), &|| "use 1 to 64 threads".to_owned());
+        expect("deposit.shortest", self.deposit.shortest < rules::LONGEST_MESSAGE, &|| {
+            format!("a message is at most {} long, so nothing could be kept", value::span_text(rules::LONGEST_MESSAGE))
+        });
+        let code =
+            |code: &String| !code.is_empty() && code.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'*' | b'#' | b'+'));
+        expect("retrieval.access_codes", self.retrieval.access_codes.iter().all(code), &|| {
+            "an access code has digits, * and # only, such as \"*98\"".to_owned()
+        });
+        expect("passcode.shortest", (4..=rules::LONGEST_PASSCODE).contains(&self.passcode.shortest), &|| {
+            format!("use 4 to {} digits; 8 is the default", rules::LONGEST_PASSCODE)
+        });
+        let schemes = ["smtp://", "smtp+starttls://", "smtps://"];
+        let is_relay = |url: &SecretUrl| schemes.iter().any(|scheme| url.expose().starts_with(scheme));
+        expect("mail.relay", self.mail.relay.as_ref().is_none_or(is_relay), &|| {
+            "a relay starts with smtp://, smtp+starttls:// or smtps://".to_owned()
+        });
+        expect("mail.password", self.mail.password.is_none() || self.mail.password_file.is_none(), &|| {
+            "give either password or password_file, not both".to_owned()
+        });
+        expect("mail.timeout", self.mail.timeout >= Duration::from_secs(1), &|| "give the relay one second at least".to_owned());
+        expect("mail.parallel", (1..=256).contains(&self.mail.parallel), &|| "use 1 to 256".to_owned());
+        found
+    }
+}
+
+impl MailSettings {
+    /// The relay's password from `password` or its file; one inside the relay's URL is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// When `password_file` cannot be read.
+    pub fn password(&self) -> io::Result<Option<Secret>> {
+        match (&self.password, &self.password_file) {
+            (Some(password), _) => Ok(Some(password.clone())),
+            (None, Some(file)) => Ok(Some(Secret::new(read_secret(file)?))),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// One setting, as documented.
+pub struct Key {
+    /// The table it stands in; empty for the top of the file.
+    pub section: &'static str,
+    /// Its name in the table.
+    pub name: &'static str,
+    /// What it means.
+    pub doc: &'static [&'static str],
+    /// A value as somebody might write it in the file.
+    pub example: &'static str,
+    /// What kind of value it takes.
+    pub shape: &'static str,
+    list: bool,
+    quoted: bool,
+}
+
+impl Key {
+    /// The key with its section: `sip.listen`.
+    #[must_use]
+    pub fn path(&self) -> String {
+        if self.section.is_empty() { self.name.to_owned() } else { format!("{}.{}", self.section, self.name) }
+    }
+
+    /// The environment variable that sets it: `AFTERBEEP_SIP_LISTEN`.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("{}{}", load::PREFIX, self.path().replace('.', "_").to_ascii_uppercase())
+    }
+}
+
+/// A secret kept in a file: its text without the line end.
+fn read_secret(file: &Path) -> io::Result<String> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
+        Err(error) => Err(io::Error::new(error.kind(), format!("cannot read {}: {error}", file.display()))),
+    }
+}
+
+/// Makes the settings' structs, their defaults and the table of keys from one list.
+macro_rules! settings {
+    (
+        $(#[doc = $root_doc:literal])+
+        $Root:ident { $($root_fields:tt)* }
+        $(
+            $(#[doc = $section_doc:literal])+
+            $section:ident: $Section:ident { $($fields:tt)* }
+        )*
+    ) => {
+        settings!(@struct [$($root_doc)+] $Root { $($section: $Section),* } $($root_fields)*);
+        $(settings!(@struct [$($section_doc)+] $Section {} $($fields)*);)*
+
+        /// The tables of the file, in order, with what each is about.
+        pub static SECTIONS: &[(&str, &[&str])] = &[("", &[$($root_doc),+]), $((stringify!($section), &[$($section_doc),+])),*];
+
+        /// Every key there is, in the order of the documentation, table by table.
+        pub static KEYS: &[&[Key]] = &[
+            settings!(@keys "", $($root_fields)*),
+            $(settings!(@keys stringify!($section), $($fields)*)),*
+        ];
+    };
+    (@struct [$($struct_doc:literal)+] $Name:ident { $($section:ident: $Section:ident),* } $(
+        $(#[doc = $doc:literal])+
+        $(#[serde($serde:meta)])*
+        $key:ident: $type:ty = $default:expr, $example:literal;
+    )*) => {
+        $(#[doc = $struct_doc])+
+        #[derive(Clone, Debug, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct $Name {
+            $(
+                $(#[doc = $doc])+
+                $(#[serde($serde)])*
+                pub $key: $type,
+            )*
+            $(
+                #[doc = concat!("The table `[", stringify!($section), "]`.")]
+                pub $section: $Section,
+            )*
+        }
+
+        impl Default for $Name {
+            fn default() -> Self {
+                Self { $($key: $default,)* $($section: $Section::default(),)* }
+            }
+        }
+    };
+    (@keys $section:expr, $(
+        $(#[doc = $doc:literal])+
+        $(#[serde($serde:meta)])*
+        $key:ident: $type:ty = $default:expr, $example:literal;
+    )*) => {
+        &[$(Key {
+            section: $section,
+            name: stringify!($key),
+            doc: &[$($doc),+],
+            example: $example,
+            shape: <$type as Shape>::SHAPE,
+            list: <$type as Shape>::LIST,
+            quoted: <$type as Shape>::QUOTED,
+        }),*]
+    };
+}
+use settings;
