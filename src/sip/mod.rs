@@ -1,1 +1,5 @@
 //! RFC 3261 as a user agent server.
+
+pub mod flow;
+pub mod timer;
+pub mod transaction;
