@@ -1,0 +1,88 @@
+//! Offering, and reading what is answered.
+
+use super::{
+    AnswerError, Direction, LocalMedia, Negotiated,
+    description::{self, Description, Payload},
+};
+use crate::audio::codec::Codec;
+
+/// The payload type we offer telephone-event with: what nearly everybody uses.
+const TELEPHONE_EVENT: u8 = 101;
+
+/// An offer of ours, kept until it is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnOffer {
+    local: LocalMedia,
+    codecs: Vec<Codec>,
+    telephone_event: Option<u8>,
+    direction: Direction,
+}
+
+/// Offers one audio stream with these codecs, the preferred one first, and telephone-event.
+#[must_use]
+pub fn offer(local: &LocalMedia, codecs: &[Codec]) -> OwnOffer {
+    OwnOffer { local: *local, codecs: codecs.to_vec(), telephone_event: Some(TELEPHONE_EVENT), direction: Direction::SendReceive }
+}
+
+impl OwnOffer {
+    /// The same with another direction: `SendOnly` or `Inactive` puts the peer on hold.
+    #[must_use]
+    pub fn with_direction(self, direction: Direction) -> Self {
+        Self { direction, ..self }
+    }
+
+    /// The same without telephone-event: keys can then only be sent as tones or by INFO.
+    #[must_use]
+    pub fn without_telephone_event(self) -> Self {
+        Self { telephone_event: None, ..self }
+    }
+
+    /// The offer as it is sent.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        let codecs: Vec<_> = self.codecs.iter().map(|&codec| (codec.payload_type(), codec)).collect();
+        let stream = description::audio_stream(&self.local, "RTP/AVP", &codecs, self.telephone_event, self.direction, false);
+        description::write(&self.local, Vec::new(), vec![stream])
+    }
+
+    /// What a payload type of the answer stands for; one that the answer does not name means what we offered it as.
+    fn meaning(&self, payload_type: u8, payload: Payload) -> Payload {
+        match payload {
+            Payload::Unnamed if self.telephone_event == Some(payload_type) => Payload::TelephoneEvent,
+            Payload::Unnamed | Payload::Other | Payload::Audio(_) | Payload::TelephoneEvent => payload,
+        }
+    }
+}
+
+/// Reads the answer to our offer. Of several codecs the answerer's first counts.
+///
+/// # Errors
+///
+/// [`AnswerError`] when it cannot be read or agrees to nothing we offered; the call is ended.
+pub fn accept_answer(offer: &OwnOffer, bytes: &[u8]) -> Result<Negotiated, AnswerError> {
+    let description = Description::parse(bytes)?;
+    let stream = description.streams.first().filter(|stream| stream.is_plain_audio()).ok_or(AnswerError::NoAudio)?;
+    let payloads = stream.payloads.iter().map(|&(number, payload)| (number, offer.meaning(number, payload)));
+    let codec = payloads.clone().find_map(|(number, payload)| match payload {
+        Payload::Audio(codec) if offer.codecs.contains(&codec) => Some((number, codec)),
+        Payload::Audio(_) | Payload::TelephoneEvent | Payload::Other | Payload::Unnamed => None,
+    });
+    let (codec_payload_type, codec) = codec.ok_or(AnswerError::NoCommonCodec)?;
+    let telephone_event = payloads.clone().find(|(_, payload)| *payload == Payload::TelephoneEvent).map(|(number, _)| number);
+    let address = stream.address.ok_or(AnswerError::UnusableAddress)?;
+    if !address.is_unspecified() && address.is_ipv4() != offer.local.address.to_canonical().is_ipv4() {
+        return Err(AnswerError::OtherIpVersion);
+    }
+    // We never offer `rtcp-mux`, so an answer cannot agree to it.
+    let (remote, remote_rtcp) = stream.targets(address, false);
+    Ok(Negotiated {
+        codec,
+        codec_payload_type,
+        telephone_event: telephone_event.filter(|_| offer.telephone_event.is_some()),
+        remote,
+        remote_rtcp,
+        direction_send: offer.direction.sends() && stream.direction.receives() && !address.is_unspecified(),
+        direction_receive: offer.direction.receives() && stream.direction.sends(),
+        rtcp_mux: false,
+    })
+}
