@@ -1,0 +1,75 @@
+"""RAW/*.wav (24 kHz float) -> OUT/*.wav: 8 kHz 16-bit mono PCM, trimmed, even loudness, no clipped peaks, silent edges."""
+import glob, os, subprocess, sys, tempfile
+import numpy as np
+import soundfile as sf
+
+RATE = 8000
+HIGHPASS_HZ = 200
+ACTIVE_RMS_DBFS = -20.0
+PEAK_DBFS = -3.0
+# Seconds of silence before and after; what is said inside a phrase follows closely.
+EDGES = (0.06, 0.12)
+CLOSE = (0.02, 0.03)
+INSIDE = ("number-", "digit-", "oh-", "day-", "press-", "and-saved-")
+INSIDE_NAMES = (
+    "am pm noon midnight at and from from-private-caller from-unknown-number today-at yesterday-at minute minutes you-have "
+    "reached reached-number new-messages new-messages-and saved-messages passcode-needs digits length second-long seconds-long "
+    "minute-long minutes-long monday-at tuesday-at wednesday-at thursday-at friday-at saturday-at sunday-at january february "
+    "march april may june july august september october november december"
+).split()
+
+
+def frames_power(x, seconds):
+    n = int(seconds * RATE)
+    m = len(x) // n
+    return (x[: m * n].reshape(m, n) ** 2).mean(1)
+
+
+def active_rms_db(x):
+    """Mean power of the 20 ms frames within 30 dB of the loudest one."""
+    power = frames_power(x, 0.02)
+    return 10 * np.log10(power[power > power.max() * 1e-3].mean() + 1e-12)
+
+
+def trim(x, lead, tail):
+    power = 10 * np.log10(frames_power(x, 0.01) + 1e-12)
+    loud = np.where(power > power.max() - 45)[0]
+    n = int(0.01 * RATE)
+    y = x[max(0, loud[0] * n - int(0.03 * RATE)) : min(len(x), (loud[-1] + 1) * n + int(0.05 * RATE))].copy()
+    fade = int(0.008 * RATE)
+    y[:fade] *= np.linspace(0, 1, fade)
+    y[-fade:] *= np.linspace(1, 0, fade)
+    return np.concatenate([np.zeros(int(lead * RATE)), y, np.zeros(int(tail * RATE))])
+
+
+def limit(y):
+    """Soft limiter: lowers the gain smoothly around peaks instead of clipping them."""
+    ceiling = 10 ** (PEAK_DBFS / 20)
+    if np.abs(y).max() <= ceiling:
+        return y
+    width = int(0.005 * RATE)
+    around = np.maximum.reduce([np.roll(np.abs(y), s) for s in range(-width, width + 1, max(1, width // 8))])
+    gain = np.minimum(1, ceiling / np.maximum(around, 1e-9))
+    return np.clip(y * np.convolve(gain, np.ones(width) / width, "same"), -ceiling, ceiling)
+
+
+def master(x, lead, tail):
+    """Loudness is set again after limiting, which takes a little of it."""
+    y = trim(x, lead, tail)
+    for _ in range(4):
+        y = limit(y * 10 ** ((ACTIVE_RMS_DBFS - active_rms_db(y)) / 20))
+    return y
+
+
+source, out = sys.argv[1:3]
+os.makedirs(out, exist_ok=True)
+for path in sorted(glob.glob(f"{source}/*.wav")):
+    name = os.path.basename(path)[:-4]
+    with tempfile.NamedTemporaryFile(suffix=".wav") as t:
+        convert = ["-b", "32", "-e", "float", "-c", "1", t.name, "highpass", str(HIGHPASS_HZ), "rate", "-v", str(RATE)]
+        subprocess.run(["sox", "-V1", "-D", path, *convert], check=True)
+        x, _ = sf.read(t.name)
+    y = master(x, *(CLOSE if name.startswith(INSIDE) or name in INSIDE_NAMES else EDGES))
+    noise = np.random.default_rng(1)
+    dither = (noise.random(len(y)) - noise.random(len(y))) / 32768
+    sf.write(f"{out}/{name}.wav", y + dither * (np.abs(y) > 0), RATE, subtype="PCM_16")
