@@ -1,1 +1,339 @@
-//! The telephone menus as pure state machines.
+//! The telephone menus as pure state machines: deposit, login, retrieval, greetings, settings, enrolment.
+//!
+//! A [`Session`] is one call from its first phrase to its end. [`Input`]s go in, [`Effect`]s come out; there is no clock,
+//! no waiting and no I/O here. What a key does is in the table of [`keymap`], what is said is composed in [`phrase`] of
+//! the [`prompts`]. Start with `session`, then follow `deposit`, `login` and `retrieval`.
+//!
+//! What holds between a session and whoever runs it:
+//!
+//! 1. Effects are performed in order. `Play` and `PlayMessage` replace what is playing. An interruptible phrase is stopped
+//!    the moment any key is pressed; a phrase that was stopped or replaced gets no `PlaybackDone`.
+//! 2. Every digit is handed in, whatever is playing. The digit that ended a recording is not: it is in `RecordingDone`.
+//! 3. Every `Record` ends in exactly one `RecordingDone`. A hang-up while recording is best told as `RecordingDone` ended by
+//!    `Hangup`; a plain `Hangup` is answered with `StopRecording` and does as well.
+//! 4. Every question gets exactly one answer, also on failure and after a hang-up, until [`Session::is_over`].
+//! 5. What was prepared for recording (`Question::PrepareRecording` answered with `RecordingReady`) ends exactly once: by
+//!    `StoreMessage` or `SetGreeting`, which take it over whatever they answer, or by `DiscardRecording`.
+//! 6. If nothing is handed in for [`Session::timeout`] after the latest call of `handle`, `Timeout` is.
+//! 7. After the end, inputs give no effects.
+
+use std::time::Duration;
+
+use crate::domain::{
+    greeting::GreetingKind,
+    id::{AudioKey, MailboxId, MessageId},
+    mailbox::{Mailbox, MailboxNumber},
+    message::Message,
+    passcode::Passcode,
+    time::{TimeZone, Timestamp},
+};
+
+pub mod keymap;
+pub mod prompts;
+
+pub use keymap::Digit;
+pub use prompts::PromptId;
+
+/// Why the call is here.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// A caller reached a mailbox that takes messages, or would if it were not full.
+    Deposit {
+        /// The mailbox called.
+        mailbox: MailboxView,
+    },
+    /// Somebody dialled the access code.
+    Retrieval {
+        /// The mailbox of the identified line that calls; its passcode is asked at once. Without it the number is asked.
+        mailbox: Option<MailboxView>,
+    },
+    /// The number called is unknown or disabled. Both sound the same, also after `*`.
+    Unavailable,
+}
+
+/// What the menus need to know about a mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailboxView {
+    /// Stable id.
+    pub id: MailboxId,
+    /// Its number, spoken when there is neither greeting nor name.
+    pub number: MailboxNumber,
+    /// Its other numbers, which no passcode may be.
+    pub aliases: Vec<MailboxNumber>,
+    /// The recording of the subscriber's name.
+    pub spoken_name: Option<AudioKey>,
+    /// The personal greeting.
+    pub greeting: Option<AudioKey>,
+    /// Prompt language.
+    pub language: String,
+    /// The zone stamps are spoken in.
+    pub time_zone: TimeZone,
+    /// Whether the first login is done.
+    pub enrolled: bool,
+    /// Whether it takes no further message (`rules::admits`).
+    pub full: bool,
+    /// Whether anybody may leave messages or log in.
+    pub enabled: bool,
+}
+
+impl MailboxView {
+    /// The view of `mailbox`; `full` is decided by `rules::admits` from its counts.
+    #[must_use]
+    pub fn of(mailbox: &Mailbox, full: bool) -> Self {
+        Self {
+            id: mailbox.id.clone(),
+            number: mailbox.number.clone(),
+            aliases: mailbox.aliases.clone(),
+            spoken_name: mailbox.spoken_name.clone(),
+            greeting: mailbox.greeting.clone(),
+            language: mailbox.language.clone(),
+            time_zone: mailbox.time_zone,
+            enrolled: mailbox.enrolled,
+            full,
+            enabled: mailbox.enabled,
+        }
+    }
+}
+
+/// Settings of the operator's that the menus follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The shortest recording that is a message.
+    pub shortest_message: Duration,
+    /// How much silence ends a recording; `None` means none does.
+    pub trailing_silence: Option<Duration>,
+    /// The fewest digits of a new passcode.
+    pub shortest_passcode: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { shortest_message: Duration::from_secs(2), trailing_silence: Some(Duration::from_secs(10)), shortest_passcode: 8 }
+    }
+}
+
+/// What happens to a session.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A key was pressed.
+    Digit(Digit),
+    /// What the latest `Play` or `PlayMessage` started has ended by itself.
+    PlaybackDone,
+    /// What the latest `Play` or `PlayMessage` asked for cannot be played (its audio is missing or unreadable).
+    PlaybackFailed,
+    /// The recording has ended.
+    RecordingDone {
+        /// Its length, without the key that ended it and without trailing silence.
+        kept: Duration,
+        /// Why it ended.
+        ended_by: RecordingEnd,
+    },
+    /// Nothing was handed in for [`Session::timeout`].
+    Timeout,
+    /// The caller is gone: BYE, RTP time-out, or a lost connection.
+    Hangup,
+    /// The answer to the one question that is open.
+    Answer(Answer),
+}
+
+/// Why a recording ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordingEnd {
+    /// One of its end digits.
+    Digit(Digit),
+    /// Trailing silence.
+    Silence,
+    /// Its longest length.
+    Longest,
+    /// `StopRecording`.
+    Stopped,
+    /// The caller is gone. No `Hangup` need follow, but may.
+    Hangup,
+    /// The audio could no longer be written; what had been is kept.
+    Failed,
+}
+
+/// What the outside has to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Plays the items one after the other, instead of what is playing.
+    Play {
+        /// What to play.
+        items: Vec<Item>,
+        /// Whether any key stops it at once. Otherwise it goes on until the session replaces or stops it.
+        interruptible: bool,
+    },
+    /// Plays a message, instead of what is playing. No key stops it by itself.
+    PlayMessage {
+        /// The message.
+        id: MessageId,
+        /// Its audio.
+        audio: AudioKey,
+        /// Where to begin.
+        from: PlayFrom,
+    },
+    /// Stops what is playing.
+    StopPlaying,
+    /// Holds what is playing where it is.
+    PausePlaying,
+    /// Goes on where `PausePlaying` held it.
+    ResumePlaying,
+    /// Moves within what is playing or held. Before the start means the start, past the end means the end.
+    Seek(Seek),
+    /// Starts recording into what was prepared.
+    Record {
+        /// What is recorded.
+        kind: RecordKind,
+        /// How long it may get.
+        longest: Duration,
+        /// How much silence ends it.
+        trailing_silence: Option<Duration>,
+        /// The keys that end it.
+        end_digits: Vec<Digit>,
+    },
+    /// Ends the recording; `RecordingDone` follows. Means nothing when it has just ended by itself.
+    StopRecording,
+    /// Forgets what was recorded, or only prepared.
+    DiscardRecording,
+    /// Asks; exactly one answer comes. Never two questions are open at once.
+    Ask(Question),
+    /// Ends the call. The session is over.
+    HangUp,
+}
+
+/// Where a message begins to play.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlayFrom {
+    /// At its start.
+    Start,
+    /// Where it was when it was last replaced; its start if that is unknown.
+    WhereItStopped,
+}
+
+/// A move within what is playing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seek {
+    /// Towards the start.
+    Back(Duration),
+    /// Towards the end.
+    Ahead(Duration),
+}
+
+/// One piece of a phrase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// A prompt of ours.
+    Prompt(PromptId),
+    /// A personal greeting. One that cannot be played is left out.
+    Greeting(AudioKey),
+    /// A spoken name. One that cannot be played is left out.
+    SpokenName(AudioKey),
+    /// What the caller has just recorded.
+    TheRecording,
+    /// Silence.
+    Pause(Duration),
+    /// The tone before a recording.
+    Beep,
+}
+
+/// What is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RecordKind {
+    /// A message for the mailbox called.
+    Message,
+    /// The subscriber's greeting.
+    Greeting,
+    /// The subscriber's spoken name.
+    Name,
+}
+
+impl From<GreetingKind> for RecordKind {
+    fn from(kind: GreetingKind) -> Self {
+        match kind {
+            GreetingKind::Greeting => Self::Greeting,
+            GreetingKind::Name => Self::Name,
+        }
+    }
+}
+
+/// Something only the outside knows or can do. Any question may be answered with `MailboxGone` or `Failed`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Makes a recording possible, before its beep (the journal's envelope is written). `RecordingReady`, `MailboxFull`.
+    PrepareRecording {
+        /// What will be recorded.
+        kind: RecordKind,
+        /// For which mailbox.
+        mailbox: MailboxId,
+    },
+    /// Looks up the mailbox with the number typed. `Mailbox`.
+    FindMailbox(String),
+    /// Checks a passcode. For `mailbox: None` the same work is done, and the verdict is `Wrong`. `Passcode`.
+    CheckPasscode {
+        /// The mailbox, if there is one.
+        mailbox: Option<MailboxId>,
+        /// What was typed.
+        digits: Passcode,
+        /// Whether the call comes from the mailbox's own identified line.
+        own_line: bool,
+    },
+    /// Takes the recording over as a message. `Stored`, also when it waits in the spool; `MailboxFull`, and it is dropped.
+    StoreMessage,
+    /// Lists what the mailbox holds. `Messages`.
+    ListMessages(MailboxId),
+    /// Notes that the message was heard to its end. `Changed`, `Conflict`.
+    MarkHeard(MessageId, i64),
+    /// Saves the message: its life and its stamp begin anew. `Changed`, `Conflict`.
+    Save(MessageId, i64),
+    /// Deletes the message for good. `Done`, `Conflict`.
+    Delete(MessageId, i64),
+    /// Takes the recording over as the subscriber's greeting or name, instead of the old one. `Done`.
+    SetGreeting(MailboxId, GreetingKind),
+    /// Sets the passcode. `Done`.
+    ChangePasscode(MailboxId, Passcode),
+    /// Notes that the first login is done. `Done`.
+    FinishEnrolment(MailboxId),
+}
+
+/// The answer to a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The recording may begin.
+    RecordingReady,
+    /// The mailbox, if there is one with the number typed.
+    Mailbox(Option<Box<MailboxView>>),
+    /// Whether the passcode fits.
+    Passcode(Verdict),
+    /// The message is safe.
+    Stored,
+    /// The mailbox takes no further message.
+    MailboxFull,
+    /// All messages, oldest first, and what time it is.
+    Messages {
+        /// Now: stamps say "today" by it.
+        now: Timestamp,
+        /// The messages.
+        messages: Vec<Message>,
+    },
+    /// The message as it is after the change.
+    Changed(Box<Message>),
+    /// Nothing was changed, because the message is not what the version named: this is what it is now, if it is there.
+    Conflict(Option<Box<Message>>),
+    /// It is done.
+    Done,
+    /// The mailbox was removed or disabled meanwhile.
+    MailboxGone,
+    /// It could not be done; the reason is in the log.
+    Failed,
+}
+
+/// Whether a passcode fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It does.
+    Right,
+    /// It does not, or there is no such mailbox.
+    Wrong,
+    /// Too many failures: it was not looked at. Sounds the same as `Wrong`.
+    LockedOut,
+}

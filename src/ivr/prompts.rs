@@ -1,0 +1,379 @@
+//! The prompts: one audio file each, embedded. Their texts are in `prompts/en/prompts.tsv`.
+
+macro_rules! prompts {
+    ($($name:ident = $file:literal,)*) => {
+        /// A prompt of ours: one audio file in each language.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u16)]
+        #[allow(missing_docs, reason = "the words of each prompt are in prompts.tsv")]
+        pub enum PromptId {
+            $($name,)*
+        }
+
+        impl PromptId {
+            /// All prompts, in the order of [`PROMPTS`].
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The name of the prompt and, with `.wav`, of its file.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => $file,)*
+                }
+            }
+        }
+
+        /// Name and English WAV (8 kHz, 16 bit, mono) of every prompt, indexed by `PromptId as usize`.
+        pub static PROMPTS: &[(&str, &[u8])] =
+            &[$(($file, include_bytes!(concat!("../../prompts/en/", $file, ".wav"))),)*];
+    };
+}
+
+impl PromptId {
+    /// The file of the prompt inside its language's folder.
+    #[must_use]
+    pub fn file_name(self) -> String {
+        format!("{}.wav", self.name())
+    }
+
+    /// The English WAV.
+    #[must_use]
+    pub fn wav(self) -> &'static [u8] {
+        PROMPTS[self as usize].1
+    }
+}
+
+prompts! {
+    Goodbye = "goodbye",
+    OneMoment = "one-moment",
+    SomethingWrong = "something-wrong",
+    InvalidChoice = "invalid-choice",
+    Reached = "reached",
+    ReachedNumber = "reached-number",
+    NobodyAvailable = "nobody-available",
+    LeaveMessage = "leave-message",
+    MailboxFull = "mailbox-full",
+    NoMessagesHere = "no-messages-here",
+    CannotRecord = "cannot-record",
+    TooShort = "too-short",
+    LongestReached = "longest-reached",
+    MessageSent = "message-sent",
+    MessageCancelled = "message-cancelled",
+    BecameFull = "became-full",
+    EnterMailbox = "enter-mailbox",
+    EnterPasscode = "enter-passcode",
+    LoginWrong = "login-wrong",
+    EnterPasscodeAgain = "enter-passcode-again",
+    OtherMailbox = "other-mailbox",
+    TooManyAttempts = "too-many-attempts",
+    MailboxGone = "mailbox-gone",
+    Press0 = "press-0",
+    Press1 = "press-1",
+    Press2 = "press-2",
+    Press3 = "press-3",
+    Press4 = "press-4",
+    Press5 = "press-5",
+    Press6 = "press-6",
+    Press7 = "press-7",
+    Press8 = "press-8",
+    Press9 = "press-9",
+    PressStar = "press-star",
+    PressPound = "press-pound",
+    ToHearNew = "to-hear-new",
+    ToHearSaved = "to-hear-saved",
+    ToOptions = "to-options",
+    ToHelp = "to-help",
+    ToLeave = "to-leave",
+    ToPrevious = "to-previous",
+    ToRepeat = "to-repeat",
+    ToNext = "to-next",
+    ToDelete = "to-delete",
+    ToRestore = "to-restore",
+    ToSave = "to-save",
+    ToEnvelope = "to-envelope",
+    ToBack = "to-back",
+    ToAhead = "to-ahead",
+    ToPause = "to-pause",
+    ToMainMenu = "to-main-menu",
+    ToRecordGreeting = "to-record-greeting",
+    ToRecordName = "to-record-name",
+    ToChangePasscode = "to-change-passcode",
+    ToSend = "to-send",
+    ToListen = "to-listen",
+    ToRecordAgain = "to-record-again",
+    ToCancel = "to-cancel",
+    ToKeep = "to-keep",
+    ToMoreChoices = "to-more-choices",
+    WhilePlaying = "while-playing",
+    NoMessages = "no-messages",
+    NoNew = "no-new",
+    NoNewBut = "no-new-but",
+    NoSaved = "no-saved",
+    New1 = "new-1",
+    New1And = "new-1-and",
+    AndSaved1 = "and-saved-1",
+    New2 = "new-2",
+    New2And = "new-2-and",
+    AndSaved2 = "and-saved-2",
+    New3 = "new-3",
+    New3And = "new-3-and",
+    AndSaved3 = "and-saved-3",
+    New4 = "new-4",
+    New4And = "new-4-and",
+    AndSaved4 = "and-saved-4",
+    New5 = "new-5",
+    New5And = "new-5-and",
+    AndSaved5 = "and-saved-5",
+    YouHave = "you-have",
+    NewMessages = "new-messages",
+    NewMessagesAnd = "new-messages-and",
+    And = "and",
+    SavedMessages = "saved-messages",
+    NearlyFull = "nearly-full",
+    Full = "full",
+    FirstMessage = "first-message",
+    NextMessage = "next-message",
+    PreviousMessage = "previous-message",
+    LastMessage = "last-message",
+    IsDeleted = "is-deleted",
+    MessageDeleted = "message-deleted",
+    MessageRestored = "message-restored",
+    MessageSaved = "message-saved",
+    EndMissing = "end-missing",
+    CannotPlay = "cannot-play",
+    MessageGone = "message-gone",
+    NoMoreMessages = "no-more-messages",
+    AtFirstMessage = "at-first-message",
+    NotDone = "not-done",
+    From = "from",
+    FromPrivateCaller = "from-private-caller",
+    FromUnknownNumber = "from-unknown-number",
+    TodayAt = "today-at",
+    YesterdayAt = "yesterday-at",
+    MondayAt = "monday-at",
+    TuesdayAt = "tuesday-at",
+    WednesdayAt = "wednesday-at",
+    ThursdayAt = "thursday-at",
+    FridayAt = "friday-at",
+    SaturdayAt = "saturday-at",
+    SundayAt = "sunday-at",
+    January = "january",
+    February = "february",
+    March = "march",
+    April = "april",
+    May = "may",
+    June = "june",
+    July = "july",
+    August = "august",
+    September = "september",
+    October = "october",
+    November = "november",
+    December = "december",
+    Day1 = "day-1",
+    Day2 = "day-2",
+    Day3 = "day-3",
+    Day4 = "day-4",
+    Day5 = "day-5",
+    Day6 = "day-6",
+    Day7 = "day-7",
+    Day8 = "day-8",
+    Day9 = "day-9",
+    Day10 = "day-10",
+    Day11 = "day-11",
+    Day12 = "day-12",
+    Day13 = "day-13",
+    Day14 = "day-14",
+    Day15 = "day-15",
+    Day16 = "day-16",
+    Day17 = "day-17",
+    Day18 = "day-18",
+    Day19 = "day-19",
+    Day20 = "day-20",
+    Day21 = "day-21",
+    Day22 = "day-22",
+    Day23 = "day-23",
+    Day24 = "day-24",
+    Day25 = "day-25",
+    Day26 = "day-26",
+    Day27 = "day-27",
+    Day28 = "day-28",
+    Day29 = "day-29",
+    Day30 = "day-30",
+    Day31 = "day-31",
+    At = "at",
+    Oh1 = "oh-1",
+    Oh2 = "oh-2",
+    Oh3 = "oh-3",
+    Oh4 = "oh-4",
+    Oh5 = "oh-5",
+    Oh6 = "oh-6",
+    Oh7 = "oh-7",
+    Oh8 = "oh-8",
+    Oh9 = "oh-9",
+    Am = "am",
+    Pm = "pm",
+    Noon = "noon",
+    Midnight = "midnight",
+    Length = "length",
+    Minute = "minute",
+    Minutes = "minutes",
+    SecondLong = "second-long",
+    SecondsLong = "seconds-long",
+    MinuteLong = "minute-long",
+    MinutesLong = "minutes-long",
+    RecordGreeting = "record-greeting",
+    RecordName = "record-name",
+    NothingRecorded = "nothing-recorded",
+    YouRecorded = "you-recorded",
+    GreetingSaved = "greeting-saved",
+    NameSaved = "name-saved",
+    NotKept = "not-kept",
+    NewPasscode = "new-passcode",
+    ConfirmPasscode = "confirm-passcode",
+    PasscodesDiffer = "passcodes-differ",
+    PasscodeChanged = "passcode-changed",
+    PasscodeNeeds = "passcode-needs",
+    Digits = "digits",
+    PasscodeTooLong = "passcode-too-long",
+    PasscodeRepeats = "passcode-repeats",
+    PasscodeRun = "passcode-run",
+    PasscodeLine = "passcode-line",
+    PasscodeIsNumber = "passcode-is-number",
+    PasscodeIsOld = "passcode-is-old",
+    Welcome = "welcome",
+    MailboxReady = "mailbox-ready",
+    Digit0 = "digit-0",
+    Digit1 = "digit-1",
+    Digit2 = "digit-2",
+    Digit3 = "digit-3",
+    Digit4 = "digit-4",
+    Digit5 = "digit-5",
+    Digit6 = "digit-6",
+    Digit7 = "digit-7",
+    Digit8 = "digit-8",
+    Digit9 = "digit-9",
+    Digit0End = "digit-0-end",
+    Digit1End = "digit-1-end",
+    Digit2End = "digit-2-end",
+    Digit3End = "digit-3-end",
+    Digit4End = "digit-4-end",
+    Digit5End = "digit-5-end",
+    Digit6End = "digit-6-end",
+    Digit7End = "digit-7-end",
+    Digit8End = "digit-8-end",
+    Digit9End = "digit-9-end",
+    Number1 = "number-1",
+    Number2 = "number-2",
+    Number3 = "number-3",
+    Number4 = "number-4",
+    Number5 = "number-5",
+    Number6 = "number-6",
+    Number7 = "number-7",
+    Number8 = "number-8",
+    Number9 = "number-9",
+    Number10 = "number-10",
+    Number11 = "number-11",
+    Number12 = "number-12",
+    Number13 = "number-13",
+    Number14 = "number-14",
+    Number15 = "number-15",
+    Number16 = "number-16",
+    Number17 = "number-17",
+    Number18 = "number-18",
+    Number19 = "number-19",
+    Number20 = "number-20",
+    Number21 = "number-21",
+    Number22 = "number-22",
+    Number23 = "number-23",
+    Number24 = "number-24",
+    Number25 = "number-25",
+    Number26 = "number-26",
+    Number27 = "number-27",
+    Number28 = "number-28",
+    Number29 = "number-29",
+    Number30 = "number-30",
+    Number31 = "number-31",
+    Number32 = "number-32",
+    Number33 = "number-33",
+    Number34 = "number-34",
+    Number35 = "number-35",
+    Number36 = "number-36",
+    Number37 = "number-37",
+    Number38 = "number-38",
+    Number39 = "number-39",
+    Number40 = "number-40",
+    Number41 = "number-41",
+    Number42 = "number-42",
+    Number43 = "number-43",
+    Number44 = "number-44",
+    Number45 = "number-45",
+    Number46 = "number-46",
+    Number47 = "number-47",
+    Number48 = "number-48",
+    Number49 = "number-49",
+    Number50 = "number-50",
+    Number51 = "number-51",
+    Number52 = "number-52",
+    Number53 = "number-53",
+    Number54 = "number-54",
+    Number55 = "number-55",
+    Number56 = "number-56",
+    Number57 = "number-57",
+    Number58 = "number-58",
+    Number59 = "number-59",
+    Number60 = "number-60",
+    Number70 = "number-70",
+    Number80 = "number-80",
+    Number90 = "number-90",
+    Number100 = "number-100",
+    Number200 = "number-200",
+    Number300 = "number-300",
+    Number400 = "number-400",
+    Number500 = "number-500",
+    Number600 = "number-600",
+    Number700 = "number-700",
+    Number800 = "number-800",
+    Number900 = "number-900",
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/prompts/en");
+
+    #[test]
+    fn code_table_and_files_name_the_same_prompts() {
+        let code: BTreeSet<String> = PromptId::ALL.iter().map(|prompt| prompt.name().to_owned()).collect();
+        let table = std::fs::read_to_string(format!("{FOLDER}/prompts.tsv")).unwrap();
+        let table: BTreeSet<String> = table.lines().map(|line| line.split_once('\t').unwrap().0.to_owned()).collect();
+        let files = std::fs::read_dir(FOLDER).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let files: BTreeSet<String> = files.filter_map(|name| Some(name.strip_suffix(".wav")?.to_owned())).collect();
+
+        assert_eq!(code.len(), PromptId::ALL.len());
+        assert_eq!(table, code);
+        assert_eq!(files, code);
+    }
+
+    #[test]
+    fn every_prompt_is_telephone_audio_at_an_even_level() {
+        for prompt in PromptId::ALL {
+            let mut wav = hound::WavReader::new(prompt.wav()).unwrap();
+            let spec = wav.spec();
+            let samples: Vec<f64> = wav.samples::<i16>().map(|sample| f64::from(sample.unwrap()) / 32768.0).collect();
+            let mut power: Vec<f64> =
+                samples.as_chunks::<160>().0.iter().map(|frame| frame.iter().map(|s| s * s).sum::<f64>() / 160.0).collect();
+            let loudest = power.iter().copied().fold(0.0, f64::max);
+            power.retain(|frame| *frame > loudest * 1e-3);
+            let level = 10.0 * (power.iter().sum::<f64>() / power.len() as f64).log10();
+            let peak = samples.iter().fold(0.0, |peak: f64, sample| peak.max(sample.abs()));
+
+            assert_eq!((spec.channels, spec.sample_rate, spec.bits_per_sample), (1, 8000, 16), "{}", prompt.name());
+            assert!((-21.0..=-19.0).contains(&level), "{}: {level} dBFS", prompt.name());
+            assert!(peak < 0.72, "{}: peak {peak}", prompt.name());
+            assert!(samples[..40].iter().chain(samples.iter().rev().take(40)).all(|s| s.abs() < 0.004), "{}", prompt.name());
+        }
+    }
+}
