@@ -3,3 +3,4 @@
 pub mod flow;
 pub mod timer;
 pub mod transaction;
+pub mod wire;
