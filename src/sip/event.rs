@@ -1,0 +1,120 @@
+//! What happens in a call, and what can be done with it: the words between [`super::uas`] and those who hold a call.
+
+use std::{net::SocketAddr, time::Duration};
+
+use super::wire::{Diversion, HistoryEntry, NameAddr, SipUri};
+
+/// One call, among all since the server started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallRef(pub u64);
+
+/// Something happened in a call.
+///
+/// `Incoming` comes first and `Ended` last, each exactly once, whoever ended the call and however.
+#[derive(Debug)]
+pub enum Event {
+    /// A call arrived and waits for [`Command::Answer`] or [`Command::Refuse`].
+    Incoming(Box<IncomingCall>),
+    /// The caller confirmed our answer, the first one or that to a [`Event::Reoffer`]. RTP may be sent from now on.
+    Acknowledged {
+        /// The caller's SDP answer, when the offer was ours because the INVITE had none.
+        answer: Option<Vec<u8>>,
+    },
+    /// The caller wants to change the session (hold, resume, another address): a re-INVITE, which waits for
+    /// [`Command::AnswerReoffer`] or [`Command::RefuseReoffer`].
+    Reoffer {
+        /// The new SDP offer; without one, the answer is to be a full offer of ours.
+        offer: Option<Vec<u8>>,
+    },
+    /// An INFO request came, already answered 200. Its content type is `application/dtmf-relay` or `application/dtmf`.
+    Info {
+        /// The media type in lower case, without parameters.
+        content_type: String,
+        /// The body, a few hundred bytes at most.
+        body: Vec<u8>,
+    },
+    /// The call is over; no command has an effect any more.
+    Ended(EndReason),
+}
+
+/// Why a call is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    /// The caller hung up.
+    Bye,
+    /// The caller gave up before we answered.
+    Cancelled,
+    /// Our answer was never confirmed by an ACK.
+    AckTimeout,
+    /// Nobody on our side answered or refused in time.
+    Unanswered,
+    /// We refused it with this status.
+    Refused(u16),
+    /// We hung up.
+    HungUp,
+    /// The server stopped while the call was going on.
+    Stopped,
+}
+
+/// Something to do with a call. A command that does not fit the moment has no effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Lets the caller hear ringing: 180.
+    Ring,
+    /// Takes the call: 200 with this SDP, the answer to the offer or, if there was none, an offer.
+    Answer {
+        /// The session description.
+        sdp: Vec<u8>,
+    },
+    /// Refuses the call with a status of 300 or above.
+    Refuse {
+        /// The status, like 404, 486 or 488.
+        status: u16,
+        /// When the caller may try again (503, 480, 486).
+        retry_after: Option<Duration>,
+    },
+    /// Accepts a re-INVITE with this SDP.
+    AnswerReoffer {
+        /// The session description.
+        sdp: Vec<u8>,
+    },
+    /// Refuses a re-INVITE; the session goes on as it was.
+    RefuseReoffer {
+        /// The status, like 488.
+        status: u16,
+    },
+    /// Ends the call: BYE, or 480 when it was not answered yet.
+    Hangup {
+        /// Text for the Reason header (RFC 3326), for those who read traces.
+        reason: Option<String>,
+    },
+}
+
+/// A call that arrives, as its INVITE tells it. Nothing in it is proven: who is believed is decided by `call`.
+#[derive(Clone, Debug)]
+pub struct IncomingCall {
+    /// The Call-ID, for logs.
+    pub call_id: String,
+    /// Who sent us the INVITE: a trusted peer or anybody.
+    pub source: SocketAddr,
+    /// The address of ours it came to; media should use the same IP address.
+    pub local: SocketAddr,
+    /// Whom the INVITE is for.
+    pub request_uri: SipUri,
+    /// From: the caller by its own word.
+    pub from: NameAddr,
+    /// To: whom the caller dialled first.
+    pub to: NameAddr,
+    /// Diversion (RFC 5806), topmost first: the topmost is the latest diversion, the last the first.
+    pub diversions: Vec<Diversion>,
+    /// History-Info (RFC 7044) in order of its indexes, as sent.
+    pub history: Vec<HistoryEntry>,
+    /// P-Asserted-Identity (RFC 3325).
+    pub asserted: Vec<NameAddr>,
+    /// Privacy (RFC 3323) values in lower case, like `id`.
+    pub privacy: Vec<String>,
+    /// The caller's software, for logs and known quirks.
+    pub user_agent: Option<String>,
+    /// The SDP offer; without one our answer is to be an offer.
+    pub offer: Option<Vec<u8>>,
+}

@@ -1,0 +1,146 @@
+//! A call in the hands of the task that leads it.
+
+use tokio::sync::mpsc;
+
+use super::event::{CallRef, Command, EndReason, Event, IncomingCall};
+
+/// How many events may wait for the task that leads a call. INFO requests beyond it are dropped, all others fit in always:
+/// the next re-INVITE is let in only when the last was answered.
+const EVENT_QUEUE: usize = 32;
+/// What an INFO request must leave free for an acknowledgement, a re-INVITE and the end.
+const EVENT_RESERVE: usize = 8;
+
+/// A call that arrived, for whoever leads it from here.
+#[derive(Debug)]
+pub struct NewCall {
+    /// What the INVITE said.
+    pub invite: IncomingCall,
+    /// What happens next, and what can be done.
+    pub handle: CallHandle,
+}
+
+/// One call: its events and its commands. Dropping the handle ends the call: refused with 500, or hung up.
+#[derive(Debug)]
+pub struct CallHandle {
+    call: CallRef,
+    events: mpsc::Receiver<Event>,
+    orders: mpsc::UnboundedSender<Order>,
+    ended: Option<EndReason>,
+}
+
+/// What a handle tells the task that owns the user agent server.
+///
+/// Their channel has no bound of its own; the number of calls bounds it, as each is led by one task of ours that says a
+/// few words and then waits for an event.
+#[derive(Debug)]
+pub(super) enum Order {
+    Command(CallRef, Command),
+    Abandon(CallRef),
+}
+
+impl CallHandle {
+    /// Which call this is, for logs.
+    #[must_use]
+    pub fn call(&self) -> CallRef {
+        self.call
+    }
+
+    /// Waits for the next event. After [`Event::Ended`] it is given again each time.
+    ///
+    /// Nothing is lost when the returned future is dropped, so it can stand in a `select!`.
+    pub async fn next_event(&mut self) -> Event {
+        if let Some(reason) = &self.ended {
+            return Event::Ended(reason.clone());
+        }
+        let event = self.events.recv().await.unwrap_or(Event::Ended(EndReason::Stopped));
+        if let Event::Ended(reason) = &event {
+            self.ended = Some(reason.clone());
+        }
+        event
+    }
+
+    /// Does something with the call, without waiting.
+    pub fn send(&self, command: Command) {
+        // When nobody listens any more the server has stopped, which is told by the next event.
+        let _ = self.orders.send(Order::Command(self.call, command));
+    }
+}
+
+impl Drop for CallHandle {
+    fn drop(&mut self) {
+        if self.ended.is_none() {
+            let _ = self.orders.send(Order::Abandon(self.call));
+        }
+    }
+}
+
+/// The other end of a handle's events.
+#[derive(Debug)]
+pub(super) struct EventSender(mpsc::Sender<Event>);
+
+impl EventSender {
+    /// Hands an event over without waiting; whether there was room. Room can be missing only for an INFO request.
+    pub(super) fn send(&self, event: Event) -> bool {
+        if matches!(event, Event::Info { .. }) && self.0.capacity() <= EVENT_RESERVE {
+            return false;
+        }
+        // A handle that was dropped wants no events.
+        !matches!(self.0.try_send(event), Err(mpsc::error::TrySendError::Full(_)))
+    }
+}
+
+/// Makes a handle and the other end of its events.
+pub(super) fn handle(call: CallRef, orders: mpsc::UnboundedSender<Order>) -> (CallHandle, EventSender) {
+    let (sender, events) = mpsc::channel(EVENT_QUEUE);
+    (CallHandle { call, events, orders, ended: None }, EventSender(sender))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info() -> Event {
+        Event::Info { content_type: "application/dtmf".to_owned(), body: b"1".to_vec() }
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_info_leaves_room_for_the_end() {
+        let (orders, _kept) = mpsc::unbounded_channel();
+        let (mut handle, sender) = handle(CallRef(1), orders);
+
+        let taken = (0..1000).filter(|_| sender.send(info())).count();
+
+        assert_eq!(taken, EVENT_QUEUE - EVENT_RESERVE);
+        assert!(sender.send(Event::Ended(EndReason::Bye)));
+        for _ in 0..taken {
+            assert!(matches!(handle.next_event().await, Event::Info { .. }));
+        }
+        assert!(matches!(handle.next_event().await, Event::Ended(EndReason::Bye)));
+        assert!(matches!(handle.next_event().await, Event::Ended(EndReason::Bye)));
+    }
+
+    #[tokio::test]
+    async fn a_dropped_handle_abandons_its_call_unless_it_ended() {
+        let (orders, mut said) = mpsc::unbounded_channel();
+        let (dropped, _sender) = handle(CallRef(1), orders.clone());
+        let (mut ended, sender) = handle(CallRef(2), orders);
+        sender.send(Event::Ended(EndReason::Cancelled));
+        ended.next_event().await;
+
+        drop(ended);
+        drop(dropped);
+
+        assert!(matches!(said.recv().await, Some(Order::Abandon(CallRef(1)))));
+        assert!(said.recv().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_gone_ends_its_calls() {
+        let (orders, _kept) = mpsc::unbounded_channel();
+        let (mut handle, sender) = handle(CallRef(1), orders);
+
+        drop(sender);
+
+        assert!(matches!(handle.next_event().await, Event::Ended(EndReason::Stopped)));
+    }
+}
