@@ -8,6 +8,10 @@ use std::time::Duration;
 pub mod codec;
 pub mod g711;
 pub mod tone;
+pub mod level;
+pub mod dtmf;
+#[cfg(test)]
+mod testing;
 
 /// Samples a second of all audio in memory.
 pub const SAMPLE_RATE: u32 = 8000;

@@ -48,8 +48,7 @@ pub fn answer(offer: &Offer, local: &LocalMedia) -> Result<(Vec<u8>, Negotiated)
     let direction = chosen.direction.reversed();
     // The unspecified address is how a hold was written before RFC 3264; what the direction says still counts.
     let direction = Direction::new(direction.sends() && !unspecified, direction.receives());
-    let telephone_event =
-        chosen.payloads.iter().find(|(_, payload)| *payload == Payload::TelephoneEvent).map(|&(number, _)| number);
+    let telephone_event = chosen.telephone_event();
     let (remote, remote_rtcp) = chosen.targets(choice.address, chosen.rtcp_mux);
 
     let medias = streams.iter().enumerate().map(|(index, stream)| {
