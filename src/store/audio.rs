@@ -1,0 +1,117 @@
+//! Audio objects: WAVs under random keys that are never reused.
+//!
+//! An object is put first and referred to afterwards, in a transaction that also adds its key to the table `audio`. It is
+//! removed the other way round: the transaction marks the key, and the object goes after the commit. A crash in between leaves
+//! an object too many, never one too few; the [sweep](Store::sweep_orphans) finds it.
+
+use std::{path::Path as FilePath, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use object_store::{ObjectStore, ObjectStoreExt as _, local::LocalFileSystem, path::Path};
+use sqlx::AnyConnection;
+
+use super::{Store, StoreError, database::placeholders, spool};
+use crate::domain::{id::AudioKey, time::Timestamp};
+
+/// The folder of all audio inside the object store.
+pub(super) const FOLDER: &str = "audio";
+
+/// Audio objects as files below `folder`, which is made if it is missing. A file is durable, and its name as well, when
+/// [`put`](ObjectStore::put) returns.
+///
+/// # Errors
+///
+/// [`StoreError::Spool`] when the folder can be neither made nor used.
+pub fn local(folder: &FilePath) -> Result<Arc<dyn ObjectStore>, StoreError> {
+    spool::make_private_dir(folder)?;
+    Ok(Arc::new(LocalFileSystem::new_with_prefix(folder)?.with_fsync(true)))
+}
+
+impl Store {
+    /// The WAV under `key`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Audio`] when it is not there or cannot be read.
+    pub async fn audio(&self, key: &AudioKey) -> Result<Bytes, StoreError> {
+        Ok(self.0.audio.get(&path(key)).await?.bytes().await?)
+    }
+
+    /// Puts a WAV under a new key; durable when this returns.
+    pub(super) async fn put_audio(&self, wav: Vec<u8>) -> Result<AudioKey, StoreError> {
+        let key = AudioKey::random();
+        self.0.audio.put(&path(&key), wav.into()).await?;
+        Ok(key)
+    }
+
+    /// Removes an object that no row has ever referred to. If that fails the sweep will do it.
+    pub(super) async fn drop_unused_audio(&self, key: &AudioKey) {
+        if let Err(error) = self.0.audio.delete(&path(key)).await {
+            tracing::warn!(audio.key = %key, error = &error as &dyn std::error::Error, "unused audio was left behind");
+        }
+    }
+
+    /// Removes objects whose keys a committed transaction has marked; those that cannot be removed now stay marked.
+    ///
+    /// Answers how many are gone.
+    pub(super) async fn remove_marked_audio(&self, keys: &[AudioKey]) -> u32 {
+        let removed: Vec<Option<&AudioKey>> = futures_util::stream::iter(keys)
+            .map(async |key| match self.0.audio.delete(&path(key)).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => Some(key),
+                Err(error) => {
+                    tracing::warn!(audio.key = %key, error = &error as &dyn std::error::Error, "audio was left behind");
+                    None
+                }
+            })
+            .buffer_unordered(8)
+            .collect()
+            .await;
+        let removed: Vec<&AudioKey> = removed.into_iter().flatten().collect();
+        for some in removed.chunks(500) {
+            if let Err(error) = self.forget_audio(some).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "removed audio stays on the list of what to remove");
+            }
+        }
+        u32::try_from(removed.len()).unwrap_or(u32::MAX)
+    }
+
+    async fn forget_audio(&self, keys: &[&AudioKey]) -> Result<(), sqlx::Error> {
+        let mut transaction = self.0.database.begin().await?;
+        let sql = format!("DELETE FROM audio WHERE removed_at IS NOT NULL AND key IN ({})", placeholders(1, keys.len()));
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
+        for key in keys {
+            query = query.bind(key.as_str());
+        }
+        query.execute(&mut *transaction).await?;
+        transaction.commit().await
+    }
+}
+
+/// Adds the key of an object that is about to be referred to. Fails when the object has been swept.
+pub(super) async fn claim(connection: &mut AnyConnection, key: &AudioKey) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT INTO audio (key) VALUES ($1)").bind(key.as_str()).execute(connection).await?;
+    Ok(())
+}
+
+/// Marks an object that is not referred to any more, to be removed after the commit.
+pub(super) async fn mark_removed(connection: &mut AnyConnection, key: &AudioKey, now: Timestamp) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE audio SET removed_at = $2 WHERE key = $1")
+        .bind(key.as_str())
+        .bind(now.as_millis())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Two characters of the key make a folder, so that no folder grows beyond what file systems like.
+pub(super) fn path(key: &AudioKey) -> Path {
+    let key = key.as_str();
+    let shard = key.get(..2).unwrap_or("__");
+    Path::from_iter([FOLDER, shard, &format!("{key}.wav")])
+}
+
+/// The key of an object found at `path`, if it is one of ours.
+pub(super) fn key(path: &Path) -> Option<AudioKey> {
+    Some(AudioKey::from_stored(path.filename()?.strip_suffix(".wav")?))
+}

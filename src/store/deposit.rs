@@ -1,0 +1,414 @@
+//! The deposit: a finished recording becomes a message, durably, exactly once.
+//!
+//! The order is what makes it safe: the recording is sealed in its journal, the WAV is put under a new key, one transaction counts
+//! the mailbox and adds the message with all that must be sent about it, and the journal goes last. Until the transaction has
+//! been committed the journal can do all of it again; afterwards the table `deposited` knows the message's id for as long as a
+//! journal of it could turn up.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::AnyConnection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    Store, StoreError, audio,
+    database::{Columns as _, Database, Kind},
+    journal::{Journal, Seal, blocking},
+    message,
+    outbox::{self, Errand},
+    wav,
+};
+use crate::domain::{
+    id::{MailboxId, MessageId},
+    message::{Counts, Message},
+    rules::{self, Fullness},
+    time::Timestamp,
+};
+
+/// How many deposits share one commit at most.
+const GROUP: usize = 64;
+
+/// A message that is now in its mailbox.
+#[derive(Clone, Debug)]
+pub struct Deposited {
+    /// The message.
+    pub message: Message,
+    /// What the mailbox holds, this message included.
+    pub counts: Counts,
+}
+
+/// Why there is no message (yet).
+#[derive(Debug, thiserror::Error)]
+pub enum DepositError {
+    /// Somebody else's message was the last that fitted. The recording is discarded.
+    #[error("the mailbox is full")]
+    MailboxFull,
+    /// Too short to be a message. The recording is discarded.
+    #[error("the recording is too short")]
+    TooShort,
+    /// The mailbox has been removed, or the message would have expired long ago. The recording is discarded.
+    #[error("nobody could hear the recording any more")]
+    Pointless,
+    /// Something needed is down. The recording is safe in the spool and is tried again by [`Store::retry_spool`].
+    #[error("the message is kept in the spool until the store can take it")]
+    Later(#[source] StoreError),
+}
+
+impl Store {
+    /// Makes a message of the first `kept` of a recording that ended at `ended_at`.
+    ///
+    /// Once this is called the recording is safe even if the future is dropped: the spool's retry finishes it.
+    ///
+    /// # Errors
+    ///
+    /// See [`DepositError`]: all but [`DepositError::Later`] are final.
+    pub async fn deposit(
+        &self,
+        journal: Journal,
+        kept: Duration,
+        ended_at: Timestamp,
+        interrupted: bool,
+    ) -> Result<Deposited, DepositError> {
+        let kept_bytes = journal.envelope().encoding.bytes(kept);
+        let seal = Seal { kept_bytes, ended_at, interrupted };
+        let (journal, sealed) = blocking(move || {
+            let mut journal = journal;
+            let sealed = journal.write_seal(seal);
+            (journal, sealed)
+        })
+        .await;
+        if let Err(source) = sealed {
+            // The message can still be made; only a crash within the next moments would take it for an interrupted one.
+            tracing::warn!(message.id = %journal.envelope().message, error = &source as &dyn std::error::Error,
+                "the end of a recording could not be noted in the spool");
+        }
+        self.settle(journal, seal, ended_at, Attempt::First).await
+    }
+
+    /// Deposits a journal: to be called by its owner, as often as needed.
+    pub(super) async fn settle(
+        &self,
+        journal: Journal,
+        seal: Seal,
+        now: Timestamp,
+        attempt: Attempt,
+    ) -> Result<Deposited, DepositError> {
+        let envelope = journal.envelope().clone();
+        if rules::is_expired(rules::expiry_after_deposit(seal.ended_at), now) {
+            return Err(throw_away(journal, "it would have expired already", DepositError::Pointless).await);
+        }
+        let (journal, read) = blocking(move || {
+            let read = journal.read_bytes(seal.kept_bytes);
+            (journal, read)
+        })
+        .await;
+        let recorded = match read {
+            Ok(recorded) => recorded,
+            Err(source) => return Err(self.keep(journal, StoreError::spool(&self.0.spool_dir, source)).await),
+        };
+        let duration = envelope.encoding.duration(recorded.len() as u64);
+        if !rules::is_long_enough(duration, self.0.shortest_message) {
+            return Err(throw_away(journal, "it is too short to be a message", DepositError::TooShort).await);
+        }
+        if attempt == Attempt::Again {
+            // Ask first: an earlier attempt may have got through without our hearing of it.
+            match self.deposited(&envelope.message).await {
+                Ok(false) => {}
+                Ok(true) => return self.already(journal, &envelope.message, &envelope.mailbox, now).await,
+                Err(error) => return Err(self.keep(journal, error).await),
+            }
+        }
+        let key = match self.put_audio(wav::finish(envelope.encoding, &recorded)).await {
+            Ok(key) => key,
+            Err(error) => return Err(self.keep(journal, error).await),
+        };
+        let message = Message {
+            id: envelope.message,
+            mailbox: envelope.mailbox,
+            caller: envelope.caller,
+            deposited_at: seal.ended_at,
+            stamp_at: seal.ended_at,
+            expires_at: rules::expiry_after_deposit(seal.ended_at),
+            heard_at: None,
+            saved_at: None,
+            mailed_at: None,
+            duration,
+            audio: key.clone(),
+            interrupted: seal.interrupted,
+            version: 1,
+        };
+        match self.write(message.clone(), now).await {
+            Ok(Written::Stored { counts, mails }) => {
+                if mails {
+                    self.0.outbox_grew.notify_one();
+                }
+                tracing::info!(call.id = %envelope.call, message.id = %message.id, mailbox.id = %message.mailbox,
+                    seconds = duration.as_secs_f32(), interrupted = message.interrupted, "deposited a message");
+                finished(journal).await;
+                Ok(Deposited { message, counts })
+            }
+            Ok(Written::Already) => {
+                self.drop_unused_audio(&key).await;
+                self.already(journal, &message.id, &message.mailbox, now).await
+            }
+            Ok(Written::Full) => {
+                self.drop_unused_audio(&key).await;
+                Err(throw_away(journal, "the mailbox is full", DepositError::MailboxFull).await)
+            }
+            Ok(Written::NoMailbox) => {
+                self.drop_unused_audio(&key).await;
+                Err(throw_away(journal, "the mailbox has been removed", DepositError::Pointless).await)
+            }
+            Err(WriteError::NotWritten(error)) => {
+                self.drop_unused_audio(&key).await;
+                Err(self.keep(journal, error).await)
+            }
+            Err(WriteError::Unknown(error)) => match self.deposited(&message.id).await {
+                Ok(true) => self.already(journal, &message.id, &message.mailbox, now).await,
+                // Not there, but a server that lost our connection may still be busy committing it, so the audio stays for the
+                // sweep to judge. The next attempt asks again.
+                Ok(false) | Err(_) => Err(self.keep(journal, error).await),
+            },
+        }
+    }
+
+    /// Whether a message with this id has ever been deposited.
+    pub(super) async fn deposited(&self, id: &MessageId) -> Result<bool, StoreError> {
+        let rows = sqlx::query("SELECT message_id FROM deposited WHERE message_id = $1")
+            .bind(id.as_str())
+            .fetch_all(self.0.database.reader())
+            .await?;
+        Ok(!rows.is_empty())
+    }
+
+    async fn already(
+        &self,
+        journal: Journal,
+        id: &MessageId,
+        mailbox: &MailboxId,
+        now: Timestamp,
+    ) -> Result<Deposited, DepositError> {
+        let found = async { Ok((self.message(id, now).await?, self.counts(mailbox, now).await?)) }.await;
+        match found {
+            Ok((Some(message), counts)) => {
+                finished(journal).await;
+                Ok(Deposited { message, counts })
+            }
+            Ok((None, _)) => Err(throw_away(journal, "its message was deleted again", DepositError::Pointless).await),
+            Err(error) => Err(self.keep(journal, error).await),
+        }
+    }
+
+    async fn write(&self, message: Message, now: Timestamp) -> Result<Written, WriteError> {
+        let (reply, written) = oneshot::channel();
+        let stopped = || WriteError::NotWritten(StoreError::Database(sqlx::Error::PoolClosed));
+        if self.0.deposits.send(Pending { message, now, reply }).await.is_err() {
+            return Err(stopped());
+        }
+        written.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Leaves a journal in the spool, durably, and gives it up.
+    async fn keep(&self, journal: Journal, error: StoreError) -> DepositError {
+        let id = journal.envelope().message.clone();
+        tracing::error!(message.id = %id, error = &error as &dyn std::error::Error,
+            "a message waits in the spool until the store can take it");
+        if let Err(source) = blocking(move || journal.sync()).await {
+            tracing::error!(message.id = %id, error = &source as &dyn std::error::Error,
+                "a waiting message could not be synced");
+        }
+        DepositError::Later(error)
+    }
+}
+
+/// Whether a journal is deposited for the first time; if not, the message may already be there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attempt {
+    First,
+    Again,
+}
+
+async fn finished(journal: Journal) {
+    let id = journal.envelope().message.clone();
+    if let Err(source) = blocking(move || journal.remove()).await {
+        tracing::warn!(message.id = %id, error = &source as &dyn std::error::Error,
+            "the journal of a deposited message stays behind until the next retry");
+    }
+}
+
+async fn throw_away(journal: Journal, reason: &'static str, why: DepositError) -> DepositError {
+    let id = journal.envelope().message.clone();
+    if let Err(source) = blocking(move || journal.discard(reason)).await {
+        tracing::warn!(message.id = %id, error = &source as &dyn std::error::Error,
+            "a discarded recording stays behind until the next retry");
+    }
+    why
+}
+
+/// A message on its way into the database.
+pub(super) struct Pending {
+    message: Message,
+    now: Timestamp,
+    reply: oneshot::Sender<Result<Written, WriteError>>,
+}
+
+/// What the transaction decided.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Written {
+    Stored { counts: Counts, mails: bool },
+    Already,
+    Full,
+    NoMailbox,
+}
+
+pub(super) enum WriteError {
+    /// Certainly not.
+    NotWritten(StoreError),
+    /// The commit failed; whether it took effect is not known.
+    Unknown(StoreError),
+}
+
+/// Writes deposits until the store is dropped.
+///
+/// On SQLite, which has one writer and syncs the disk at every commit, deposits that arrive while a commit is under way share
+/// the next one. PostgreSQL does the like by itself, so there each has a connection of its own.
+pub(super) async fn write_in_groups(database: Database, mut pending: mpsc::Receiver<Pending>) {
+    if database.kind() == Kind::Postgres {
+        let database = Arc::new(database);
+        while let Some(one) = pending.recv().await {
+            let database = Arc::clone(&database);
+            tokio::spawn(async move { write_one(&database, one).await });
+        }
+        return;
+    }
+    let mut group = Vec::with_capacity(GROUP);
+    while pending.recv_many(&mut group, GROUP).await > 0 {
+        write_group(&database, std::mem::take(&mut group)).await;
+    }
+}
+
+async fn write_group(database: &Database, group: Vec<Pending>) {
+    let mut decided = Vec::with_capacity(group.len());
+    let together: Result<_, sqlx::Error> = async {
+        let mut transaction = database.begin().await?;
+        for one in &group {
+            decided.push(insert(&mut transaction, &one.message, one.now).await?);
+        }
+        Ok(transaction)
+    }
+    .await;
+    match together {
+        Ok(transaction) => {
+            let committed = transaction.commit().await.map_err(Arc::new);
+            for (one, written) in group.into_iter().zip(decided) {
+                let answer = match &committed {
+                    Ok(()) => Ok(written),
+                    Err(error) => Err(WriteError::Unknown(StoreError::Commit(Arc::clone(error)))),
+                };
+                // Nobody waits any more: the spool's retry will ask.
+                let _ = one.reply.send(answer);
+            }
+        }
+        Err(error) if group.len() == 1 => {
+            if let Some(one) = group.into_iter().next() {
+                let _ = one.reply.send(Err(WriteError::NotWritten(error.into())));
+            }
+        }
+        // One of them may be at fault: the others must not suffer.
+        Err(_) => {
+            for one in group {
+                write_one(database, one).await;
+            }
+        }
+    }
+}
+
+async fn write_one(database: &Database, one: Pending) {
+    let Pending { message, now, reply } = one;
+    let not_written = |error: sqlx::Error| WriteError::NotWritten(error.into());
+    let answer = async {
+        let mut transaction = database.begin().await.map_err(not_written)?;
+        let written = insert(&mut transaction, &message, now).await.map_err(not_written)?;
+        transaction.commit().await.map_err(|error| WriteError::Unknown(StoreError::Commit(Arc::new(error))))?;
+        Ok(written)
+    }
+    .await;
+    let _ = reply.send(answer);
+}
+
+/// The transaction itself. It decides everything before it writes anything that would have to be taken back, so that one
+/// refused message does not undo the others of its group.
+async fn insert(connection: &mut AnyConnection, message: &Message, now: Timestamp) -> Result<Written, sqlx::Error> {
+    // From here to the commit, deposits into this mailbox take turns: the count below cannot become wrong.
+    let mailbox = sqlx::query(
+        "UPDATE mailboxes SET deposit_turn = deposit_turn + 1 WHERE id = $1
+         RETURNING email, voice_to_email_since, fullness_told",
+    )
+    .bind(message.mailbox.as_str())
+    .fetch_all(&mut *connection)
+    .await?;
+    let Some(mailbox) = mailbox.first() else { return Ok(Written::NoMailbox) };
+    let known = sqlx::query("SELECT message_id FROM deposited WHERE message_id = $1")
+        .bind(message.id.as_str())
+        .fetch_all(&mut *connection)
+        .await?;
+    if !known.is_empty() {
+        return Ok(Written::Already);
+    }
+    let mut counts = message::counts(&mut *connection, &message.mailbox, now).await?;
+    if !rules::admits(counts.total()) {
+        return Ok(Written::Full);
+    }
+
+    sqlx::query("INSERT INTO deposited (message_id, deposited_at) VALUES ($1, $2)")
+        .bind(message.id.as_str())
+        .bind(message.deposited_at.as_millis())
+        .execute(&mut *connection)
+        .await?;
+    audio::claim(&mut *connection, &message.audio).await?;
+    message::insert(&mut *connection, message).await?;
+    counts.new += 1;
+
+    let has_email = mailbox.maybe_text("email")?.is_some();
+    let mut mails = false;
+    if has_email && rules::is_mailed(message.deposited_at, mailbox.maybe_moment("voice_to_email_since")?) {
+        let errand = Errand::Message { message: message.id.clone() };
+        outbox::insert(&mut *connection, &message.mailbox, &errand, now).await?;
+        mails = true;
+    }
+    let told = Fullness::from_stored(mailbox.integer("fullness_told")?);
+    let level = rules::fullness(counts.total());
+    if level != told {
+        outbox::set_fullness_told(&mut *connection, &message.mailbox, level).await?;
+        if level > told && has_email {
+            let errand = Errand::Fullness { held: counts.total() };
+            outbox::insert(&mut *connection, &message.mailbox, &errand, now).await?;
+            mails = true;
+        }
+    }
+    Ok(Written::Stored { counts, mails })
+}
+
+/// How a level of fullness is stored.
+pub(super) trait StoredFullness {
+    fn from_stored(stored: i64) -> Self;
+    fn to_stored(self) -> i64;
+}
+
+impl StoredFullness for Fullness {
+    fn from_stored(stored: i64) -> Self {
+        match stored {
+            2.. => Self::Full,
+            1 => Self::NearlyFull,
+            _ => Self::Roomy,
+        }
+    }
+
+    fn to_stored(self) -> i64 {
+        match self {
+            Self::Roomy => 0,
+            Self::NearlyFull => 1,
+            Self::Full => 2,
+        }
+    }
+}
