@@ -13,8 +13,12 @@ mod address;
 mod body;
 mod header;
 mod parse;
+#[cfg(test)]
+mod properties;
 mod stream;
 mod text;
+#[cfg(test)]
+mod torture;
 mod uri;
 mod validate;
 mod via;

@@ -65,9 +65,13 @@ fn read_response(head: Head) -> Result<Message, Rejected> {
 
 fn read_request(head: Head) -> Result<Message, Rejected> {
     let refusal = match (request_line(head.start_line), head.fault) {
+        (Ok((_, uri)), None) if !uri.headers.is_empty() => Refusal::Malformed("Request-URI with headers".into()),
         (Ok((method, uri)), None) => {
             let (headers, body) = (head.headers, head.body.to_vec());
             return Ok(Message::Request(Request { method, uri: (&uri).into(), version: Version::V2, headers, body }));
+        }
+        (Err(Refusal::MethodNotAllowed), None) if !is_cseq_of(head.start_line, &head.headers) => {
+            Refusal::Malformed("CSeq method is not the request's".into())
         }
         // An unknown method or version says more than a malformed header does.
         (Err(refusal @ (Refusal::MethodNotAllowed | Refusal::VersionNotSupported)), _) => refusal,
@@ -159,9 +163,32 @@ fn request_line(line: &[u8]) -> Result<(Method, SipUri), Refusal> {
     Ok((method, uri))
 }
 
-/// Methods are compared letter by letter (RFC 3261 §7.1); those that `rsip` has no word for are none that we allow.
+/// Methods are compared letter by letter (RFC 3261 §7.1). Those that `rsip` has no word for are none that we allow; they are
+/// refused with 405 rather than 501, because `Allow` then tells the sender more.
 fn known_method(name: &[u8]) -> Option<Method> {
-    Method::all().into_iter().find(|method| method.to_string().as_bytes() == name)
+    METHODS.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, method)| *method)
+}
+
+const METHODS: [(&str, Method); 14] = [
+    ("INVITE", Method::Invite),
+    ("ACK", Method::Ack),
+    ("BYE", Method::Bye),
+    ("CANCEL", Method::Cancel),
+    ("OPTIONS", Method::Options),
+    ("REGISTER", Method::Register),
+    ("INFO", Method::Info),
+    ("SUBSCRIBE", Method::Subscribe),
+    ("NOTIFY", Method::Notify),
+    ("UPDATE", Method::Update),
+    ("PRACK", Method::PRack),
+    ("MESSAGE", Method::Message),
+    ("REFER", Method::Refer),
+    ("PUBLISH", Method::Publish),
+];
+
+/// Whether `CSeq` repeats the method of the request line.
+fn is_cseq_of(request_line: &[u8], headers: &Headers) -> bool {
+    headers.cseq().is_ok_and(|cseq| request_line.split(|byte| *byte == b' ').next() == Some(cseq.method.as_bytes()))
 }
 
 fn status_line(line: &[u8]) -> Option<StatusCode> {

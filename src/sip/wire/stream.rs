@@ -15,6 +15,8 @@ pub struct StreamFramer {
     buffer: BytesMut,
     /// Up to here no head ends.
     searched: usize,
+    /// Length of the first message, once its head has arrived.
+    length: Option<usize>,
     /// An empty line was seen and may be the first half of a ping.
     half_a_ping: bool,
     broken: Option<FramingError>,
@@ -83,27 +85,35 @@ impl StreamFramer {
             Some(&byte) if !is_token_byte(byte) => return Err(self.fail(FramingError::NotSip)),
             Some(_) => self.half_a_ping = false,
         }
-        let Some(head) = find_head_end(&self.buffer, self.searched) else {
-            // The last three bytes may be the beginning of the end.
-            self.searched = self.buffer.len().saturating_sub(3);
-            return if self.buffer.len() > MAX_MESSAGE { Err(self.fail(FramingError::TooLarge)) } else { Ok(None) };
+        let length = match self.length {
+            Some(length) => length,
+            None => {
+                let Some(head) = find_head_end(&self.buffer, self.searched) else {
+                    // The last three bytes may be the beginning of the end.
+                    self.searched = self.buffer.len().saturating_sub(3);
+                    return if self.buffer.len() > MAX_MESSAGE { Err(self.fail(FramingError::TooLarge)) } else { Ok(None) };
+                };
+                if head > MAX_MESSAGE {
+                    return Err(self.fail(FramingError::TooLarge));
+                }
+                match declared_length(&self.buffer[..head]) {
+                    Ok(Some(body)) if head + body > MAX_MESSAGE => return Ok(Some(self.last_head(head, FramingError::TooLarge))),
+                    Ok(Some(body)) => head + body,
+                    Ok(None) if has_header(&self.buffer[..head], "Content-Type") => {
+                        return Err(self.fail(FramingError::UnknownLength));
+                    }
+                    Ok(None) => head,
+                    Err(_) => return Ok(Some(self.last_head(head, FramingError::UnknownLength))),
+                }
+            }
         };
-        self.searched = head - 4;
-        if head > MAX_MESSAGE {
-            return Err(self.fail(FramingError::TooLarge));
-        }
-        let length = match declared_length(&self.buffer[..head]) {
-            Ok(Some(length)) if head + length > MAX_MESSAGE => return Ok(Some(self.last_head(head, FramingError::TooLarge))),
-            Ok(Some(length)) => length,
-            Ok(None) if has_header(&self.buffer[..head], "Content-Type") => return Err(self.fail(FramingError::UnknownLength)),
-            Ok(None) => 0,
-            Err(_) => return Ok(Some(self.last_head(head, FramingError::UnknownLength))),
-        };
-        if self.buffer.len() < head + length {
+        self.length = Some(length);
+        if self.buffer.len() < length {
             return Ok(None);
         }
         self.searched = 0;
-        Ok(Some(Frame::Message(self.buffer.split_to(head + length).freeze())))
+        self.length = None;
+        Ok(Some(Frame::Message(self.buffer.split_to(length).freeze())))
     }
 
     /// Whether part of a message has come and the rest has not, which a server does not wait for without end.
@@ -123,5 +133,76 @@ impl StreamFramer {
         self.broken = Some(error);
         self.buffer = BytesMut::new();
         error
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPTIONS: &str = "OPTIONS sip:x SIP/2.0\r\nl: 4\r\n\r\nbody";
+    const BYE: &str = "BYE sip:x SIP/2.0\r\nX: y\r\n\r\n";
+
+    fn framer(bytes: &str) -> StreamFramer {
+        let mut framer = StreamFramer::new();
+        framer.push(bytes.as_bytes());
+        framer
+    }
+
+    fn message(text: &str) -> Result<Option<Frame>, FramingError> {
+        Ok(Some(Frame::Message(Bytes::copy_from_slice(text.as_bytes()))))
+    }
+
+    #[test]
+    fn messages_and_pings_come_apart() {
+        let mut framer = framer(&format!("{OPTIONS}{BYE}\r\n\r\n\r\n{OPTIONS}OPT"));
+
+        assert_eq!(framer.next(), message(OPTIONS));
+        assert_eq!(framer.next(), message(BYE));
+        assert_eq!(framer.next(), Ok(Some(Frame::Ping)));
+        assert_eq!(framer.next(), message(OPTIONS));
+        assert_eq!(framer.next(), Ok(None));
+        assert!(framer.is_inside_a_message());
+    }
+
+    #[test]
+    fn a_message_in_single_bytes_comes_once_and_whole() {
+        let mut framer = StreamFramer::new();
+        for byte in &OPTIONS.as_bytes()[..OPTIONS.len() - 1] {
+            framer.push(&[*byte]);
+            assert_eq!(framer.next(), Ok(None));
+        }
+
+        framer.push(b"y");
+
+        assert_eq!(framer.next(), message(OPTIONS));
+        assert!(!framer.is_inside_a_message());
+    }
+
+    #[test]
+    fn a_message_without_an_end_is_given_out_for_its_refusal_and_then_all_is_over() {
+        for (line, error) in [
+            ("Content-Length: -999", FramingError::UnknownLength),
+            ("Content-Length: 1\r\nl: 1", FramingError::UnknownLength),
+            ("Content-Length:\r\n 70000", FramingError::UnknownLength),
+            ("Content-Length: 65530", FramingError::TooLarge),
+        ] {
+            let head = format!("INVITE sip:x SIP/2.0\r\n{line}\r\n\r\n");
+            let mut framer = framer(&format!("{head}rest"));
+
+            assert_eq!(framer.next(), message(&head), "{line}");
+            assert_eq!(framer.next(), Err(error), "{line}");
+            framer.push(b"more");
+            assert_eq!(framer.next(), Err(error), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_sip_is_found_out_at_once() {
+        assert_eq!(framer("\u{16}\u{3}\u{1}").next(), Err(FramingError::NotSip));
+        assert_eq!(framer("\r\r").next(), Err(FramingError::NotSip));
+        assert_eq!(framer(&"A".repeat(MAX_MESSAGE + 1)).next(), Err(FramingError::TooLarge));
+        assert_eq!(framer(&format!("A{}\r\n\r\n", " ".repeat(MAX_MESSAGE))).next(), Err(FramingError::TooLarge));
+        assert_eq!(framer("A b SIP/2.0\r\nc: text/plain\r\n\r\n").next(), Err(FramingError::UnknownLength));
     }
 }
