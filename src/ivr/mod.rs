@@ -28,11 +28,24 @@ use crate::domain::{
     time::{TimeZone, Timestamp},
 };
 
+mod session;
+mod asking;
+mod deposit;
+mod login;
+mod enrolment;
+mod retrieval;
+mod options;
+mod greeting;
+mod passcode;
+mod phrase;
 pub mod keymap;
 pub mod prompts;
+#[cfg(test)]
+mod tests;
 
 pub use keymap::Digit;
 pub use prompts::PromptId;
+pub use session::Session;
 
 /// Why the call is here.
 #[derive(Clone, Debug)]

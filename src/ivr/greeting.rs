@@ -1,0 +1,226 @@
+//! The subscriber records the greeting or the name: heard and accepted before it replaces the old one.
+
+use std::time::Duration;
+
+use super::{
+    Answer, Effect, Input, Item, PromptId, Question,
+    asking::Asking,
+    keymap::{self, DEFAULT, Digit, OwnReviewAction},
+    phrase::{self, say},
+    session::{Call, Wait},
+};
+use crate::domain::{greeting::GreetingKind, id::MailboxId, rules};
+
+/// Less than this is a click, not a name.
+const SHORTEST: Duration = Duration::from_millis(300);
+/// How often nothing may be recorded before we give up on the line.
+const TRIES: u32 = 3;
+
+/// One recording, from "after the tone" to its acceptance.
+#[derive(Debug)]
+pub(super) struct OwnRecording {
+    kind: GreetingKind,
+    mailbox: MailboxId,
+    tries_left: u32,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Instruction,
+    Preparing,
+    Beep,
+    Recording,
+    Review(Asking),
+    Storing,
+}
+
+/// What came of an input.
+#[derive(Debug)]
+pub(super) enum Step {
+    More(OwnRecording),
+    Done(Outcome),
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The recording is the subscriber's now.
+    Kept,
+    /// The old one stays.
+    Cancelled,
+    /// It could not be recorded or kept.
+    NotDone,
+    /// Nobody is there.
+    Silence,
+    MailboxGone,
+}
+
+impl OwnRecording {
+    pub fn begin(call: &mut Call, kind: GreetingKind, mailbox: MailboxId, preface: Vec<Item>) -> Self {
+        call.tell([preface, say([instruction(kind)])].concat());
+        Self { kind, mailbox, tries_left: TRIES, state: State::Instruction }
+    }
+
+    pub fn step(mut self, input: Input, call: &mut Call) -> Step {
+        match std::mem::replace(&mut self.state, State::Instruction) {
+            State::Instruction => self.instruction(input, call),
+            State::Preparing => self.preparing(input, call),
+            State::Beep => self.beep(input, call),
+            State::Recording => self.recording(input, call),
+            State::Review(asking) => self.review(asking, input, call),
+            State::Storing => self.storing(input, call),
+        }
+    }
+
+    pub fn wait(&self) -> Wait {
+        match &self.state {
+            State::Instruction | State::Beep => Wait::Phrase,
+            State::Preparing | State::Storing => Wait::Answer,
+            State::Recording => Wait::Recording(self.kind.longest()),
+            State::Review(asking) => asking.wait(),
+        }
+    }
+
+    fn instruction(self, input: Input, call: &mut Call) -> Step {
+        match input {
+            Input::Digit(Digit::Star) => Step::Done(Outcome::Cancelled),
+            Input::Digit(Digit::Pound) => {
+                call.effect(Effect::StopPlaying);
+                self.prepare(call)
+            }
+            Input::PlaybackDone | Input::PlaybackFailed | Input::Timeout => self.prepare(call),
+            Input::Hangup => Step::Done(Outcome::Cancelled),
+            Input::Digit(_) | Input::RecordingDone { .. } | Input::Answer(_) => self.at(State::Instruction),
+        }
+    }
+
+    fn preparing(self, input: Input, call: &mut Call) -> Step {
+        match input {
+            Input::Answer(Answer::RecordingReady) => {
+                call.beep();
+                self.at(State::Beep)
+            }
+            Input::Answer(Answer::MailboxGone) => Step::Done(Outcome::MailboxGone),
+            Input::Answer(_) => Step::Done(Outcome::NotDone),
+            Input::Timeout => {
+                call.excuse();
+                self.at(State::Preparing)
+            }
+            Input::Digit(_) | Input::PlaybackDone | Input::PlaybackFailed | Input::RecordingDone { .. } | Input::Hangup => {
+                self.at(State::Preparing)
+            }
+        }
+    }
+
+    fn beep(self, input: Input, call: &mut Call) -> Step {
+        match input {
+            Input::Digit(Digit::Star) | Input::Hangup => discarded(Outcome::Cancelled, call),
+            Input::PlaybackDone | Input::PlaybackFailed | Input::Timeout => {
+                call.record(self.kind.into(), self.kind.longest());
+                self.at(State::Recording)
+            }
+            Input::Digit(_) | Input::RecordingDone { .. } | Input::Answer(_) => self.at(State::Beep),
+        }
+    }
+
+    fn recording(mut self, input: Input, call: &mut Call) -> Step {
+        match input {
+            Input::RecordingDone { .. } if call.hung_up() => discarded(Outcome::Cancelled, call),
+            Input::RecordingDone { kept, .. } if rules::is_long_enough(kept, SHORTEST) => {
+                let preface = vec![Item::Prompt(PromptId::YouRecorded), Item::TheRecording, phrase::BREATH];
+                let asking = Asking::begin(call, preface, keymap::tell(DEFAULT.own_review, |_| true));
+                self.at(State::Review(asking))
+            }
+            Input::RecordingDone { .. } => {
+                call.discard_recording();
+                self.tries_left = self.tries_left.saturating_sub(1);
+                if self.tries_left == 0 {
+                    return Step::Done(Outcome::Silence);
+                }
+                call.tell(say([PromptId::NothingRecorded, instruction(self.kind)]));
+                self.at(State::Instruction)
+            }
+            Input::Digit(digit) => {
+                if DEFAULT.end_recording.contains(&digit) {
+                    call.stop_recording();
+                }
+                self.at(State::Recording)
+            }
+            Input::Timeout | Input::Hangup => {
+                call.stop_recording();
+                self.at(State::Recording)
+            }
+            Input::PlaybackDone | Input::PlaybackFailed | Input::Answer(_) => self.at(State::Recording),
+        }
+    }
+
+    fn review(self, asking: Asking, input: Input, call: &mut Call) -> Step {
+        match input {
+            Input::Digit(digit) => match keymap::action(DEFAULT.own_review, digit) {
+                Some(OwnReviewAction::Accept) => {
+                    call.effect(Effect::StopPlaying);
+                    call.ask(Question::SetGreeting(self.mailbox.clone(), self.kind));
+                    self.at(State::Storing)
+                }
+                Some(OwnReviewAction::Listen) => {
+                    let asking = asking.repeat(call, vec![Item::TheRecording, phrase::BREATH]);
+                    self.at(State::Review(asking))
+                }
+                Some(OwnReviewAction::RecordAgain) => {
+                    call.discard_recording();
+                    self.prepare(call)
+                }
+                Some(OwnReviewAction::Cancel) => discarded(Outcome::Cancelled, call),
+                None => {
+                    let asking = asking.repeat(call, say([PromptId::InvalidChoice]));
+                    self.at(State::Review(asking))
+                }
+            },
+            Input::PlaybackDone | Input::PlaybackFailed => self.at(State::Review(asking.silent())),
+            Input::Timeout => match asking.nothing_came(call) {
+                Some(asking) => self.at(State::Review(asking)),
+                None => discarded(Outcome::Silence, call),
+            },
+            // What was not accepted does not replace anything.
+            Input::Hangup => discarded(Outcome::Cancelled, call),
+            Input::RecordingDone { .. } | Input::Answer(_) => self.at(State::Review(asking)),
+        }
+    }
+
+    fn storing(self, input: Input, call: &mut Call) -> Step {
+        match input {
+            Input::Answer(Answer::Done) => Step::Done(Outcome::Kept),
+            Input::Answer(Answer::MailboxGone) => Step::Done(Outcome::MailboxGone),
+            Input::Answer(_) => Step::Done(Outcome::NotDone),
+            Input::Timeout => {
+                call.excuse();
+                self.at(State::Storing)
+            }
+            Input::Digit(_) | Input::PlaybackDone | Input::PlaybackFailed | Input::RecordingDone { .. } | Input::Hangup => {
+                self.at(State::Storing)
+            }
+        }
+    }
+
+    fn prepare(self, call: &mut Call) -> Step {
+        call.ask(Question::PrepareRecording { kind: self.kind.into(), mailbox: self.mailbox.clone() });
+        self.at(State::Preparing)
+    }
+
+    fn at(self, state: State) -> Step {
+        Step::More(Self { state, ..self })
+    }
+}
+
+fn instruction(kind: GreetingKind) -> PromptId {
+    match kind {
+        GreetingKind::Greeting => PromptId::RecordGreeting,
+        GreetingKind::Name => PromptId::RecordName,
+    }
+}
+
+fn discarded(outcome: Outcome, call: &mut Call) -> Step {
+    call.discard_recording();
+    Step::Done(outcome)
+}

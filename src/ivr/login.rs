@@ -1,0 +1,229 @@
+//! Mailbox number and passcode. Nothing that is said tells an unknown mailbox, a disabled one, a wrong passcode and a
+//! locked one apart.
+
+use super::{
+    Answer, Input, Item, MailboxView, PromptId, Question, Verdict,
+    asking::{DigitEntry, Typed},
+    enrolment::Enrolment,
+    phrase::say,
+    retrieval::Retrieval,
+    session::{Call, Moment, Wait},
+};
+use crate::domain::{
+    id::{MailboxId, MessageId},
+    message::Message,
+    passcode::Passcode,
+    rules,
+};
+
+/// A login in progress.
+#[derive(Debug)]
+pub(super) struct Login {
+    /// The mailbox to be opened; none if there is no such mailbox.
+    mailbox: Option<MailboxView>,
+    /// The mailbox of the identified line that calls.
+    own: Option<MailboxId>,
+    /// Whether another mailbox can be chosen with `*`.
+    may_choose: bool,
+    attempts_left: u32,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Number(DigitEntry),
+    Finding,
+    Passcode(DigitEntry),
+    Checking(Passcode),
+}
+
+impl Login {
+    /// `*` during the greeting: straight to the passcode of the mailbox called.
+    pub fn begin_from_greeting(call: &mut Call, mailbox: Option<MailboxView>) -> Moment {
+        Self::begin(call, mailbox, None, false)
+    }
+
+    pub fn begin_on_own_line(call: &mut Call, mailbox: MailboxView) -> Moment {
+        let own = mailbox.id.clone();
+        Self::begin(call, Some(mailbox), Some(own), true)
+    }
+
+    pub fn begin_with_number(call: &mut Call) -> Moment {
+        let entry = DigitEntry::begin(call, vec![], say([PromptId::EnterMailbox]));
+        let attempts_left = rules::ATTEMPTS_PER_CALL;
+        Self { mailbox: None, own: None, may_choose: true, attempts_left, state: State::Number(entry) }.into()
+    }
+
+    fn begin(call: &mut Call, mailbox: Option<MailboxView>, own: Option<MailboxId>, may_choose: bool) -> Moment {
+        let entry = DigitEntry::begin(call, vec![], say([PromptId::EnterPasscode]));
+        let attempts_left = rules::ATTEMPTS_PER_CALL;
+        Self { mailbox, own, may_choose, attempts_left, state: State::Passcode(entry) }.into()
+    }
+
+    pub fn step(mut self, input: Input, call: &mut Call) -> Moment {
+        match std::mem::replace(&mut self.state, State::Finding) {
+            State::Number(entry) => self.number(entry, input, call),
+            State::Finding => self.finding(input, call),
+            State::Passcode(entry) => self.passcode(entry, input, call),
+            State::Checking(passcode) => self.checking(passcode, input, call),
+        }
+    }
+
+    pub fn wait(&self) -> Wait {
+        match &self.state {
+            State::Number(entry) | State::Passcode(entry) => entry.wait(),
+            State::Finding | State::Checking(_) => Wait::Answer,
+        }
+    }
+
+    fn number(self, entry: DigitEntry, input: Input, call: &mut Call) -> Moment {
+        let typed = match input {
+            Input::Digit(digit) => entry.digit(digit, call),
+            Input::PlaybackDone | Input::PlaybackFailed => entry.silent(),
+            Input::Timeout => entry.nothing_came(call),
+            Input::Hangup => return Moment::Over,
+            Input::RecordingDone { .. } | Input::Answer(_) => Typed::More(entry),
+        };
+        match typed {
+            Typed::More(entry) => self.at(State::Number(entry)),
+            Typed::Complete(number) if !number.is_empty() => {
+                call.ask(Question::FindMailbox(number));
+                self.at(State::Finding)
+            }
+            Typed::Complete(_) | Typed::Back => self.ask_number(call),
+            Typed::Silence => call.part(say([PromptId::Goodbye])),
+        }
+    }
+
+    fn finding(self, input: Input, call: &mut Call) -> Moment {
+        match input {
+            Input::Answer(answer) => {
+                let mailbox = match answer {
+                    Answer::Mailbox(found) => found.map(|found| *found).filter(|found| found.enabled),
+                    // What cannot be looked up is treated like what is not there.
+                    _ => None,
+                };
+                Self { mailbox, ..self }.ask_passcode(call, say([PromptId::EnterPasscode]))
+            }
+            Input::Timeout => {
+                call.excuse();
+                self.at(State::Finding)
+            }
+            Input::Digit(_) | Input::PlaybackDone | Input::PlaybackFailed | Input::RecordingDone { .. } | Input::Hangup => {
+                self.at(State::Finding)
+            }
+        }
+    }
+
+    fn passcode(self, entry: DigitEntry, input: Input, call: &mut Call) -> Moment {
+        let typed = match input {
+            // A passcode that cannot get any longer is one guess; what follows is the next one.
+            Input::Digit(digit) => match entry.digit(digit, call) {
+                Typed::More(entry) if is_longest(entry.typed()) => Typed::Complete(entry.typed().to_owned()),
+                typed => typed,
+            },
+            Input::PlaybackDone | Input::PlaybackFailed => entry.silent(),
+            Input::Timeout => entry.nothing_came(call),
+            Input::Hangup => return Moment::Over,
+            Input::RecordingDone { .. } | Input::Answer(_) => Typed::More(entry),
+        };
+        match typed {
+            Typed::More(entry) => self.at(State::Passcode(entry)),
+            Typed::Complete(digits) => match Passcode::typed(&digits) {
+                Some(passcode) => self.check(passcode, call),
+                None => self.refuse(call),
+            },
+            Typed::Back if self.may_choose => self.ask_number(call),
+            Typed::Back => self.ask_passcode(call, say([PromptId::EnterPasscode])),
+            Typed::Silence => call.part(say([PromptId::Goodbye])),
+        }
+    }
+
+    fn check(self, passcode: Passcode, call: &mut Call) -> Moment {
+        let mailbox = self.mailbox.as_ref().map(|mailbox| mailbox.id.clone());
+        let own_line = mailbox.is_some() && mailbox == self.own;
+        call.ask(Question::CheckPasscode { mailbox, digits: passcode.clone(), own_line });
+        self.at(State::Checking(passcode))
+    }
+
+    fn checking(self, passcode: Passcode, input: Input, call: &mut Call) -> Moment {
+        match input {
+            Input::Answer(Answer::Passcode(Verdict::Right)) => match self.mailbox {
+                Some(mailbox) => Self::enter(mailbox, passcode, call),
+                None => self.refuse(call),
+            },
+            Input::Answer(Answer::Passcode(Verdict::Wrong | Verdict::LockedOut) | Answer::MailboxGone) => self.refuse(call),
+            Input::Answer(_) => call.part(say([PromptId::SomethingWrong, PromptId::Goodbye])),
+            Input::Timeout => {
+                call.excuse();
+                self.at(State::Checking(passcode))
+            }
+            Input::Digit(_) | Input::PlaybackDone | Input::PlaybackFailed | Input::RecordingDone { .. } | Input::Hangup => {
+                self.at(State::Checking(passcode))
+            }
+        }
+    }
+
+    fn enter(mailbox: MailboxView, passcode: Passcode, call: &mut Call) -> Moment {
+        let enrolled = mailbox.enrolled;
+        let subscriber = Subscriber { mailbox, passcode, marked: vec![] };
+        if enrolled { Retrieval::begin(call, subscriber, vec![]) } else { Enrolment::begin(call, subscriber) }
+    }
+
+    fn refuse(mut self, call: &mut Call) -> Moment {
+        self.attempts_left = self.attempts_left.saturating_sub(1);
+        if self.attempts_left == 0 {
+            return call.part(say([PromptId::LoginWrong, PromptId::TooManyAttempts, PromptId::Goodbye]));
+        }
+        let mut question = say([PromptId::EnterPasscodeAgain]);
+        if self.may_choose {
+            question.push(Item::Prompt(PromptId::OtherMailbox));
+        }
+        let entry = DigitEntry::begin(call, say([PromptId::LoginWrong]), question);
+        self.at(State::Passcode(entry))
+    }
+
+    fn ask_number(self, call: &mut Call) -> Moment {
+        let entry = DigitEntry::begin(call, vec![], say([PromptId::EnterMailbox]));
+        Self { mailbox: None, ..self }.at(State::Number(entry))
+    }
+
+    fn ask_passcode(self, call: &mut Call, question: Vec<Item>) -> Moment {
+        let entry = DigitEntry::begin(call, vec![], question);
+        self.at(State::Passcode(entry))
+    }
+
+    fn at(self, state: State) -> Moment {
+        Self { state, ..self }.into()
+    }
+}
+
+impl From<Login> for Moment {
+    fn from(login: Login) -> Self {
+        Self::Login(Box::new(login))
+    }
+}
+
+/// Whoever is logged in.
+#[derive(Debug)]
+pub(super) struct Subscriber {
+    pub mailbox: MailboxView,
+    /// What was typed to get in: a new passcode must differ.
+    pub passcode: Passcode,
+    /// The messages to be deleted when the session ends, as they were when marked.
+    pub marked: Vec<Message>,
+}
+
+impl Subscriber {
+    pub fn is_marked(&self, id: &MessageId) -> bool {
+        self.marked.iter().any(|message| message.id == *id)
+    }
+
+    pub fn unmark(&mut self, id: &MessageId) {
+        self.marked.retain(|message| message.id != *id);
+    }
+}
+
+fn is_longest(digits: &str) -> bool {
+    Passcode::typed(&format!("{digits}0")).is_none()
+}

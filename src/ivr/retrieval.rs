@@ -1,0 +1,557 @@
+//! A subscriber listens: counts, main menu, the lists, and each message with its stamp.
+
+use std::time::Duration;
+
+use super::{
+    Answer, Effect, Input, Item, PlayFrom, PromptId, Question, Seek,
+    asking::Asking,
+    keymap::{self, AfterAction, DEFAULT, Digit, MainAction, PlayingAction},
+    login::Subscriber,
+    options::Options,
+    phrase::{self, say},
+    session::{Call, Moment, Wait},
+};
+use crate::domain::{
+    message::{Counts, Folder, Message},
+    time::Timestamp,
+};
+
+/// How far back and ahead go.
+const SKIP: Duration = Duration::from_secs(3);
+/// How long a message may be held.
+const LONGEST_PAUSE: Duration = Duration::from_secs(120);
+
+/// A subscriber's session, from the counts to the goodbye.
+#[derive(Debug)]
+pub(super) struct Retrieval {
+    who: Subscriber,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Listing(Purpose),
+    Main(Asking),
+    Hearing {
+        list: List,
+        part: Part,
+        paused: bool,
+    },
+    /// It is being noted that the message was heard to its end.
+    Marking {
+        list: List,
+        retried: bool,
+    },
+    Saving {
+        list: List,
+        retried: bool,
+    },
+    After {
+        list: List,
+        asking: Asking,
+    },
+    /// Marked messages are being deleted while goodbye is said.
+    Leaving {
+        left: Vec<Message>,
+        retried: bool,
+        speaking: bool,
+    },
+}
+
+/// Why the messages are listed.
+#[derive(Debug)]
+enum Purpose {
+    /// For the main menu, after these words.
+    Menu(Vec<Item>),
+    Listen(Folder),
+}
+
+/// What of a message is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// Date and caller; then the message.
+    Stamp(PlayFrom),
+    Message,
+}
+
+/// A list being listened to. Never empty; `at` is the current message.
+#[derive(Debug)]
+struct List {
+    now: Timestamp,
+    messages: Vec<Message>,
+    at: usize,
+}
+
+impl List {
+    fn current(&self) -> &Message {
+        &self.messages[self.at]
+    }
+
+    fn is_at_last(&self) -> bool {
+        self.at + 1 == self.messages.len()
+    }
+
+    fn replace_current(&mut self, message: Message) {
+        self.messages[self.at] = message;
+    }
+
+    /// First, next, previous or last; nothing is said about the only message.
+    fn position(&self, otherwise: PromptId) -> Vec<Item> {
+        match (self.messages.len(), self.at) {
+            (1, _) => vec![],
+            (_, 0) => say([PromptId::FirstMessage]),
+            _ if self.is_at_last() => say([PromptId::LastMessage]),
+            _ => say([otherwise]),
+        }
+    }
+}
+
+impl Retrieval {
+    /// Tells the counts, after `preface`, and offers the main menu.
+    pub fn begin(call: &mut Call, who: Subscriber, preface: Vec<Item>) -> Moment {
+        list(who, Purpose::Menu(preface), call)
+    }
+
+    /// Deletes what was marked, says goodbye, and ends the call.
+    pub fn leave(call: &mut Call, who: Subscriber) -> Moment {
+        call.tell(say([PromptId::Goodbye]));
+        let speaking = !call.hung_up();
+        let left = who.marked.clone();
+        delete_next(who, left, speaking, call)
+    }
+
+    pub fn step(self, input: Input, call: &mut Call) -> Moment {
+        let Self { who, state } = self;
+        match state {
+            State::Listing(purpose) => listing(who, purpose, input, call),
+            State::Main(asking) => main_menu(who, asking, input, call),
+            State::Hearing { list, part, paused } => hearing(who, list, part, paused, input, call),
+            State::Marking { list, retried } => marking(who, list, retried, input, call),
+            State::Saving { list, retried } => saving(who, list, retried, input, call),
+            State::After { list, asking } => after(who, list, asking, input, call),
+            State::Leaving { left, retried, speaking } => leaving(who, left, retried, speaking, input, call),
+        }
+    }
+
+    pub fn wait(&self) -> Wait {
+        match &self.state {
+            State::Listing(_) | State::Marking { .. } | State::Saving { .. } => Wait::Answer,
+            State::Main(asking) | State::After { asking, .. } => asking.wait(),
+            State::Hearing { paused: true, .. } => Wait::Keys(LONGEST_PAUSE),
+            State::Hearing { paused: false, .. } => Wait::Phrase,
+            State::Leaving { left, .. } if left.is_empty() => Wait::Phrase,
+            State::Leaving { .. } => Wait::Answer,
+        }
+    }
+}
+
+impl From<Retrieval> for Moment {
+    fn from(retrieval: Retrieval) -> Self {
+        Self::Retrieval(Box::new(retrieval))
+    }
+}
+
+fn at(who: Subscriber, state: State) -> Moment {
+    Retrieval { who, state }.into()
+}
+
+fn list(who: Subscriber, purpose: Purpose, call: &mut Call) -> Moment {
+    call.ask(Question::ListMessages(who.mailbox.id.clone()));
+    at(who, State::Listing(purpose))
+}
+
+fn listing(who: Subscriber, purpose: Purpose, input: Input, call: &mut Call) -> Moment {
+    match input {
+        Input::Answer(Answer::Messages { now, messages }) => match purpose {
+            Purpose::Menu(preface) => {
+                let counts = counts(&who, &messages);
+                let held = Counts { new: 0, saved: u32::try_from(messages.len()).unwrap_or(u32::MAX) };
+                let said = [preface, phrase::counts(counts), phrase::fullness(held), vec![phrase::BREATH]].concat();
+                offer_main_menu(who, counts, said, call)
+            }
+            Purpose::Listen(folder) => {
+                let counts = counts(&who, &messages);
+                let messages: Vec<_> = messages.into_iter().filter(|message| message.folder() == folder).collect();
+                if messages.is_empty() {
+                    let nothing = match folder {
+                        Folder::New => PromptId::NoNew,
+                        Folder::Saved => PromptId::NoSaved,
+                    };
+                    return offer_main_menu(who, counts, say([nothing]), call);
+                }
+                introduce(who, List { now, messages, at: 0 }, PromptId::FirstMessage, call)
+            }
+        },
+        Input::Answer(answer) => part_for(answer, call),
+        Input::Timeout => {
+            call.excuse();
+            at(who, State::Listing(purpose))
+        }
+        Input::Digit(_) | Input::PlaybackDone | Input::PlaybackFailed | Input::RecordingDone { .. } | Input::Hangup => {
+            at(who, State::Listing(purpose))
+        }
+    }
+}
+
+/// What is there, without what is marked as deleted.
+fn counts(who: &Subscriber, messages: &[Message]) -> Counts {
+    let mut counts = Counts::default();
+    for message in messages.iter().filter(|message| !who.is_marked(&message.id)) {
+        match message.folder() {
+            Folder::New => counts.new += 1,
+            Folder::Saved => counts.saved += 1,
+        }
+    }
+    counts
+}
+
+/// Ends the call after an answer that leaves nothing to go on with.
+fn part_for(answer: Answer, call: &mut Call) -> Moment {
+    let why = if answer == Answer::MailboxGone { PromptId::MailboxGone } else { PromptId::SomethingWrong };
+    call.part(say([why, PromptId::Goodbye]))
+}
+
+fn offer_main_menu(who: Subscriber, counts: Counts, preface: Vec<Item>, call: &mut Call) -> Moment {
+    let menu = keymap::tell(DEFAULT.main, |action| match action {
+        MainAction::HearNew => counts.new > 0,
+        MainAction::HearSaved => counts.saved > 0,
+        MainAction::Options | MainAction::Help | MainAction::Leave => true,
+    });
+    let asking = Asking::begin(call, preface, menu);
+    at(who, State::Main(asking))
+}
+
+fn main_menu(who: Subscriber, asking: Asking, input: Input, call: &mut Call) -> Moment {
+    match input {
+        Input::Digit(digit) => match keymap::action(DEFAULT.main, digit) {
+            Some(MainAction::HearNew) => list(who, Purpose::Listen(Folder::New), call),
+            Some(MainAction::HearSaved) => list(who, Purpose::Listen(Folder::Saved), call),
+            Some(MainAction::Options) => Options::begin(call, who),
+            Some(MainAction::Help) => {
+                let mut help = keymap::tell(DEFAULT.main, |_| true);
+                help.extend([phrase::BREATH, Item::Prompt(PromptId::WhilePlaying)]);
+                help.extend(keymap::tell(DEFAULT.playing, |_| true));
+                help.push(phrase::BREATH);
+                at(who, State::Main(asking.repeat(call, help)))
+            }
+            Some(MainAction::Leave) => Retrieval::leave(call, who),
+            None => at(who, State::Main(asking.repeat(call, say([PromptId::InvalidChoice])))),
+        },
+        Input::PlaybackDone | Input::PlaybackFailed => at(who, State::Main(asking.silent())),
+        Input::Timeout => match asking.nothing_came(call) {
+            Some(asking) => at(who, State::Main(asking)),
+            None => Retrieval::leave(call, who),
+        },
+        Input::Hangup => Retrieval::leave(call, who),
+        Input::RecordingDone { .. } | Input::Answer(_) => at(who, State::Main(asking)),
+    }
+}
+
+/// Says where in the list we are, and the stamp; the message follows.
+fn introduce(who: Subscriber, list: List, position: PromptId, call: &mut Call) -> Moment {
+    let mut items = list.position(position);
+    items.extend(stamp(&who, &list));
+    call.tell(items);
+    at(who, State::Hearing { list, part: Part::Stamp(PlayFrom::Start), paused: false })
+}
+
+fn stamp(who: &Subscriber, list: &List) -> Vec<Item> {
+    let message = list.current();
+    let mut items = if who.is_marked(&message.id) { say([PromptId::IsDeleted]) } else { vec![] };
+    items.extend(phrase::stamp(message, who.mailbox.time_zone, list.now));
+    items.push(phrase::BREATH);
+    items
+}
+
+fn play(who: Subscriber, list: List, from: PlayFrom, call: &mut Call) -> Moment {
+    let message = list.current();
+    call.effect(Effect::PlayMessage { id: message.id.clone(), audio: message.audio.clone(), from });
+    at(who, State::Hearing { list, part: Part::Message, paused: false })
+}
+
+fn hearing(who: Subscriber, list: List, part: Part, paused: bool, input: Input, call: &mut Call) -> Moment {
+    match input {
+        Input::Digit(digit) => hearing_key(who, list, part, paused, digit, call),
+        Input::PlaybackDone | Input::PlaybackFailed if part != Part::Message => {
+            let from = if let Part::Stamp(from) = part { from } else { PlayFrom::Start };
+            play(who, list, from, call)
+        }
+        Input::PlaybackDone => heard_to_its_end(who, list, call),
+        Input::PlaybackFailed => offer_message_menu(who, list, say([PromptId::CannotPlay]), call),
+        // Held for too long, or a phrase that never ended.
+        Input::Timeout => offer_message_menu(who, list, vec![], call),
+        Input::Hangup => Retrieval::leave(call, who),
+        Input::RecordingDone { .. } | Input::Answer(_) => at(who, State::Hearing { list, part, paused }),
+    }
+}
+
+fn hearing_key(who: Subscriber, list: List, part: Part, paused: bool, digit: Digit, call: &mut Call) -> Moment {
+    let stay = |who, list, paused| at(who, State::Hearing { list, part, paused });
+    match keymap::action(DEFAULT.playing, digit) {
+        Some(PlayingAction::PauseOrContinue) => {
+            call.effect(if paused { Effect::ResumePlaying } else { Effect::PausePlaying });
+            stay(who, list, !paused)
+        }
+        Some(skip @ (PlayingAction::Back | PlayingAction::Ahead)) => match part {
+            Part::Message => {
+                let seek = if skip == PlayingAction::Back { Seek::Back(SKIP) } else { Seek::Ahead(SKIP) };
+                call.effect(Effect::Seek(seek));
+                if paused {
+                    call.effect(Effect::ResumePlaying);
+                }
+                stay(who, list, false)
+            }
+            // During the stamp: once more, or on to the message.
+            Part::Stamp(_) if skip == PlayingAction::Back => {
+                call.tell(stamp(&who, &list));
+                stay(who, list, false)
+            }
+            Part::Stamp(from) => play(who, list, from, call),
+        },
+        Some(PlayingAction::Envelope) => {
+            let from = match part {
+                Part::Stamp(from) => from,
+                Part::Message => PlayFrom::WhereItStopped,
+            };
+            call.tell(envelope(&who, &list));
+            at(who, State::Hearing { list, part: Part::Stamp(from), paused: false })
+        }
+        Some(PlayingAction::Previous) => previous(who, list, call),
+        Some(PlayingAction::Repeat) => repeat(who, list, call),
+        Some(PlayingAction::Next) => next(who, list, call),
+        Some(PlayingAction::DeleteOrRestore) => delete_or_restore(who, list, call),
+        Some(PlayingAction::Save) => save(who, list, call),
+        // A slip of the finger does not disturb the message.
+        None => stay(who, list, paused),
+    }
+}
+
+fn envelope(who: &Subscriber, list: &List) -> Vec<Item> {
+    let mut items = phrase::envelope(list.current(), who.mailbox.time_zone, list.now);
+    items.push(phrase::BREATH);
+    items
+}
+
+fn heard_to_its_end(who: Subscriber, list: List, call: &mut Call) -> Moment {
+    let message = list.current();
+    if message.heard_at.is_some() || who.is_marked(&message.id) {
+        return offer_menu_after_hearing(who, list, call);
+    }
+    call.ask(Question::MarkHeard(message.id.clone(), message.version));
+    at(who, State::Marking { list, retried: false })
+}
+
+fn offer_menu_after_hearing(who: Subscriber, list: List, call: &mut Call) -> Moment {
+    let preface = if list.current().interrupted { say([PromptId::EndMissing]) } else { vec![] };
+    offer_message_menu(who, list, preface, call)
+}
+
+fn marking(who: Subscriber, mut list: List, retried: bool, input: Input, call: &mut Call) -> Moment {
+    match input {
+        Input::Answer(Answer::Changed(message)) => {
+            list.replace_current(*message);
+            offer_menu_after_hearing(who, list, call)
+        }
+        Input::Answer(Answer::Conflict(Some(message))) => {
+            let still_new = message.heard_at.is_none();
+            list.replace_current(*message);
+            if !still_new || retried {
+                return offer_menu_after_hearing(who, list, call);
+            }
+            let message = list.current();
+            call.ask(Question::MarkHeard(message.id.clone(), message.version));
+            at(who, State::Marking { list, retried: true })
+        }
+        Input::Answer(Answer::Conflict(None)) => gone(who, list, call),
+        Input::Answer(Answer::MailboxGone) => part_for(Answer::MailboxGone, call),
+        // It stays new; nobody has to be told.
+        Input::Answer(_) => offer_menu_after_hearing(who, list, call),
+        Input::Timeout => {
+            call.excuse();
+            at(who, State::Marking { list, retried })
+        }
+        Input::Digit(_) | Input::PlaybackDone | Input::PlaybackFailed | Input::RecordingDone { .. } | Input::Hangup => {
+            at(who, State::Marking { list, retried })
+        }
+    }
+}
+
+/// The current message was deleted by somebody else.
+fn gone(who: Subscriber, mut list: List, call: &mut Call) -> Moment {
+    let mut who = who;
+    let message = list.messages.remove(list.at);
+    who.unmark(&message.id);
+    if list.messages.is_empty() {
+        return Retrieval::begin(call, who, say([PromptId::MessageGone]));
+    }
+    list.at = list.at.min(list.messages.len() - 1);
+    let items = [say([PromptId::MessageGone]), list.position(PromptId::NextMessage), stamp(&who, &list)].concat();
+    call.tell(items);
+    at(who, State::Hearing { list, part: Part::Stamp(PlayFrom::Start), paused: false })
+}
+
+fn offer_message_menu(who: Subscriber, list: List, preface: Vec<Item>, call: &mut Call) -> Moment {
+    let is_last = list.is_at_last();
+    let menu = message_menu(&who, &list, |action| match action {
+        AfterAction::DeleteOrRestore | AfterAction::Save | AfterAction::Help => true,
+        AfterAction::Next => !is_last,
+        AfterAction::MainMenu => is_last,
+        AfterAction::Repeat
+        | AfterAction::Previous
+        | AfterAction::Envelope
+        | AfterAction::HearNew
+        | AfterAction::HearSaved
+        | AfterAction::Options => false,
+    });
+    let asking = Asking::begin(call, preface, menu);
+    at(who, State::After { list, asking })
+}
+
+fn message_menu(who: &Subscriber, list: &List, told: impl Fn(AfterAction) -> bool) -> Vec<Item> {
+    let mut menu = keymap::tell(DEFAULT.after, told);
+    if who.is_marked(&list.current().id) {
+        for item in &mut menu {
+            if *item == Item::Prompt(PromptId::ToDelete) {
+                *item = Item::Prompt(PromptId::ToRestore);
+            }
+        }
+    }
+    menu
+}
+
+fn after(who: Subscriber, list: List, asking: Asking, input: Input, call: &mut Call) -> Moment {
+    match input {
+        Input::Digit(digit) => after_key(who, list, asking, digit, call),
+        Input::PlaybackDone | Input::PlaybackFailed => at(who, State::After { list, asking: asking.silent() }),
+        Input::Timeout => match asking.nothing_came(call) {
+            Some(asking) => at(who, State::After { list, asking }),
+            None => Retrieval::leave(call, who),
+        },
+        Input::Hangup => Retrieval::leave(call, who),
+        Input::RecordingDone { .. } | Input::Answer(_) => at(who, State::After { list, asking }),
+    }
+}
+
+fn after_key(who: Subscriber, list: List, asking: Asking, digit: Digit, call: &mut Call) -> Moment {
+    match keymap::action(DEFAULT.after, digit) {
+        Some(AfterAction::DeleteOrRestore) => delete_or_restore(who, list, call),
+        Some(AfterAction::Save) => save(who, list, call),
+        Some(AfterAction::Next) => next(who, list, call),
+        Some(AfterAction::Repeat) => repeat(who, list, call),
+        Some(AfterAction::Previous) => previous(who, list, call),
+        Some(AfterAction::Envelope) => {
+            let items = envelope(&who, &list);
+            at(who, State::After { list, asking: asking.repeat(call, items) })
+        }
+        Some(AfterAction::HearNew) => self::list(who, Purpose::Listen(Folder::New), call),
+        Some(AfterAction::HearSaved) => self::list(who, Purpose::Listen(Folder::Saved), call),
+        Some(AfterAction::Options) => Options::begin(call, who),
+        Some(AfterAction::Help) => {
+            let asking = Asking::begin(call, vec![], message_menu(&who, &list, |action| action != AfterAction::Help));
+            at(who, State::After { list, asking })
+        }
+        Some(AfterAction::MainMenu) => Retrieval::begin(call, who, vec![]),
+        None => at(who, State::After { list, asking: asking.repeat(call, say([PromptId::InvalidChoice])) }),
+    }
+}
+
+fn previous(who: Subscriber, mut list: List, call: &mut Call) -> Moment {
+    match list.at.checked_sub(1) {
+        Some(at) => {
+            list.at = at;
+            introduce(who, list, PromptId::PreviousMessage, call)
+        }
+        None => offer_message_menu(who, list, say([PromptId::AtFirstMessage]), call),
+    }
+}
+
+fn next(who: Subscriber, mut list: List, call: &mut Call) -> Moment {
+    if list.is_at_last() {
+        return offer_message_menu(who, list, say([PromptId::NoMoreMessages]), call);
+    }
+    list.at += 1;
+    introduce(who, list, PromptId::NextMessage, call)
+}
+
+fn repeat(who: Subscriber, list: List, call: &mut Call) -> Moment {
+    let items = stamp(&who, &list);
+    call.tell(items);
+    at(who, State::Hearing { list, part: Part::Stamp(PlayFrom::Start), paused: false })
+}
+
+/// Marks the message, or takes the mark away. It goes when the session ends.
+fn delete_or_restore(mut who: Subscriber, list: List, call: &mut Call) -> Moment {
+    let message = list.current();
+    let said = if who.is_marked(&message.id) {
+        who.unmark(&message.id);
+        PromptId::MessageRestored
+    } else {
+        who.marked.push(message.clone());
+        PromptId::MessageDeleted
+    };
+    offer_message_menu(who, list, say([said]), call)
+}
+
+/// Saves the message; a mark on it is taken away.
+fn save(mut who: Subscriber, list: List, call: &mut Call) -> Moment {
+    let message = list.current();
+    who.unmark(&message.id);
+    call.effect(Effect::StopPlaying);
+    call.ask(Question::Save(message.id.clone(), message.version));
+    at(who, State::Saving { list, retried: false })
+}
+
+fn saving(who: Subscriber, mut list: List, retried: bool, input: Input, call: &mut Call) -> Moment {
+    match input {
+        Input::Answer(Answer::Changed(message)) => {
+            list.replace_current(*message);
+            offer_message_menu(who, list, say([PromptId::MessageSaved]), call)
+        }
+        // Somebody else changed it meanwhile; it is to be saved all the same.
+        Input::Answer(Answer::Conflict(Some(message))) if !retried => {
+            call.ask(Question::Save(message.id.clone(), message.version));
+            list.replace_current(*message);
+            at(who, State::Saving { list, retried: true })
+        }
+        Input::Answer(Answer::Conflict(None)) => gone(who, list, call),
+        Input::Answer(Answer::MailboxGone) => part_for(Answer::MailboxGone, call),
+        Input::Answer(_) => offer_message_menu(who, list, say([PromptId::NotDone]), call),
+        Input::Timeout => {
+            call.excuse();
+            at(who, State::Saving { list, retried })
+        }
+        Input::Digit(_) | Input::PlaybackDone | Input::PlaybackFailed | Input::RecordingDone { .. } | Input::Hangup => {
+            at(who, State::Saving { list, retried })
+        }
+    }
+}
+
+/// Deletes the first of `left`; ends the call when none is left and nothing more is said.
+fn delete_next(who: Subscriber, left: Vec<Message>, speaking: bool, call: &mut Call) -> Moment {
+    match left.first() {
+        Some(message) => call.ask(Question::Delete(message.id.clone(), message.version)),
+        None if speaking => {}
+        None => return call.hang_up(),
+    }
+    at(who, State::Leaving { left, retried: false, speaking })
+}
+
+fn leaving(who: Subscriber, mut left: Vec<Message>, retried: bool, speaking: bool, input: Input, call: &mut Call) -> Moment {
+    match input {
+        Input::Answer(_) if left.is_empty() => at(who, State::Leaving { left, retried, speaking }),
+        // Changed meanwhile, perhaps because it was mailed: deleted all the same, unless it was saved by somebody else.
+        Input::Answer(Answer::Conflict(Some(message))) if !retried && message.saved_at == left[0].saved_at => {
+            call.ask(Question::Delete(message.id.clone(), message.version));
+            left[0] = *message;
+            at(who, State::Leaving { left, retried: true, speaking })
+        }
+        Input::Answer(Answer::MailboxGone) => delete_next(who, vec![], speaking, call),
+        Input::Answer(_) => {
+            left.remove(0);
+            delete_next(who, left, speaking, call)
+        }
+        Input::PlaybackDone | Input::PlaybackFailed | Input::Hangup | Input::Timeout if left.is_empty() => call.hang_up(),
+        Input::PlaybackDone | Input::PlaybackFailed | Input::Hangup => at(who, State::Leaving { left, retried, speaking: false }),
+        Input::Digit(_) | Input::RecordingDone { .. } | Input::Timeout => at(who, State::Leaving { left, retried, speaking }),
+    }
+}

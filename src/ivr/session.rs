@@ -1,0 +1,251 @@
+//! One call from its first phrase to its end: hands each input to the moment the caller is in.
+
+use std::{collections::VecDeque, time::Duration};
+
+use super::{
+    Effect, Entry, Input, Item, PromptId, Question, RecordKind, RecordingEnd, Settings,
+    deposit::Deposit,
+    enrolment::Enrolment,
+    keymap::{self, Digit},
+    login::Login,
+    options::Options,
+    phrase,
+    retrieval::Retrieval,
+};
+use crate::domain::rules;
+
+/// The menus of one call.
+#[derive(Debug)]
+pub struct Session {
+    call: Call,
+    moment: Moment,
+    typed_ahead: VecDeque<Digit>,
+}
+
+/// How many keys can be pressed ahead while an answer is awaited.
+const MOST_TYPED_AHEAD: usize = 64;
+
+impl Session {
+    /// Starts a session and gives its first effects.
+    #[must_use]
+    pub fn new(entry: Entry, settings: Settings) -> (Self, Vec<Effect>) {
+        let mut call = Call { settings, effects: vec![], hung_up: false };
+        let moment = match entry {
+            Entry::Deposit { mailbox } if mailbox.enabled => Deposit::begin(&mut call, mailbox),
+            Entry::Deposit { .. } | Entry::Unavailable => Deposit::turn_away(&mut call, None),
+            Entry::Retrieval { mailbox: Some(mailbox) } if mailbox.enabled => Login::begin_on_own_line(&mut call, mailbox),
+            Entry::Retrieval { .. } => Login::begin_with_number(&mut call),
+        };
+        let effects = std::mem::take(&mut call.effects);
+        (Self { call, moment, typed_ahead: VecDeque::new() }, effects)
+    }
+
+    /// Takes what happened and gives what has to be done.
+    pub fn handle(&mut self, input: Input) -> Vec<Effect> {
+        match input {
+            Input::Digit(digit) if self.moment.wait() == Wait::Answer => {
+                if self.typed_ahead.len() < MOST_TYPED_AHEAD && !self.call.hung_up {
+                    self.typed_ahead.push_back(digit);
+                }
+            }
+            Input::Hangup if self.call.hung_up => {}
+            Input::Hangup => {
+                self.call.hung_up = true;
+                self.step(Input::Hangup);
+            }
+            Input::RecordingDone { ended_by: RecordingEnd::Hangup, .. } => {
+                self.call.hung_up = true;
+                self.step(input);
+            }
+            Input::Digit(_)
+            | Input::PlaybackDone
+            | Input::PlaybackFailed
+            | Input::RecordingDone { .. }
+            | Input::Timeout
+            | Input::Answer(_) => self.step(input),
+        }
+        self.hand_in_what_was_typed();
+        self.wind_up();
+        std::mem::take(&mut self.call.effects)
+    }
+
+    /// After how long without an input `Timeout` is due; `None` once the session is over.
+    #[must_use]
+    pub fn timeout(&self) -> Option<Duration> {
+        match self.moment.wait() {
+            // A phrase ends by itself; the deadline is for one that never does.
+            Wait::Phrase => Some(rules::LONGEST_MESSAGE * 2),
+            Wait::Keys(wait) => Some(wait),
+            Wait::Answer => Some(ONE_MOMENT),
+            Wait::Recording(longest) => Some(longest + Duration::from_secs(10)),
+            Wait::Nothing => None,
+        }
+    }
+
+    /// Whether nothing more comes of this session.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(self.moment, Moment::Over)
+    }
+
+    fn step(&mut self, input: Input) {
+        let moment = std::mem::replace(&mut self.moment, Moment::Over);
+        self.moment = moment.step(input, &mut self.call);
+    }
+
+    fn hand_in_what_was_typed(&mut self) {
+        loop {
+            match self.moment.wait() {
+                Wait::Answer => return,
+                // What is pressed once a recording runs belongs to the recording.
+                Wait::Recording(_) | Wait::Nothing => self.typed_ahead.clear(),
+                Wait::Phrase | Wait::Keys(_) => {}
+            }
+            let Some(digit) = self.typed_ahead.pop_front() else { return };
+            if let Some(Effect::Play { interruptible: true, .. }) = self.call.effects.last() {
+                self.call.effects.push(Effect::StopPlaying);
+            }
+            self.step(Input::Digit(digit));
+        }
+    }
+
+    /// Once the caller is gone, every moment that awaits nothing is told so, until the session is over.
+    fn wind_up(&mut self) {
+        while self.call.hung_up && matches!(self.moment.wait(), Wait::Phrase | Wait::Keys(_)) {
+            self.step(Input::Hangup);
+        }
+    }
+}
+
+/// After how long an unanswered question is excused to the caller.
+const ONE_MOMENT: Duration = Duration::from_secs(5);
+
+/// Where the caller is.
+#[derive(Debug)]
+pub(super) enum Moment {
+    Deposit(Box<Deposit>),
+    Login(Box<Login>),
+    Enrolment(Box<Enrolment>),
+    Retrieval(Box<Retrieval>),
+    Options(Box<Options>),
+    /// The last words are being said.
+    Parting,
+    Over,
+}
+
+impl Moment {
+    fn step(self, input: Input, call: &mut Call) -> Self {
+        match self {
+            Self::Deposit(deposit) => deposit.step(input, call),
+            Self::Login(login) => login.step(input, call),
+            Self::Enrolment(enrolment) => enrolment.step(input, call),
+            Self::Retrieval(retrieval) => retrieval.step(input, call),
+            Self::Options(options) => options.step(input, call),
+            Self::Parting => parting(input, call),
+            Self::Over => Self::Over,
+        }
+    }
+
+    fn wait(&self) -> Wait {
+        match self {
+            Self::Deposit(deposit) => deposit.wait(),
+            Self::Login(login) => login.wait(),
+            Self::Enrolment(enrolment) => enrolment.wait(),
+            Self::Retrieval(retrieval) => retrieval.wait(),
+            Self::Options(options) => options.wait(),
+            Self::Parting => Wait::Phrase,
+            Self::Over => Wait::Nothing,
+        }
+    }
+}
+
+fn parting(input: Input, call: &mut Call) -> Moment {
+    match input {
+        Input::PlaybackDone | Input::PlaybackFailed | Input::Timeout => call.hang_up(),
+        Input::Hangup => Moment::Over,
+        Input::Digit(_) | Input::RecordingDone { .. } | Input::Answer(_) => Moment::Parting,
+    }
+}
+
+/// What a moment awaits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// The end of a phrase, or a key.
+    Phrase,
+    /// A key, so long.
+    Keys(Duration),
+    /// The answer to a question; keys wait as well.
+    Answer,
+    /// The end of a recording that may get so long.
+    Recording(Duration),
+    Nothing,
+}
+
+/// What all moments share: the settings, the effects so far, and whether anybody still listens.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub settings: Settings,
+    effects: Vec<Effect>,
+    hung_up: bool,
+}
+
+impl Call {
+    /// Whether the caller is gone: then nothing is played any more, and moments end.
+    pub fn hung_up(&self) -> bool {
+        self.hung_up
+    }
+
+    pub fn effect(&mut self, effect: Effect) {
+        if !self.hung_up {
+            self.effects.push(effect);
+        }
+    }
+
+    /// Plays a phrase that any key stops.
+    pub fn ask_caller(&mut self, items: Vec<Item>) {
+        self.effect(Effect::Play { items, interruptible: true });
+    }
+
+    /// Plays a phrase that only we stop.
+    pub fn tell(&mut self, items: Vec<Item>) {
+        self.effect(Effect::Play { items, interruptible: false });
+    }
+
+    pub fn ask(&mut self, question: Question) {
+        self.effects.push(Effect::Ask(question));
+    }
+
+    /// Says that it takes a moment, if a question is still open.
+    pub fn excuse(&mut self) {
+        self.tell(phrase::say([PromptId::OneMoment]));
+    }
+
+    pub fn beep(&mut self) {
+        self.tell(vec![Item::Beep]);
+    }
+
+    pub fn record(&mut self, kind: RecordKind, longest: Duration) {
+        let trailing_silence = self.settings.trailing_silence;
+        let end_digits = keymap::DEFAULT.end_recording.to_vec();
+        self.effects.push(Effect::Record { kind, longest, trailing_silence, end_digits });
+    }
+
+    pub fn stop_recording(&mut self) {
+        self.effects.push(Effect::StopRecording);
+    }
+
+    pub fn discard_recording(&mut self) {
+        self.effects.push(Effect::DiscardRecording);
+    }
+
+    /// Says the last words, then hangs up.
+    pub fn part(&mut self, items: Vec<Item>) -> Moment {
+        self.tell(items);
+        Moment::Parting
+    }
+
+    pub fn hang_up(&mut self) -> Moment {
+        self.effect(Effect::HangUp);
+        Moment::Over
+    }
+}
