@@ -1,8 +1,17 @@
-//! RFC 3261 as a user agent server.
+//! RFC 3261 as a user agent server: bytes become calls, and what is decided about calls becomes bytes.
+//!
+//! Start with [`event`], the words between this folder and whoever leads a call; then [`uas`], which holds all calls and
+//! neither waits nor looks at a clock; then [`transport`], the sockets around it. [`wire`] reads and writes messages.
+//! Not here: what a caller hears ([`crate::call`]), and what an SDP body means ([`crate::sdp`]).
 
 pub mod event;
-pub mod handle;
-pub mod flow;
-pub mod timer;
+pub mod uas;
+mod inbound;
+mod dialog;
 pub mod transaction;
+pub mod timer;
+pub mod flow;
+pub mod transport;
+mod connection;
+pub mod handle;
 pub mod wire;

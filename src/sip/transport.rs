@@ -1,0 +1,436 @@
+//! The sockets of the SIP server, and the one task that owns the [`Uas`]. The only file here, with those of one
+//! connection, one call's handle and our own telephone, that waits.
+
+use std::{
+    collections::HashMap,
+    future::{pending, poll_fn},
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream, UdpSocket},
+    sync::mpsc,
+    task::JoinSet,
+};
+use tracing::{debug, warn};
+
+pub use super::{
+    connection::ConnectionLimits,
+    flow::ListenAddr,
+    handle::{CallHandle, NewCall},
+};
+use super::{
+    connection::{Connection, FromConnection},
+    event::{CallRef, Command, Event},
+    flow::{ConnectionId, Flow, Transport},
+    handle::{EventSender, Order, handle},
+    uas::{Output, Reach, Uas, UasConfig},
+};
+
+/// Kernel buffer of a UDP socket, so that a burst of INVITEs waits for a busy moment to pass. The kernel may give less.
+const UDP_BUFFER: usize = 4 * 1024 * 1024;
+/// How many messages or orders are taken in one go before the other sources get their turn.
+const BATCH: usize = 64;
+/// How many messages of all connections may wait; then connections are read no further.
+const CONNECTION_QUEUE: usize = 1024;
+
+/// A SIP server that listens.
+#[derive(Debug)]
+pub struct SipServer {
+    config: UasConfig,
+    udp: Vec<Datagrams>,
+    tcp: Vec<TcpListener>,
+}
+
+/// A UDP socket, and where it is bound.
+#[derive(Debug)]
+struct Datagrams {
+    socket: UdpSocket,
+    bound: SocketAddr,
+}
+
+impl SipServer {
+    /// Opens all the sockets.
+    ///
+    /// Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be opened; the text names the address.
+    pub fn bind(listen: &[ListenAddr], config: UasConfig) -> io::Result<Self> {
+        let mut server = Self { config, udp: Vec::new(), tcp: Vec::new() };
+        for address in listen {
+            let opened = match address.transport {
+                Transport::Udp => bind_udp(address.address)
+                    .and_then(|socket| Ok(Datagrams { bound: socket.local_addr()?, socket }))
+                    .map(|datagrams| server.udp.push(datagrams)),
+                Transport::Tcp => bind_tcp(address.address).map(|listener| server.tcp.push(listener)),
+            };
+            opened.map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
+        }
+        Ok(server)
+    }
+
+    /// The addresses that are listened on, with the ports that the system chose.
+    #[must_use]
+    pub fn local_addrs(&self) -> Vec<ListenAddr> {
+        let udp = self.udp.iter().map(|datagrams| ListenAddr::udp(datagrams.bound));
+        let tcp = self.tcp.iter().filter_map(|listener| listener.local_addr().ok()).map(ListenAddr::tcp);
+        udp.chain(tcp).collect()
+    }
+
+    /// Serves until `drain` is ready and then until the last call has ended. New calls go to `incoming`; when nobody takes
+    /// them out they are refused with 503, and so are all that come after `drain`.
+    pub async fn run(self, incoming: mpsc::Sender<NewCall>, drain: impl Future<Output = ()>) {
+        let (from_connections, mut connection_inbox) = mpsc::channel(CONNECTION_QUEUE);
+        let (accepted, mut accepted_inbox) = mpsc::channel(16);
+        let (orders, mut order_inbox) = mpsc::unbounded_channel();
+        let mut listening = JoinSet::new();
+        for listener in self.tcp {
+            listening.spawn(accept(listener, accepted.clone()));
+        }
+        let mut edge = Edge {
+            uas: Uas::new(self.config.clone(), rand::random()),
+            limits: self.config.connections.clone(),
+            udp: self.udp,
+            connections: HashMap::new(),
+            by_remote: HashMap::new(),
+            next_connection: 0,
+            from_connections,
+            calls: HashMap::new(),
+            incoming,
+            orders,
+            local_addresses: LocalAddresses::default(),
+        };
+        let mut buffer = vec![0; super::wire::MAX_MESSAGE];
+        let mut next_socket = 0;
+        let mut drain = pin!(drain);
+        let mut draining = false;
+        loop {
+            edge.flush();
+            if draining && edge.uas.is_idle() {
+                return;
+            }
+            let deadline = edge.uas.next_deadline();
+            tokio::select! {
+                socket = readable(&edge.udp, next_socket) => {
+                    next_socket = socket + 1;
+                    edge.receive(socket, &mut buffer);
+                }
+                Some(order) = order_inbox.recv() => {
+                    edge.obey(order);
+                    for _ in 0..BATCH {
+                        let Ok(order) = order_inbox.try_recv() else { break };
+                        edge.obey(order);
+                    }
+                }
+                Some(message) = connection_inbox.recv() => {
+                    edge.hear(message);
+                    for _ in 0..BATCH {
+                        let Ok(message) = connection_inbox.try_recv() else { break };
+                        edge.hear(message);
+                    }
+                }
+                Some((stream, remote)) = accepted_inbox.recv() => edge.take(stream, remote),
+                () = sleep_until(deadline) => edge.uas.tick(Instant::now()),
+                () = &mut drain, if !draining => {
+                    draining = true;
+                    edge.uas.drain();
+                }
+            }
+        }
+    }
+}
+
+/// What the task owns.
+struct Edge {
+    uas: Uas,
+    limits: ConnectionLimits,
+    udp: Vec<Datagrams>,
+    connections: HashMap<ConnectionId, Connection>,
+    /// Connections by the peer's address, to use those that we made again.
+    by_remote: HashMap<SocketAddr, ConnectionId>,
+    next_connection: u64,
+    from_connections: mpsc::Sender<FromConnection>,
+    calls: HashMap<CallRef, LiveCall>,
+    incoming: mpsc::Sender<NewCall>,
+    orders: mpsc::UnboundedSender<Order>,
+    local_addresses: LocalAddresses,
+}
+
+struct LiveCall {
+    events: EventSender,
+    /// The connection it came by, kept open for it.
+    _connection: Option<InUse>,
+}
+
+/// Counts one call on a connection as long as it lives.
+struct InUse(Arc<AtomicUsize>);
+
+impl InUse {
+    fn new(calls: &Arc<AtomicUsize>) -> Self {
+        calls.fetch_add(1, Ordering::Relaxed);
+        Self(calls.clone())
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Edge {
+    /// Takes the datagrams that wait on a socket.
+    fn receive(&mut self, socket: usize, buffer: &mut [u8]) {
+        for _ in 0..BATCH {
+            match self.udp[socket].socket.try_recv_from(buffer) {
+                Ok((length, remote)) => {
+                    let now = Instant::now();
+                    let local = self.local_addresses.concrete(self.udp[socket].bound, remote, now);
+                    let flow = Flow::udp(local, remote);
+                    self.uas.handle(&flow, &buffer[..length], now);
+                    self.flush();
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // An ICMP error of something sent earlier; the transaction's timers know what to do.
+                Err(error) => debug!(%error, "a datagram was not delivered"),
+            }
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Command(call, command) => self.uas.command(call, command, Instant::now()),
+            Order::Abandon(call) => self.uas.abandon(call, Instant::now()),
+        }
+        self.flush();
+    }
+
+    fn hear(&mut self, message: FromConnection) {
+        match message {
+            FromConnection::Message(id, bytes) => {
+                if let Some(connection) = self.connections.get(&id) {
+                    self.uas.handle(&connection.flow, &bytes, Instant::now());
+                    self.flush();
+                }
+            }
+            FromConnection::Closed(id) => self.forget(id),
+        }
+    }
+
+    fn take(&mut self, stream: TcpStream, remote: SocketAddr) {
+        let from_there = self.connections.values().filter(|c| c.flow.remote.ip() == remote.ip()).count();
+        let Ok(local) = stream.local_addr() else { return };
+        if self.connections.len() >= self.limits.connections || from_there >= self.limits.connections_per_address {
+            debug!(%remote, "refused a connection, for there are too many");
+            return;
+        }
+        let flow = Flow::tcp(local, remote, self.new_connection_id());
+        let connection = Connection::accepted(stream, flow, &self.limits, self.from_connections.clone());
+        self.keep(connection);
+    }
+
+    fn new_connection_id(&mut self) -> ConnectionId {
+        self.next_connection += 1;
+        ConnectionId(self.next_connection)
+    }
+
+    fn keep(&mut self, connection: Connection) -> ConnectionId {
+        let id = connection.flow.connection.expect("a connection's flow names it");
+        self.by_remote.insert(connection.flow.remote, id);
+        self.connections.insert(id, connection);
+        id
+    }
+
+    fn forget(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.remove(&id)
+            && self.by_remote.get(&connection.flow.remote) == Some(&id)
+        {
+            self.by_remote.remove(&connection.flow.remote);
+        }
+    }
+
+    /// Sends and tells everything that the user agent server has ready.
+    fn flush(&mut self) {
+        while let Some(output) = self.uas.poll() {
+            match output {
+                Output::Send { flow, bytes, reach } => match flow.transport {
+                    Transport::Udp => self.send_datagram(&flow, &bytes),
+                    Transport::Tcp => self.send_on_connection(flow, bytes, reach),
+                },
+                Output::Event(call, event) => self.tell(call, event),
+            }
+        }
+    }
+
+    fn send_datagram(&self, flow: &Flow, bytes: &[u8]) {
+        let same_family = |to: &&Datagrams| to.bound.is_ipv4() == flow.remote.is_ipv4();
+        let same_port = |to: &&Datagrams| {
+            to.bound.port() == flow.local.port() && (to.bound.ip().is_unspecified() || to.bound.ip() == flow.local.ip())
+        };
+        let exact = self.udp.iter().find(|to| same_family(to) && same_port(to));
+        let Some(Datagrams { socket, .. }) = exact.or_else(|| self.udp.iter().find(same_family)) else { return };
+        // A full kernel buffer loses the datagram like any router may; it is sent again if it matters.
+        if let Err(error) = socket.try_send_to(bytes, flow.remote) {
+            debug!(peer = %flow.remote, %error, "could not send a datagram");
+        }
+    }
+
+    fn send_on_connection(&mut self, flow: Flow, bytes: Bytes, reach: Reach) {
+        let open = flow.connection.filter(|id| self.connections.contains_key(id));
+        let id = match (open, reach) {
+            (Some(id), _) => id,
+            (None, Reach::SameConnection) => return,
+            (None, Reach::Connect) => match self.by_remote.get(&flow.remote) {
+                Some(&id) => id,
+                None if self.connections.len() >= self.limits.connections => return,
+                None => {
+                    let flow = Flow { connection: Some(self.new_connection_id()), ..flow };
+                    let connection = Connection::connecting(flow, &self.limits, self.from_connections.clone());
+                    self.keep(connection)
+                }
+            },
+        };
+        if self.connections.get(&id).is_some_and(|connection| !connection.write(bytes)) {
+            debug!(peer = %flow.remote, "cut off a peer that does not read");
+            self.forget(id);
+        }
+    }
+
+    fn tell(&mut self, call: CallRef, event: Event) {
+        match event {
+            Event::Incoming(invite) => self.announce(call, *invite),
+            Event::Ended(_) => {
+                if let Some(live) = self.calls.remove(&call) {
+                    live.events.send(event);
+                }
+            }
+            Event::Acknowledged { .. } | Event::Reoffer { .. } | Event::Info { .. } => {
+                if let Some(live) = self.calls.get(&call)
+                    && !live.events.send(event)
+                {
+                    debug!("dropped an INFO request of a caller who sends more than we can take");
+                }
+            }
+        }
+    }
+
+    fn announce(&mut self, call: CallRef, invite: super::event::IncomingCall) {
+        let connection = self.uas.connection(call).and_then(|id| self.connections.get(&id));
+        let connection = connection.map(|connection| InUse::new(connection.calls()));
+        let (handle, events) = handle(call, self.orders.clone());
+        self.calls.insert(call, LiveCall { events, _connection: connection });
+        if let Err(error) = self.incoming.try_send(NewCall { invite, handle }) {
+            warn!("refused a call, for those before it wait to be taken");
+            let command = Command::Refuse { status: 503, retry_after: Some(self.uas.retry_after()) };
+            self.uas.command(call, command, Instant::now());
+            drop(error);
+        }
+    }
+}
+
+/// Which of our addresses a peer sees when a socket is bound to all of them.
+///
+/// The kernel sends from the address that its route to the peer prescribes; a connected socket tells which one that is.
+#[derive(Debug, Default)]
+struct LocalAddresses {
+    by_peer: HashMap<IpAddr, IpAddr>,
+    stale_at: Option<Instant>,
+}
+
+impl LocalAddresses {
+    const LIFE: Duration = Duration::from_mins(1);
+    const LIMIT: usize = 4096;
+
+    fn concrete(&mut self, bound: SocketAddr, remote: SocketAddr, now: Instant) -> SocketAddr {
+        if !bound.ip().is_unspecified() {
+            return bound;
+        }
+        if self.by_peer.len() >= Self::LIMIT || self.stale_at.is_some_and(|at| at <= now) {
+            self.by_peer.clear();
+            self.stale_at = None;
+        }
+        self.stale_at.get_or_insert(now + Self::LIFE);
+        let address = self.by_peer.entry(remote.ip()).or_insert_with(|| local_address_towards(remote).unwrap_or(bound.ip()));
+        SocketAddr::new(*address, bound.port())
+    }
+}
+
+/// The address of ours that packets to `remote` leave from.
+pub(super) fn local_address_towards(remote: SocketAddr) -> io::Result<IpAddr> {
+    let any: IpAddr = if remote.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = std::net::UdpSocket::bind((any, 0))?;
+    socket.connect(remote)?;
+    Ok(socket.local_addr()?.ip())
+}
+
+/// Waits until one of the sockets has a datagram; looks at `first` first, so that each gets its turn.
+async fn readable(sockets: &[Datagrams], first: usize) -> usize {
+    poll_fn(|context| {
+        let ready = (0..sockets.len())
+            .map(|offset| (first + offset) % sockets.len())
+            .find(|&index| sockets[index].socket.poll_recv_ready(context).is_ready());
+        ready.map_or(Poll::Pending, Poll::Ready)
+    })
+    .await
+}
+
+/// Waits for an instant, or for ever without one.
+pub(super) async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => pending().await,
+    }
+}
+
+async fn accept(listener: TcpListener, accepted: mpsc::Sender<(TcpStream, SocketAddr)>) {
+    loop {
+        match listener.accept().await {
+            Ok(connection) => {
+                if accepted.send(connection).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                // Most likely no file descriptor is left; some will be, soon.
+                warn!(%error, "could not accept a SIP connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// Opens a UDP socket with large buffers. An IPv6 one takes IPv6 only, so that both can be bound to the same port.
+pub(super) fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    let _ = socket.set_recv_buffer_size(UDP_BUFFER);
+    let _ = socket.set_send_buffer_size(UDP_BUFFER);
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    UdpSocket::from_std(socket.into())
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    TcpSocket::from_std_stream(socket.into()).listen(1024)
+}

@@ -1,0 +1,892 @@
+//! The user agent server: bytes and the time go in; bytes, events and a deadline come out.
+//!
+//! [`Uas::handle`] takes a message, [`Uas::command`] a wish of whoever leads a call, [`Uas::tick`] the time. After each,
+//! [`Uas::poll`] is emptied. One task owns it; nothing in it waits, and everything in it is bounded.
+//!
+//! A call is announced by [`Event::Incoming`], then answered (200 repeated until its ACK) or refused. What is refused before
+//! it becomes a call (nonsense, overload, the wrong method) is answered without keeping anything, as RFC 3261 §8.2.7
+//! allows: the same request gets the same answer again.
+
+use std::{
+    collections::{HashMap, VecDeque, hash_map::Entry},
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use rsip::{Header, Headers, Method, Response};
+
+use super::{
+    connection::ConnectionLimits,
+    dialog::{self, Dialog},
+    event::{CallRef, Command, EndReason, Event, IncomingCall},
+    flow::{ConnectionId, Flow, Transport},
+    inbound::{Inbound, Keys, read_tag, reply_path, tag_text, written},
+    timer::{T1, TRANSACTION_LIFE, Timers, doubled},
+    transaction::{ClientRequest, Due, Received, ServerInvite, ServerRequest, TransactionId},
+    wire::{self, Capabilities, HeaderViews, Message, Refusal, Rejected, SipUri, body_of_type},
+};
+
+/// The media types of INFO bodies that mean digits; others get 415.
+pub const INFO_TYPES: [&str; 2] = ["application/dtmf-relay", "application/dtmf"];
+/// The longest INFO body that can mean a digit.
+const LONGEST_INFO: usize = 1024;
+/// How long a call or a re-INVITE may wait for the answer of our own side.
+const LONGEST_SILENCE: Duration = Duration::from_mins(2);
+/// What this server can do.
+pub const CAPABILITIES: Capabilities = Capabilities {
+    methods: &[Method::Invite, Method::Ack, Method::Bye, Method::Cancel, Method::Options, Method::Info],
+    extensions: &[],
+    bodies: &["application/sdp", INFO_TYPES[0], INFO_TYPES[1]],
+};
+
+/// The settings of a user agent server and its sockets.
+#[derive(Clone, Debug)]
+pub struct UasConfig {
+    /// Calls at once; more are refused with 503.
+    pub max_calls: usize,
+    /// Calls at once from one address that it has not acknowledged yet; more are refused with 503. So a stranger who only
+    /// sends INVITEs cannot take all the calls there are.
+    pub max_unacknowledged_per_address: usize,
+    /// When a caller refused for overload may try again.
+    pub retry_after: Duration,
+    /// The user part of our Contact.
+    pub user: String,
+    /// The Server header.
+    pub server: String,
+    /// When TCP connections are refused or closed.
+    pub connections: ConnectionLimits,
+}
+
+impl Default for UasConfig {
+    fn default() -> Self {
+        Self {
+            max_calls: 4000,
+            max_unacknowledged_per_address: 2000,
+            retry_after: Duration::from_secs(5),
+            user: "voicemail".to_owned(),
+            server: concat!("afterbeep/", env!("CARGO_PKG_VERSION")).to_owned(),
+            connections: ConnectionLimits::default(),
+        }
+    }
+}
+
+/// What the user agent server wants done.
+#[derive(Debug)]
+pub enum Output {
+    /// A message is to be sent.
+    Send {
+        /// On this path.
+        flow: Flow,
+        /// The whole message.
+        bytes: Bytes,
+        /// What to do when the path's connection is no more.
+        reach: Reach,
+    },
+    /// Something happened in a call.
+    Event(CallRef, Event),
+}
+
+/// What to do with a message whose TCP connection is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Forget it: a response, whose receiver has left.
+    SameConnection,
+    /// Connect to the flow's remote address: a request of ours.
+    Connect,
+}
+
+/// A user agent server and all its calls.
+#[derive(Debug)]
+pub struct Uas {
+    config: UasConfig,
+    keys: Keys,
+    random: StdRng,
+    calls: HashMap<CallRef, Call>,
+    /// Dialogs by the tag that we gave them.
+    dialogs: HashMap<u64, Place>,
+    invites: HashMap<TransactionId, Invite>,
+    requests: HashMap<TransactionId, (ServerRequest, Flow)>,
+    farewells: HashMap<TransactionId, Farewell>,
+    /// INVITEs by what a second copy that came another way has in common with the first (§8.2.2.2).
+    merged: HashMap<u128, TransactionId>,
+    /// How many calls of an address wait for their ACK.
+    unacknowledged: HashMap<IpAddr, usize>,
+    timers: Timers<Timer>,
+    outputs: VecDeque<Output>,
+    latest_call: u64,
+    draining: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Timer {
+    Invite(TransactionId),
+    Request(TransactionId),
+    Farewell(TransactionId),
+    Call(CallRef),
+}
+
+/// Where a dialog stands.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Call(CallRef),
+    /// We sent BYE; when the caller's BYE crosses it, that is answered as well.
+    Leaving,
+}
+
+/// An INVITE's transaction, and whose it is.
+#[derive(Debug)]
+struct Invite {
+    transaction: ServerInvite,
+    flow: Flow,
+    call: CallRef,
+    merge_key: Option<u128>,
+}
+
+/// A BYE that we sent.
+#[derive(Debug)]
+struct Farewell {
+    transaction: ClientRequest,
+    flow: Flow,
+    tag: u64,
+}
+
+#[derive(Debug)]
+struct Call {
+    dialog: Dialog,
+    /// Our tag.
+    tag: u64,
+    source: IpAddr,
+    phase: Phase,
+    /// The INVITE or re-INVITE that waits for our side's answer.
+    offered: Option<Box<Offered>>,
+    /// The 200 that waits for its ACK.
+    answered: Option<Box<Answered>>,
+    /// Whether the call is counted among its address's calls that wait for their first ACK.
+    counted: bool,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Not answered.
+    Early,
+    /// Answered.
+    Talking,
+    /// We hung up, but a BYE must wait for the ACK (§15).
+    Leaving { reason: Option<String> },
+}
+
+#[derive(Debug)]
+struct Offered {
+    transaction: TransactionId,
+    inbound: Inbound,
+    /// Whether it brought an offer; otherwise our answer is one.
+    has_offer: bool,
+    give_up_at: Instant,
+}
+
+#[derive(Debug)]
+struct Answered {
+    sequence: u32,
+    response: Bytes,
+    flow: Flow,
+    interval: Duration,
+    send_at: Instant,
+    give_up_at: Instant,
+    /// Whether the ACK is to bring the answer to our offer.
+    offer_is_ours: bool,
+}
+
+impl Uas {
+    /// A server without calls. The seed makes tags that nobody can guess.
+    #[must_use]
+    pub fn new(config: UasConfig, seed: [u8; 32]) -> Self {
+        Self {
+            config,
+            keys: Keys::default(),
+            random: StdRng::from_seed(seed),
+            calls: HashMap::new(),
+            dialogs: HashMap::new(),
+            invites: HashMap::new(),
+            requests: HashMap::new(),
+            farewells: HashMap::new(),
+            merged: HashMap::new(),
+            unacknowledged: HashMap::new(),
+            timers: Timers::default(),
+            outputs: VecDeque::new(),
+            latest_call: 0,
+            draining: false,
+        }
+    }
+
+    /// Takes the next thing to be done.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Self::tick`] wants to be called.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Refuses new calls from now on; those there are go on.
+    pub fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Whether no call is left, nor a BYE that waits for its answer.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.calls.is_empty() && self.farewells.is_empty()
+    }
+
+    /// How many calls there are, in any state.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// How many transactions are remembered.
+    #[must_use]
+    pub fn transactions(&self) -> usize {
+        self.invites.len() + self.requests.len() + self.farewells.len()
+    }
+
+    /// The connection that a call came by.
+    #[must_use]
+    pub fn connection(&self, call: CallRef) -> Option<ConnectionId> {
+        self.calls.get(&call)?.dialog.flow.connection
+    }
+
+    /// When a caller refused for overload may try again.
+    #[must_use]
+    pub fn retry_after(&self) -> Duration {
+        self.config.retry_after
+    }
+
+    /// Takes a datagram, or a whole message from a stream.
+    pub fn handle(&mut self, flow: &Flow, bytes: &[u8], now: Instant) {
+        match wire::parse(bytes) {
+            Ok(Message::Request(request)) => match wire::validate(&request, &CAPABILITIES) {
+                Ok(()) => {
+                    if let Ok(inbound) = Inbound::new(request, flow, bytes.len(), &self.keys) {
+                        self.request(inbound, now);
+                    }
+                }
+                Err(_) if request.method == Method::Ack => {}
+                Err(refusal) => self.refuse_unread(&refusal, request.headers, flow, bytes.len()),
+            },
+            Ok(Message::Response(response)) => self.response(&response, now),
+            Err(Rejected::Refuse { refusal, headers }) => self.refuse_unread(&refusal, headers, flow, bytes.len()),
+            Err(Rejected::Ignore(_)) => {}
+        }
+    }
+
+    fn request(&mut self, inbound: Inbound, now: Instant) {
+        if inbound.method() == Method::Ack {
+            return self.ack(&inbound, now);
+        }
+        if self.is_repetition(inbound.id) {
+            return;
+        }
+        match inbound.method() {
+            Method::Cancel => self.cancel(&inbound, now),
+            _ if inbound.to_tag.is_some() => self.in_dialog(inbound, now),
+            Method::Invite => self.invite(inbound, now),
+            Method::Options => self.options(&inbound, now),
+            // BYE and INFO; other methods are not among our capabilities.
+            _ => self.reject(&inbound, 481),
+        }
+    }
+
+    /// Answers a request that was answered before as before.
+    fn is_repetition(&mut self, id: TransactionId) -> bool {
+        if let Some(invite) = self.invites.get_mut(&id) {
+            let repetition = invite.transaction.repetition();
+            self.timers.set(Timer::Invite(id), invite.transaction.deadline());
+            if let Some(bytes) = repetition {
+                self.outputs.push_back(response(invite.flow, bytes));
+            }
+            return true;
+        }
+        if let Some((request, flow)) = self.requests.get(&id) {
+            self.outputs.push_back(response(*flow, request.repetition()));
+            return true;
+        }
+        false
+    }
+
+    // What is answered without being remembered.
+
+    /// Refuses what could not be read.
+    fn refuse_unread(&mut self, refusal: &Refusal, mut headers: Headers, flow: &Flow, length: usize) {
+        let path = reply_path(&headers, flow);
+        wire::note_source(&mut headers, flow.remote);
+        let response = refusal.response(&headers, &CAPABILITIES);
+        let tag = self.keys.stateless_tag(&headers);
+        self.send_stateless(path, length, response, tag, Vec::new());
+    }
+
+    fn reject(&mut self, inbound: &Inbound, status: u16) {
+        self.reject_with(inbound, status, Vec::new());
+    }
+
+    fn reject_with(&mut self, inbound: &Inbound, status: u16, more: Vec<Header>) {
+        let tag = self.keys.stateless_tag(&inbound.request.headers);
+        let mut response = inbound.response(status, tag);
+        response.headers.extend(more);
+        self.send_stateless(inbound.reply_to, inbound.length, response, tag, Vec::new());
+    }
+
+    fn reject_for_overload(&mut self, inbound: &Inbound) {
+        let retry_after = retry_after(self.config.retry_after);
+        self.reject_with(inbound, 503, vec![retry_after]);
+    }
+
+    fn options(&mut self, inbound: &Inbound, now: Instant) {
+        if self.draining && inbound.to_tag.is_none() {
+            // The answer is what an INVITE would get (§11.2), so that a proxy sends the next calls elsewhere.
+            return self.reject_for_overload(inbound);
+        }
+        let tag = self.keys.stateless_tag(&inbound.request.headers);
+        let mut response = inbound.response(200, tag);
+        response.headers.push(CAPABILITIES.allow());
+        let more = vec![CAPABILITIES.accept(), CAPABILITIES.supported(), self.server()];
+        match inbound.to_tag {
+            None => self.send_stateless(inbound.reply_to, inbound.length, response, tag, more),
+            Some(_) => {
+                response.headers.extend(more);
+                self.respond_and_remember(inbound, &response, now);
+            }
+        }
+    }
+
+    /// Sends a response to someone who may not be who it seems. Over UDP it is not made larger than the request by what can be
+    /// left out, so that we are no use for flooding third parties.
+    fn send_stateless(&mut self, path: Flow, length: usize, mut response: Response, tag: u64, optional: Vec<Header>) {
+        wire::set_to_tag(&mut response.headers, &tag_text(tag));
+        let least = written(&response);
+        response.headers.extend(optional);
+        let full = written(&response);
+        let bytes = if path.transport == Transport::Udp && full.len() > length { least } else { full };
+        self.outputs.push_back(self::response(path, bytes));
+    }
+
+    fn server(&self) -> Header {
+        Header::Server(self.config.server.as_str().into())
+    }
+
+    /// Sends the response to a request, and keeps it for the request's repetitions if there is room. Without room the
+    /// repetition is a request out of order, or one without a dialog, which does no harm either.
+    fn respond_and_remember(&mut self, inbound: &Inbound, response: &Response, now: Instant) {
+        let bytes = written(response);
+        let path = inbound.reply_to;
+        if !path.transport.is_reliable() && self.requests.len() < self.most_transactions() {
+            let transaction = ServerRequest::answered(bytes.clone(), false, now);
+            self.timers.set(Timer::Request(inbound.id), Some(transaction.deadline()));
+            self.requests.insert(inbound.id, (transaction, path));
+        }
+        self.outputs.push_back(self::response(path, bytes));
+    }
+
+    /// How many transactions of each kind are remembered at most.
+    fn most_transactions(&self) -> usize {
+        4 * self.config.max_calls + 1024
+    }
+
+    // A call begins.
+
+    fn invite(&mut self, inbound: Inbound, now: Instant) {
+        let merge_key = self.keys.merge_key(&inbound);
+        if self.merged.contains_key(&merge_key) {
+            return self.reject(&inbound, 482);
+        }
+        let source = inbound.flow.remote.ip();
+        if self.draining
+            || self.calls.len() >= self.config.max_calls
+            || self.invites.len() >= self.most_transactions()
+            || self.unacknowledged.get(&source).is_some_and(|&calls| calls >= self.config.max_unacknowledged_per_address)
+        {
+            return self.reject_for_overload(&inbound);
+        }
+        let tag = self.random.random();
+        let Some(dialog) = Dialog::answering(&inbound, &tag_text(tag)) else {
+            let refusal = Refusal::Malformed("Missing Contact header".to_owned());
+            let response = refusal.response(&inbound.request.headers, &CAPABILITIES);
+            return self.send_stateless(inbound.reply_to, inbound.length, response, tag, Vec::new());
+        };
+        self.latest_call += 1;
+        let reference = CallRef(self.latest_call);
+        let Ok(incoming) = incoming_call(&inbound) else { return };
+        let offered = self.offer(reference, inbound, Some(merge_key), now);
+        let call = Call { dialog, tag, source, phase: Phase::Early, offered: Some(offered), answered: None, counted: true };
+        self.calls.insert(reference, call);
+        self.dialogs.insert(tag, Place::Call(reference));
+        *self.unacknowledged.entry(source).or_default() += 1;
+        self.set_call_timer(reference);
+        self.outputs.push_back(Output::Event(reference, Event::Incoming(Box::new(incoming))));
+    }
+
+    /// Starts the transaction of an INVITE that our side is to answer.
+    fn offer(&mut self, call: CallRef, mut inbound: Inbound, merge_key: Option<u128>, now: Instant) -> Box<Offered> {
+        let trying = wire::response_to(&inbound.request.headers, 100.into());
+        let transaction = ServerInvite::new(written(&trying), inbound.reply_to.transport.is_reliable(), now);
+        let id = inbound.id;
+        self.timers.set(Timer::Invite(id), transaction.deadline());
+        self.invites.insert(id, Invite { transaction, flow: inbound.reply_to, call, merge_key });
+        if let Some(key) = merge_key {
+            self.merged.insert(key, id);
+        }
+        let has_offer = session_description(&inbound).is_some();
+        inbound.request.body = Vec::new();
+        Box::new(Offered { transaction: id, inbound, has_offer, give_up_at: now + LONGEST_SILENCE })
+    }
+
+    /// Takes the ACK of a refusal or of a 200.
+    fn ack(&mut self, inbound: &Inbound, now: Instant) {
+        if let Some(invite) = self.invites.get_mut(&inbound.id) {
+            invite.transaction.acknowledge(now);
+            self.timers.set(Timer::Invite(inbound.id), invite.transaction.deadline());
+        }
+        let Some(Place::Call(reference)) = self.place(inbound) else { return };
+        let Some(call) = self.calls.get_mut(&reference) else { return };
+        let is_awaited = |answered: &mut Box<Answered>| answered.sequence == inbound.sequence;
+        let Some(answered) = call.answered.take_if(is_awaited) else { return };
+        let answer = answered.offer_is_ours.then(|| session_description(inbound)).flatten();
+        self.confirmed(reference, answer, now);
+    }
+
+    /// The caller has our 200.
+    fn confirmed(&mut self, reference: CallRef, answer: Option<Vec<u8>>, now: Instant) {
+        self.uncount(reference);
+        let Some(call) = self.calls.get_mut(&reference) else { return };
+        call.answered = None;
+        match &mut call.phase {
+            Phase::Early | Phase::Talking => {
+                self.set_call_timer(reference);
+                self.outputs.push_back(Output::Event(reference, Event::Acknowledged { answer }));
+            }
+            Phase::Leaving { reason } => {
+                let reason = reason.take();
+                self.say_goodbye(reference, reason, now);
+            }
+        }
+    }
+
+    /// Takes a CANCEL, which has the branch of the INVITE it means (§9.2).
+    fn cancel(&mut self, inbound: &Inbound, now: Instant) {
+        let Ok(invite_id) = self.keys.transaction(&inbound.request.headers, Method::Invite) else { return };
+        let Some(invite) = self.invites.get(&invite_id) else {
+            return self.reject(inbound, 481);
+        };
+        let (reference, is_proceeding) = (invite.call, invite.transaction.is_proceeding());
+        let call = self.calls.get_mut(&reference);
+        let tag = call.as_ref().map_or_else(|| self.keys.stateless_tag(&inbound.request.headers), |call| call.tag);
+        self.respond_and_remember(inbound, &inbound.response(200, tag), now);
+        if !is_proceeding {
+            return;
+        }
+        self.refuse_offered(reference, 487, Vec::new(), now);
+        if self.calls.get(&reference).is_some_and(|call| matches!(call.phase, Phase::Early)) {
+            self.end(reference, EndReason::Cancelled);
+        }
+    }
+
+    // A call goes on.
+
+    /// Finds the dialog of a request.
+    fn place(&self, inbound: &Inbound) -> Option<Place> {
+        let place = *self.dialogs.get(&read_tag(inbound.to_tag.as_deref()?)?)?;
+        match place {
+            Place::Call(reference) => self.calls.get(&reference)?.dialog.fits(inbound).then_some(place),
+            Place::Leaving => Some(place),
+        }
+    }
+
+    fn in_dialog(&mut self, inbound: Inbound, now: Instant) {
+        let reference = match self.place(&inbound) {
+            None => return self.reject(&inbound, 481),
+            // Their BYE and ours have crossed.
+            Some(Place::Leaving) if inbound.method() == Method::Bye => {
+                return self.respond_and_remember(&inbound, &inbound.response(200, 0), now);
+            }
+            Some(Place::Leaving) => return self.reject(&inbound, 481),
+            Some(Place::Call(reference)) => reference,
+        };
+        let Some(call) = self.calls.get_mut(&reference) else { return };
+        if inbound.sequence <= call.dialog.remote_sequence {
+            return self.reject(&inbound, 500);
+        }
+        call.dialog.remote_sequence = inbound.sequence;
+        call.dialog.flow = inbound.reply_to;
+        match inbound.method() {
+            Method::Invite => self.reinvite(reference, inbound, now),
+            Method::Bye => {
+                self.respond_and_remember(&inbound, &inbound.response(200, 0), now);
+                self.refuse_offered(reference, 487, Vec::new(), now);
+                self.end(reference, EndReason::Bye);
+            }
+            Method::Info => self.info(reference, inbound, now),
+            _ => self.options(&inbound, now),
+        }
+    }
+
+    fn reinvite(&mut self, reference: CallRef, inbound: Inbound, now: Instant) {
+        let Some(call) = self.calls.get_mut(&reference) else { return };
+        if matches!(call.phase, Phase::Leaving { .. }) {
+            return self.reject(&inbound, 481);
+        }
+        if call.offered.is_some() {
+            // Another INVITE is not answered yet (§14.2).
+            let pause = Header::RetryAfter(self.random.random_range(0..=10_u8).to_string().into());
+            return self.reject_with(&inbound, 500, vec![pause]);
+        }
+        if call.answered.as_ref().is_some_and(|answered| answered.offer_is_ours) {
+            // Our own offer waits for its answer.
+            return self.reject(&inbound, 491);
+        }
+        let is_unacknowledged = call.answered.is_some();
+        if self.invites.len() >= self.most_transactions() {
+            return self.reject_for_overload(&inbound);
+        }
+        if is_unacknowledged {
+            // Who sends another INVITE has our 200; only its ACK was lost.
+            self.confirmed(reference, None, now);
+        }
+        let offer = session_description(&inbound);
+        let offered = self.offer(reference, inbound, None, now);
+        if let Some(call) = self.calls.get_mut(&reference) {
+            call.offered = Some(offered);
+        }
+        self.set_call_timer(reference);
+        self.outputs.push_back(Output::Event(reference, Event::Reoffer { offer }));
+    }
+
+    fn info(&mut self, reference: CallRef, inbound: Inbound, now: Instant) {
+        let content_type = inbound.request.headers.content_type().ok().flatten().map(|media_type| media_type.essence);
+        let body = &inbound.request.body;
+        match content_type {
+            // Without a body it only asks whether the dialog is there (RFC 6086 §4.2.2).
+            _ if body.is_empty() => self.respond_and_remember(&inbound, &inbound.response(200, 0), now),
+            Some(content_type) if INFO_TYPES.contains(&content_type.as_str()) && body.len() <= LONGEST_INFO => {
+                self.respond_and_remember(&inbound, &inbound.response(200, 0), now);
+                if self.calls.get(&reference).is_some_and(|call| !matches!(call.phase, Phase::Leaving { .. })) {
+                    let event = Event::Info { content_type, body: inbound.request.body };
+                    self.outputs.push_back(Output::Event(reference, event));
+                }
+            }
+            Some(_) | None => {
+                let mut response = inbound.response(415, 0);
+                response.headers.push(CAPABILITIES.accept());
+                self.respond_and_remember(&inbound, &response, now);
+            }
+        }
+    }
+
+    /// Does what whoever leads the call wants.
+    pub fn command(&mut self, reference: CallRef, command: Command, now: Instant) {
+        let Some(call) = self.calls.get(&reference) else { return };
+        match (command, &call.phase) {
+            (_, Phase::Leaving { .. }) => {}
+            (Command::Ring, Phase::Early) => self.ring(reference),
+            (Command::Answer { sdp }, Phase::Early) | (Command::AnswerReoffer { sdp }, Phase::Talking) => {
+                self.accept(reference, sdp, now);
+            }
+            (Command::Refuse { status, retry_after }, Phase::Early) => {
+                let status = refusing(status);
+                self.refuse_offered(reference, status, retry_after.map(self::retry_after).into_iter().collect(), now);
+                self.end(reference, EndReason::Refused(status));
+            }
+            (Command::RefuseReoffer { status }, Phase::Talking) => {
+                self.refuse_offered(reference, refusing(status), Vec::new(), now);
+                self.set_call_timer(reference);
+            }
+            (Command::Hangup { .. }, Phase::Early) => {
+                self.refuse_offered(reference, 480, Vec::new(), now);
+                self.end(reference, EndReason::Refused(480));
+            }
+            (Command::Hangup { reason }, Phase::Talking) => self.hang_up(reference, reason, EndReason::HungUp, now),
+            (Command::Answer { .. } | Command::Refuse { .. } | Command::Ring, Phase::Talking)
+            | (Command::AnswerReoffer { .. } | Command::RefuseReoffer { .. }, Phase::Early) => {}
+        }
+    }
+
+    /// Ends a call that nobody leads any more.
+    pub fn abandon(&mut self, reference: CallRef, now: Instant) {
+        match self.calls.get(&reference).map(|call| &call.phase) {
+            Some(Phase::Early) => self.command(reference, Command::Refuse { status: 500, retry_after: None }, now),
+            Some(Phase::Talking) => self.hang_up(reference, None, EndReason::HungUp, now),
+            Some(Phase::Leaving { .. }) | None => {}
+        }
+    }
+
+    fn ring(&mut self, reference: CallRef) {
+        let Some(call) = self.calls.get_mut(&reference) else { return };
+        let Some(offered) = &call.offered else { return };
+        let Some(invite) = self.invites.get_mut(&offered.transaction) else { return };
+        let mut response = offered.inbound.response(180, call.tag);
+        response.headers.extend(offered.inbound.record_routes());
+        response.headers.push(dialog::contact(&self.config.user, &invite.flow));
+        let bytes = written(&response);
+        invite.transaction.provisional(bytes.clone());
+        self.timers.set(Timer::Invite(offered.transaction), invite.transaction.deadline());
+        self.outputs.push_back(self::response(invite.flow, bytes));
+    }
+
+    /// Answers the INVITE or re-INVITE that waits.
+    fn accept(&mut self, reference: CallRef, sdp: Vec<u8>, now: Instant) {
+        let server = self.server();
+        let Some(call) = self.calls.get_mut(&reference) else { return };
+        let Some(offered) = call.offered.take() else { return };
+        let Some(invite) = self.invites.get_mut(&offered.transaction) else { return };
+        let inbound = &offered.inbound;
+        let mut response = inbound.response(200, call.tag);
+        if matches!(call.phase, Phase::Early) {
+            response.headers.extend(inbound.record_routes());
+        } else {
+            call.dialog.refresh_target(&inbound.request.headers);
+        }
+        response.headers.extend(vec![
+            dialog::contact(&self.config.user, &invite.flow),
+            CAPABILITIES.allow(),
+            CAPABILITIES.supported(),
+            server,
+            Header::ContentType("application/sdp".into()),
+        ]);
+        response.body = sdp;
+        let bytes = written(&response);
+        invite.transaction.accept(now);
+        self.timers.set(Timer::Invite(offered.transaction), invite.transaction.deadline());
+        call.phase = Phase::Talking;
+        call.answered = Some(Box::new(Answered {
+            sequence: inbound.sequence,
+            response: bytes.clone(),
+            flow: invite.flow,
+            interval: T1,
+            send_at: now + T1,
+            give_up_at: now + TRANSACTION_LIFE,
+            offer_is_ours: !offered.has_offer,
+        }));
+        self.outputs.push_back(self::response(invite.flow, bytes));
+        self.set_call_timer(reference);
+    }
+
+    /// Refuses the INVITE or re-INVITE that waits, if one does.
+    fn refuse_offered(&mut self, reference: CallRef, status: u16, more: Vec<Header>, now: Instant) {
+        let Some(call) = self.calls.get_mut(&reference) else { return };
+        let Some(offered) = call.offered.take() else { return };
+        let Some(invite) = self.invites.get_mut(&offered.transaction) else { return };
+        let mut response = offered.inbound.response(status, call.tag);
+        response.headers.extend(more);
+        let bytes = written(&response);
+        invite.transaction.refuse(bytes.clone(), now);
+        self.timers.set(Timer::Invite(offered.transaction), invite.transaction.deadline());
+        self.outputs.push_back(self::response(invite.flow, bytes));
+    }
+
+    // A call ends.
+
+    /// Ends an answered call: tells so at once, and says BYE as soon as that is allowed.
+    fn hang_up(&mut self, reference: CallRef, reason: Option<String>, end: EndReason, now: Instant) {
+        self.refuse_offered(reference, 487, Vec::new(), now);
+        self.outputs.push_back(Output::Event(reference, Event::Ended(end)));
+        let Some(call) = self.calls.get_mut(&reference) else { return };
+        if call.answered.is_some() {
+            call.phase = Phase::Leaving { reason };
+            self.set_call_timer(reference);
+        } else {
+            self.say_goodbye(reference, reason, now);
+        }
+    }
+
+    /// Sends BYE and forgets the call.
+    fn say_goodbye(&mut self, reference: CallRef, reason: Option<String>, now: Instant) {
+        self.uncount(reference);
+        let Some(mut call) = self.calls.remove(&reference) else { return };
+        self.timers.set(Timer::Call(reference), None);
+        let branch = format!("z9hG4bK{:016x}", self.random.random::<u64>());
+        call.dialog.local_sequence += 1;
+        let more = reason.map(|reason| Header::Other("Reason".to_owned(), reason_value(&reason)));
+        let bytes = call.dialog.request(Method::Bye, call.dialog.local_sequence, &branch, more.into_iter().collect(), Vec::new());
+        let flow = call.dialog.path();
+        self.outputs.push_back(Output::Send { flow, bytes: bytes.clone(), reach: Reach::Connect });
+        if self.farewells.len() >= self.most_transactions() {
+            self.dialogs.remove(&call.tag);
+            return;
+        }
+        let id = self.keys.client_transaction(&branch, "BYE");
+        let transaction = ClientRequest::new(bytes, flow.transport.is_reliable(), now);
+        self.timers.set(Timer::Farewell(id), Some(transaction.deadline()));
+        self.farewells.insert(id, Farewell { transaction, flow, tag: call.tag });
+        self.dialogs.insert(call.tag, Place::Leaving);
+    }
+
+    /// Tells the end, unless that was told already, and forgets the call.
+    fn end(&mut self, reference: CallRef, reason: EndReason) {
+        self.uncount(reference);
+        let Some(call) = self.calls.remove(&reference) else { return };
+        self.timers.set(Timer::Call(reference), None);
+        self.dialogs.remove(&call.tag);
+        if !matches!(call.phase, Phase::Leaving { .. }) {
+            self.outputs.push_back(Output::Event(reference, Event::Ended(reason)));
+        }
+    }
+
+    /// Counts the call no longer among those of its address that wait for their first ACK.
+    fn uncount(&mut self, reference: CallRef) {
+        let Some(call) = self.calls.get_mut(&reference) else { return };
+        if std::mem::take(&mut call.counted)
+            && let Entry::Occupied(mut entry) = self.unacknowledged.entry(call.source)
+        {
+            *entry.get_mut() -= 1;
+            if *entry.get() == 0 {
+                entry.remove();
+            }
+        }
+    }
+
+    fn response(&mut self, response: &Response, now: Instant) {
+        if wire::validate_response(response).is_err() {
+            return;
+        }
+        let (Ok(via), Ok(sequence)) = (response.headers.top_via(), response.headers.cseq()) else { return };
+        let Some(branch) = via.branch() else { return };
+        let id = self.keys.client_transaction(branch, &sequence.method);
+        if let Some(farewell) = self.farewells.get_mut(&id) {
+            if farewell.transaction.response(response.status_code.code(), now) == Received::New {
+                // The caller is gone; nothing of the dialog is left to be answered.
+                self.dialogs.remove(&farewell.tag);
+            }
+            self.timers.set(Timer::Farewell(id), Some(farewell.transaction.deadline()));
+        }
+    }
+
+    // Time passes.
+
+    /// Does what is due.
+    pub fn tick(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.pop_due(now) {
+            match timer {
+                Timer::Invite(id) => self.invite_is_due(id, now),
+                Timer::Request(id) => _ = self.requests.remove(&id),
+                Timer::Farewell(id) => self.farewell_is_due(id, now),
+                Timer::Call(reference) => self.call_is_due(reference, now),
+            }
+        }
+    }
+
+    fn invite_is_due(&mut self, id: TransactionId, now: Instant) {
+        let Some(invite) = self.invites.get_mut(&id) else { return };
+        match invite.transaction.tick(now) {
+            Some(Due::Send(bytes)) => self.outputs.push_back(response(invite.flow, bytes)),
+            Some(Due::GaveUp | Due::Over) => {
+                if let Some(key) = self.invites.remove(&id).and_then(|invite| invite.merge_key) {
+                    self.merged.remove(&key);
+                }
+                return;
+            }
+            None => {}
+        }
+        self.timers.set(Timer::Invite(id), invite.transaction.deadline());
+    }
+
+    fn farewell_is_due(&mut self, id: TransactionId, now: Instant) {
+        let Some(farewell) = self.farewells.get_mut(&id) else { return };
+        match farewell.transaction.tick(now) {
+            Some(Due::Send(bytes)) => {
+                self.outputs.push_back(Output::Send { flow: farewell.flow, bytes, reach: Reach::Connect });
+            }
+            Some(Due::GaveUp | Due::Over) => {
+                self.dialogs.remove(&farewell.tag);
+                self.farewells.remove(&id);
+                return;
+            }
+            None => {}
+        }
+        self.timers.set(Timer::Farewell(id), Some(farewell.transaction.deadline()));
+    }
+
+    fn call_is_due(&mut self, reference: CallRef, now: Instant) {
+        let Some(call) = self.calls.get_mut(&reference) else { return };
+        if let Some(answered) = &mut call.answered
+            && answered.give_up_at > now
+            && answered.send_at <= now
+        {
+            answered.interval = doubled(answered.interval);
+            answered.send_at = now + answered.interval;
+            self.outputs.push_back(response(answered.flow, answered.response.clone()));
+        }
+        if call.answered.take_if(|answered| answered.give_up_at <= now).is_some() {
+            return match &mut call.phase {
+                Phase::Leaving { reason } => {
+                    let reason = reason.take();
+                    self.say_goodbye(reference, reason, now);
+                }
+                Phase::Early | Phase::Talking => {
+                    self.hang_up(reference, Some("ACK was not received".to_owned()), EndReason::AckTimeout, now);
+                }
+            };
+        }
+        if call.offered.as_ref().is_some_and(|offered| offered.give_up_at <= now) {
+            self.refuse_offered(reference, 480, Vec::new(), now);
+            if self.calls.get(&reference).is_some_and(|call| matches!(call.phase, Phase::Early)) {
+                return self.end(reference, EndReason::Unanswered);
+            }
+        }
+        self.set_call_timer(reference);
+    }
+
+    fn set_call_timer(&mut self, reference: CallRef) {
+        let Some(call) = self.calls.get(&reference) else { return };
+        let answered = call.answered.as_ref().map(|answered| answered.send_at.min(answered.give_up_at));
+        let offered = call.offered.as_ref().map(|offered| offered.give_up_at);
+        self.timers.set(Timer::Call(reference), answered.into_iter().chain(offered).min());
+    }
+}
+
+/// A response on its way: its receiver is there or has left.
+fn response(flow: Flow, bytes: Bytes) -> Output {
+    Output::Send { flow, bytes, reach: Reach::SameConnection }
+}
+
+fn retry_after(pause: Duration) -> Header {
+    Header::RetryAfter(pause.as_secs().max(1).to_string().into())
+}
+
+/// A status that refuses; anything else is a mistake of ours.
+fn refusing(status: u16) -> u16 {
+    if (300..700).contains(&status) { status } else { 500 }
+}
+
+/// A Reason header's value (RFC 3326), with text that cannot break out of its quotes.
+fn reason_value(text: &str) -> String {
+    let text: String = text.chars().filter(|c| !c.is_control() && !matches!(c, '"' | '\\')).collect();
+    format!("SIP;cause=200;text=\"{text}\"")
+}
+
+fn session_description(inbound: &Inbound) -> Option<Vec<u8>> {
+    body_of_type(&inbound.request.headers, &inbound.request.body, "application/sdp").map(<[u8]>::to_vec)
+}
+
+fn incoming_call(inbound: &Inbound) -> Result<IncomingCall, wire::HeaderError> {
+    let headers = &inbound.request.headers;
+    Ok(IncomingCall {
+        call_id: inbound.call_id.clone(),
+        source: inbound.flow.remote,
+        local: inbound.flow.local,
+        request_uri: SipUri::from(&inbound.request.uri),
+        from: headers.from_address()?,
+        to: headers.to_address()?,
+        diversions: headers.diversions(),
+        history: headers.history_info(),
+        asserted: headers.asserted_identities(),
+        privacy: headers.privacy(),
+        user_agent: headers.user_agent(),
+        offer: session_description(inbound),
+    })
+}
+
+#[cfg(test)]
+mod tests;
