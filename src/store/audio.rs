@@ -56,17 +56,9 @@ impl Store {
     ///
     /// Answers how many are gone.
     pub(super) async fn remove_marked_audio(&self, keys: &[AudioKey]) -> u32 {
-        let removed: Vec<Option<&AudioKey>> = futures_util::stream::iter(keys)
-            .map(async |key| match self.0.audio.delete(&path(key)).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => Some(key),
-                Err(error) => {
-                    tracing::warn!(audio.key = %key, error = &error as &dyn std::error::Error, "audio was left behind");
-                    None
-                }
-            })
-            .buffer_unordered(8)
-            .collect()
-            .await;
+        // Made before they are awaited: a closure over borrowed keys would not be `Send` for every lifetime.
+        let removals: Vec<_> = keys.iter().map(|key| self.remove_object(key)).collect();
+        let removed: Vec<Option<&AudioKey>> = futures_util::stream::iter(removals).buffer_unordered(8).collect().await;
         let removed: Vec<&AudioKey> = removed.into_iter().flatten().collect();
         for some in removed.chunks(500) {
             if let Err(error) = self.forget_audio(some).await {
@@ -74,6 +66,16 @@ impl Store {
             }
         }
         u32::try_from(removed.len()).unwrap_or(u32::MAX)
+    }
+
+    async fn remove_object<'key>(&self, key: &'key AudioKey) -> Option<&'key AudioKey> {
+        match self.0.audio.delete(&path(key)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Some(key),
+            Err(error) => {
+                tracing::warn!(audio.key = %key, error = &error as &dyn std::error::Error, "audio was left behind");
+                None
+            }
+        }
     }
 
     async fn forget_audio(&self, keys: &[&AudioKey]) -> Result<(), sqlx::Error> {
