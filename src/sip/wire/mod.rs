@@ -29,7 +29,7 @@ pub use address::{Diversion, HistoryEntry, NameAddr, Params};
 pub use body::{MediaType, body_of_type};
 pub use parse::{Message, Rejected, parse};
 pub use stream::{Frame, FramingError, StreamFramer};
-pub use text::{Malformed, readable};
+pub use text::{Malformed, percent_decode, readable};
 pub use uri::{Host, Scheme, SipUri};
 pub use validate::{Capabilities, Refusal, validate, validate_response};
 pub use via::{Via, note_source};

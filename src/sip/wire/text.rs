@@ -159,7 +159,7 @@ pub(super) fn write_quoted(content: &str, f: &mut impl std::fmt::Write) -> std::
 }
 
 /// Undoes `%41` escapes; a `%` that is not an escape stays, and bytes that are not UTF-8 stay without loss.
-pub(super) fn percent_decode(text: &str) -> String {
+pub fn percent_decode(text: &str) -> String {
     if !text.contains('%') {
         return text.to_owned();
     }
