@@ -8,6 +8,8 @@ use std::time::Duration;
 pub mod codec;
 pub mod g711;
 pub mod tone;
+pub mod wav;
+pub mod resample;
 pub mod level;
 pub mod dtmf;
 #[cfg(test)]
