@@ -33,7 +33,7 @@ pub fn compose(
         id: message.id.as_str(),
         subject: format!("Voice message from {}, {}", Isolated(&caller.display()), clock(message.duration)),
         written_at: message.deposited_at,
-        context: "voice-message",
+        context: Some("voice-message"),
         text: text(message, mailbox, &caller, settings, now),
         html: html(message, mailbox, &caller, settings, now),
         recording: Some(Recording { file_name: file_name(message, mailbox), wav, duration: message.duration }),
@@ -48,7 +48,7 @@ pub(super) struct Letter<'a> {
     pub subject: String,
     pub written_at: Timestamp,
     /// RFC 3458.
-    pub context: &'static str,
+    pub context: Option<&'static str>,
     pub text: String,
     pub html: String,
     pub recording: Option<Recording>,
@@ -73,7 +73,9 @@ impl Letter<'_> {
         headers.token("Date", &mailbox.time_zone.format(self.written_at, "%a, %d %b %Y %H:%M:%S %z"));
         headers.token("Message-ID", &format!("<{message_id}>"));
         headers.token("Auto-Submitted", "auto-generated");
-        headers.token("Message-Context", self.context);
+        if let Some(context) = self.context {
+            headers.token("Message-Context", context);
+        }
         headers.token("MIME-Version", "1.0");
         let mut bytes = headers.into_bytes();
 
@@ -220,7 +222,7 @@ pub(super) fn wrapped(paragraph: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use mail_parser::{HeaderValue, MessageParser, MimeHeaders};
     use proptest::prelude::*;
 
@@ -388,7 +390,7 @@ mod tests {
         }
     }
 
-    fn settings() -> MailSettings {
+    pub(in crate::delivery) fn settings() -> MailSettings {
         MailSettings {
             relay: Some(Relay::parse("smtp://relay.example", None).unwrap()),
             from: "Voicemail <voicemail@example.com>".parse().unwrap(),

@@ -15,6 +15,7 @@ mod header;
 pub mod smtp;
 mod stream;
 mod text;
+pub mod warning;
 
 use std::{path::PathBuf, time::Duration};
 

@@ -1,1 +1,2 @@
 //! Work by the calendar.
+pub mod clock;

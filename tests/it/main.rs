@@ -1,1 +1,5 @@
 //! Whole-server, store and interop tests: one binary, a file per behaviour.
+
+mod support;
+
+mod mail;

@@ -1,0 +1,178 @@
+//! Warnings: what a subscriber should know about the mailbox before it becomes a loss.
+
+use super::{
+    AddressError, ComposedMail, MailSettings,
+    email::{Letter, days, moment, page, wrapped},
+    text::Html,
+};
+use crate::domain::{
+    id::OutboxId,
+    mailbox::Mailbox,
+    rules::{self, Fullness},
+    time::Timestamp,
+};
+
+/// What the subscriber is warned of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// The mailbox is filling up, or full.
+    Filling {
+        /// How many messages it held.
+        held: u32,
+    },
+    /// Messages will soon be removed.
+    Expiring {
+        /// How many.
+        messages: u32,
+        /// When the first of them goes.
+        first: Timestamp,
+    },
+    /// Access from other phones was locked after too many wrong passcodes.
+    RemoteLock,
+}
+
+/// Makes the mail for a warning that arose at `written_at`. A repetition is the same mail to the last byte.
+///
+/// # Errors
+///
+/// When the mailbox has no address, or one that cannot be written to.
+pub fn compose(
+    id: &OutboxId,
+    warning: Warning,
+    mailbox: &Mailbox,
+    settings: &MailSettings,
+    written_at: Timestamp,
+) -> Result<ComposedMail, AddressError> {
+    let (subject, paragraphs) = words(warning, mailbox, written_at);
+    let text: Vec<String> = paragraphs.iter().map(|paragraph| wrapped(paragraph)).collect();
+    let html: String = paragraphs.iter().map(|paragraph| format!("<p>{}</p>\n", Html(paragraph))).collect();
+    let letter =
+        Letter { id: id.as_str(), subject, written_at, context: None, text: text.join("\n"), html: page(&html), recording: None };
+    letter.compose(mailbox, settings)
+}
+
+fn words(warning: Warning, mailbox: &Mailbox, written_at: Timestamp) -> (String, [String; 2]) {
+    let number = &mailbox.number;
+    let capacity = rules::MAILBOX_CAPACITY;
+    match warning {
+        Warning::Filling { held } if rules::fullness(held) == Fullness::Full => (
+            format!("Your mailbox {number} is full"),
+            [
+                format!("Your mailbox {number} holds {capacity} messages, and that is all it can hold. Callers cannot leave any more."),
+                "Please delete messages that you no longer need.".to_owned(),
+            ],
+        ),
+        Warning::Filling { held } => (
+            format!("Your mailbox {number} is nearly full"),
+            [
+                format!("Your mailbox {number} holds {held} of {capacity} messages. When it is full, callers cannot leave any more."),
+                "Please delete messages that you no longer need.".to_owned(),
+            ],
+        ),
+        Warning::Expiring { messages, first } => {
+            let life = days(rules::MESSAGE_LIFE);
+            let first = moment(mailbox, first);
+            match messages {
+                1 => (
+                    format!("A message in your mailbox {number} will soon be removed"),
+                    [
+                        format!("A message in your mailbox {number} will be removed on {first}."),
+                        format!("To keep it for another {life}, listen to it by phone and save it."),
+                    ],
+                ),
+                messages => (
+                    format!("{messages} messages in your mailbox {number} will soon be removed"),
+                    [
+                        format!("{messages} messages in your mailbox {number} will soon be removed, the first of them on {first}."),
+                        format!("To keep a message for another {life}, listen to it by phone and save it."),
+                    ],
+                ),
+            }
+        }
+        Warning::RemoteLock => (
+            format!("Your mailbox {number} was locked for other phones"),
+            [
+                format!(
+                    "On {}, after {} wrong passcodes in a row, your mailbox {number} was locked for all phones but your own.",
+                    moment(mailbox, written_at),
+                    rules::FAILURES_BEFORE_REMOTE_LOCK
+                ),
+                "It stays so until your administrator unlocks it. If it was not you who tried, somebody may be guessing your passcode."
+                    .to_owned(),
+            ],
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mail_parser::MessageParser;
+
+    use super::*;
+    use crate::{delivery::email, domain::id::MailboxId};
+
+    #[test]
+    fn warnings_say_what_and_what_to_do() {
+        let first = "2026-11-24T09:05:00Z".parse().unwrap();
+
+        for (warning, subject, sentence) in [
+            (Warning::Filling { held: 270 }, "Your mailbox 1001 is nearly full", "holds 270 of 300 messages"),
+            (Warning::Filling { held: 299 }, "Your mailbox 1001 is nearly full", "holds 299 of 300 messages"),
+            (Warning::Filling { held: 300 }, "Your mailbox 1001 is full", "Callers cannot leave any more"),
+            (
+                Warning::Expiring { messages: 1, first },
+                "A message in your mailbox 1001 will soon be removed",
+                "will be removed on Tuesday, 24 November 2026 at 10:05 (CET)",
+            ),
+            (
+                Warning::Expiring { messages: 7, first },
+                "7 messages in your mailbox 1001 will soon be removed",
+                "the first of them on Tuesday, 24 November 2026 at 10:05 (CET)",
+            ),
+            (Warning::RemoteLock, "Your mailbox 1001 was locked for other phones", "after 10 wrong passcodes in a row"),
+        ] {
+            let mail = mail(warning);
+
+            let parsed = MessageParser::new().parse(&mail.bytes).unwrap();
+            assert_eq!(parsed.subject(), Some(subject));
+            assert_eq!(parsed.attachment_count(), 0);
+            for body in [parsed.body_text(0).unwrap(), parsed.body_html(0).unwrap()] {
+                let body = body.split_whitespace().collect::<Vec<_>>().join(" ");
+                assert!(body.contains(sentence), "{body}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_repeated_warning_is_the_same_mail() {
+        assert_eq!(mail(Warning::RemoteLock).bytes, mail(Warning::RemoteLock).bytes);
+    }
+
+    fn mail(warning: Warning) -> ComposedMail {
+        let mailbox = Mailbox {
+            id: MailboxId::from_stored("m"),
+            tenant: String::new(),
+            number: "1001".parse().unwrap(),
+            aliases: vec![],
+            name: String::new(),
+            email: Some("zoe@example.org".into()),
+            voice_to_email_since: None,
+            time_zone: "Europe/Paris".parse().unwrap(),
+            language: "en".into(),
+            enabled: true,
+            enrolled: true,
+            greeting: None,
+            spoken_name: None,
+            mail_problem: None,
+            created_at: Timestamp::from_millis(0),
+        };
+        compose(
+            &OutboxId::from_stored("o"),
+            warning,
+            &mailbox,
+            &email::tests::settings(),
+            "2026-11-21T09:05:00Z".parse().unwrap(),
+        )
+        .unwrap()
+    }
+}

@@ -1,0 +1,4 @@
+//! What the tests talk to.
+
+pub mod aiosmtpd;
+pub mod smtp;
