@@ -1,7 +1,7 @@
 //! Sends on what the outbox holds: messages as e-mail, and warnings to subscribers.
 //!
-//! [`email`] makes mails out of values and is pure, as are [`backoff`] and [`breaker`]; [`smtp`] hands a
-//! mail to the relay, [`eml`] writes it to a file when there is none. Start with `outbox`, which puts them together.
+//! Start with [`outbox`], which puts everything together. [`email`] and [`warning`] make mails out of values and are pure, as are
+//! [`backoff`] and [`breaker`]; [`smtp`] hands a mail to the relay, [`eml`] writes it to a file when there is none.
 //!
 //! What is promised: every mail is sent at least once, with the same Message-ID each time, so that a receiver can tell a
 //! repetition. A message's three days begin when the relay has said 250, never before and never without a relay.
@@ -12,6 +12,7 @@ pub mod breaker;
 pub mod email;
 pub mod eml;
 mod header;
+pub mod outbox;
 pub mod smtp;
 mod stream;
 mod text;
@@ -20,6 +21,7 @@ pub mod warning;
 use std::{path::PathBuf, time::Duration};
 
 pub use address::{AddressError, Sender};
+pub use outbox::run;
 pub use smtp::{Relay, RelayError};
 
 /// How mails leave.
@@ -29,7 +31,7 @@ pub struct MailSettings {
     pub relay: Option<Relay>,
     /// Whom they are from.
     pub from: Sender,
-    /// How long the relay may take over one step; the verdict on a whole mail may take ten times as long.
+    /// How long the relay may take over one step; content and verdict may take four times as long, a whole delivery six times.
     pub timeout: Duration,
     /// How many are delivered at once.
     pub parallel: usize,

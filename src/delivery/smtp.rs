@@ -27,8 +27,10 @@ use super::{ComposedMail, stream::LineByLine, text::one_line};
 
 /// Relays close idle connections after some minutes; we are done with them earlier.
 const LONGEST_IDLE: Duration = Duration::from_secs(30);
-/// How much longer the relay may take over the verdict than over other steps: it may be scanning the attachment.
-const VERDICT_FACTOR: u32 = 10;
+/// How much longer the relay may take over content and verdict than over other steps: it may be scanning the attachment.
+const VERDICT_FACTOR: u32 = 4;
+/// How long a whole delivery may take, as a multiple of the time-out for a step.
+const DELIVERY_FACTOR: u32 = 6;
 const FAREWELL: Duration = Duration::from_secs(1);
 const LONGEST_REPLY: usize = 300;
 
@@ -218,6 +220,18 @@ impl SendError {
         self.reply().code
     }
 
+    /// What can be logged: an answer's text may name addresses, so of an answer only the code.
+    #[must_use]
+    pub fn without_addresses(&self) -> String {
+        let Reply { code, text } = self.reply();
+        let answer = code.map_or_else(|| text.clone(), |code| format!("it answered {code}"));
+        match self {
+            Self::Refused(_) | Self::Deferred(_) => answer,
+            Self::Unusable { step, .. } => format!("{step}: {answer}"),
+            Self::Unknown(_) => format!("{}: {answer}", Step::Verdict),
+        }
+    }
+
     fn reply(&self) -> &Reply {
         match self {
             Self::Refused(reply) | Self::Deferred(reply) | Self::Unknown(reply) | Self::Unusable { reply, .. } => reply,
@@ -312,8 +326,7 @@ impl SmtpClient {
     /// How long [`SmtpClient::send`] can take at most, so that a lease can outlast it.
     #[must_use]
     pub fn longest_delivery(timeout: Duration) -> Duration {
-        // Connect, greeting and EHLO; TLS; login; then, perhaps on a second connection, the commands, content and verdict.
-        timeout * (2 * 7 + 2 * VERDICT_FACTOR)
+        timeout * DELIVERY_FACTOR
     }
 
     /// Delivers a mail. `Ok` means that the relay said 250: it is the relay's responsibility now.
@@ -322,6 +335,12 @@ impl SmtpClient {
     ///
     /// See [`SendError`].
     pub async fn send(&self, mail: &ComposedMail) -> Result<(), SendError> {
+        let limit = Self::longest_delivery(self.timeout);
+        // Dropping the attempt drops its connection, so nothing half-said is ever continued.
+        timeout(limit, self.attempt(mail)).await.unwrap_or_else(|_| Err(SendError::Unknown(Reply::from_error(&too_slow(limit)))))
+    }
+
+    async fn attempt(&self, mail: &ComposedMail) -> Result<(), SendError> {
         if let Some(mut connection) = self.take_idle() {
             match self.deliver(&mut connection, mail).await {
                 // The relay has closed the connection while it lay idle. That is its right and no failure.

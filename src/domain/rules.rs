@@ -94,6 +94,12 @@ pub fn expiry_without_mail(message: &Message) -> Timestamp {
     }
 }
 
+/// Whether something that has waited in the outbox since `created_at` is given up when it fails again.
+#[must_use]
+pub fn is_delivery_over(created_at: Timestamp, now: Timestamp) -> bool {
+    now >= created_at.after(DELIVERY_LIFE)
+}
+
 /// Whether a message has reached its end.
 #[must_use]
 pub fn is_expired(expires_at: Timestamp, now: Timestamp) -> bool {

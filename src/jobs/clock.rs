@@ -72,6 +72,14 @@ impl ClockWatch {
     }
 }
 
+impl ClockWatch {
+    /// What the wall clock would show now had it not leapt since it was last believed. Nothing is removed by a later time.
+    #[must_use]
+    pub fn trusted_time(&self, steady: Instant) -> Option<Timestamp> {
+        self.believed.map(|believed| believed.wall.after(steady.duration_since(believed.steady)))
+    }
+}
+
 impl Sight {
     fn leads_to(self, later: Self) -> bool {
         rules::clock_is_plausible(self.wall, later.wall, later.steady.duration_since(self.steady))
@@ -107,6 +115,17 @@ mod tests {
         assert_eq!(look(23), Verdict::OnProbation);
         assert_eq!(look(24), Verdict::Believed);
         assert_eq!(look(25), Verdict::Believed);
+        assert_eq!(watch.trusted_time(start + HOUR * 25), Some(START.after(leap + HOUR * 25)));
+    }
+
+    #[test]
+    fn while_a_clock_is_doubted_time_goes_on_steadily() {
+        let start = Instant::now();
+        let mut watch = ClockWatch::new(Some(START), start);
+
+        assert_eq!(watch.look(START.after(HOUR * 24 * 40), start + HOUR), Verdict::Leapt { from: START });
+
+        assert_eq!(watch.trusted_time(start + HOUR * 2), Some(START.after(HOUR * 2)));
     }
 
     #[test]
