@@ -1,3 +1,19 @@
 //! The `afterbeep` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = afterbeep::cli::Cli::parse();
+    match afterbeep::cli::run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our output has seen enough, as in `afterbeep message list | head`.
+        Err(error) if afterbeep::cli::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+            eprintln!("afterbeep: {}", causes.join(": "));
+            ExitCode::FAILURE
+        }
+    }
+}
