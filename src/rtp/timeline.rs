@@ -633,7 +633,9 @@ mod tests {
     /// Frame `index` of a stream of frames that all differ.
     fn frame(index: u64) -> Packet<'static> {
         static FRAMES: std::sync::LazyLock<Vec<u8>> = std::sync::LazyLock::new(|| {
-            (0..5000_usize * 160).map(|at| if at % 160 < 2 { (at / 160 >> (at % 160 * 8)) as u8 } else { at as u8 | 1 }).collect()
+            (0..5000_usize * 160)
+                .map(|at| if at % 160 < 2 { ((at / 160) >> (at % 160 * 8)) as u8 } else { at as u8 | 1 })
+                .collect()
         });
         let start = index as usize * 160;
         Packet {

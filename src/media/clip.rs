@@ -1,0 +1,247 @@
+//! Audio that is ready to be sent, and where in it a session is.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::order::PlayId;
+use crate::audio::{FRAME, FRAME_SAMPLES, codec::Codec, duration_of, samples_in};
+
+/// Audio in one codec, cut into the frames it is sent in. Made once, shared by all calls that play it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EncodedAudio {
+    codec: Codec,
+    frames: Box<[[u8; FRAME_SAMPLES]]>,
+    samples: u64,
+}
+
+impl EncodedAudio {
+    /// Encodes samples.
+    #[must_use]
+    pub fn new(codec: Codec, samples: &[i16]) -> Self {
+        Self::from_bytes(codec, &codec.encoded(samples))
+    }
+
+    /// Takes audio that is encoded already; its last frame is filled up with silence.
+    #[must_use]
+    pub fn from_bytes(codec: Codec, bytes: &[u8]) -> Self {
+        let frames = bytes
+            .chunks(FRAME_SAMPLES)
+            .map(|chunk| {
+                let mut frame = [codec.silence(); FRAME_SAMPLES];
+                frame[..chunk.len()].copy_from_slice(chunk);
+                frame
+            })
+            .collect();
+        Self { codec, frames, samples: bytes.len() as u64 }
+    }
+
+    /// The codec.
+    #[must_use]
+    pub fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// The length, without what fills up the last frame.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        duration_of(self.samples)
+    }
+}
+
+impl fmt::Debug for EncodedAudio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EncodedAudio({} {:?})", self.codec.name(), self.duration())
+    }
+}
+
+/// One of the things played in a row.
+#[derive(Clone, Debug)]
+pub enum Clip {
+    /// Audio, from a moment in it on, rounded down to a frame.
+    Audio(Arc<EncodedAudio>, Duration),
+    /// A pause, rounded up to a frame.
+    Silence(Duration),
+}
+
+impl From<Arc<EncodedAudio>> for Clip {
+    fn from(audio: Arc<EncodedAudio>) -> Self {
+        Self::Audio(audio, Duration::ZERO)
+    }
+}
+
+/// Plays clips in a row, a frame each 20 ms.
+#[derive(Debug, Default)]
+pub(super) struct Player {
+    id: PlayId,
+    clips: Vec<Clip>,
+    clip: usize,
+    frame: usize,
+    sent: u32,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Idle,
+    Playing,
+    Paused,
+}
+
+/// What there is to send in the next 20 ms.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next<'a> {
+    /// This frame, in this codec.
+    Frame(Codec, &'a [u8; FRAME_SAMPLES]),
+    /// A frame of silence.
+    Silence,
+    /// Nothing, and what played has just come to its end.
+    Done(PlayId),
+    /// Nothing.
+    Nothing,
+}
+
+impl Player {
+    pub(super) fn play(&mut self, id: PlayId, clips: Vec<Clip>) {
+        *self = Self { id, clips, clip: 0, frame: 0, sent: 0, state: State::Playing };
+        self.enter_clip();
+    }
+
+    pub(super) fn stop(&mut self) {
+        *self = Self { id: self.id, sent: self.sent, ..Self::default() };
+    }
+
+    pub(super) fn pause(&mut self) {
+        if self.state == State::Playing {
+            self.state = State::Paused;
+        }
+    }
+
+    pub(super) fn resume(&mut self) {
+        if self.state == State::Paused {
+            self.state = State::Playing;
+        }
+    }
+
+    pub(super) fn is_playing(&self) -> bool {
+        self.state == State::Playing
+    }
+
+    /// How many frames of which `play` have been sent.
+    pub(super) fn progress(&self) -> (PlayId, u32) {
+        (self.id, self.sent)
+    }
+
+    pub(super) fn next(&mut self) -> Next<'_> {
+        if self.state != State::Playing {
+            return Next::Nothing;
+        }
+        loop {
+            let Some(clip) = self.clips.get(self.clip) else {
+                self.stop();
+                return Next::Done(self.id);
+            };
+            let frames = match clip {
+                Clip::Audio(audio, _) => audio.frames.len(),
+                Clip::Silence(pause) => pause.as_micros().div_ceil(FRAME.as_micros()) as usize,
+            };
+            if self.frame < frames {
+                break;
+            }
+            self.clip += 1;
+            self.enter_clip();
+        }
+        let frame = self.frame;
+        self.frame += 1;
+        self.sent += 1;
+        match &self.clips[self.clip] {
+            Clip::Audio(audio, _) => Next::Frame(audio.codec, &audio.frames[frame]),
+            Clip::Silence(_) => Next::Silence,
+        }
+    }
+
+    fn enter_clip(&mut self) {
+        self.frame = match self.clips.get(self.clip) {
+            Some(Clip::Audio(_, from)) => (samples_in(*from) / FRAME_SAMPLES as u64) as usize,
+            Some(Clip::Silence(_)) | None => 0,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CODEC: Codec = Codec::Pcmu;
+
+    #[test]
+    fn the_last_frame_is_filled_up_but_not_counted() {
+        let audio = EncodedAudio::from_bytes(CODEC, &[7; 200]);
+
+        assert_eq!(audio.frames.len(), 2);
+        assert_eq!(&audio.frames[1][..41], &[[7; 40].as_slice(), &[0xff]].concat());
+        assert_eq!(audio.duration(), Duration::from_millis(25));
+    }
+
+    #[test]
+    fn clips_are_played_in_a_row_and_their_end_is_told_once() {
+        let mut player = Player::default();
+        player.play(PlayId(3), vec![audio(&[1, 2]), Clip::Silence(Duration::from_millis(21)), audio(&[]), audio(&[3])]);
+
+        assert_eq!(played(&mut player), [Some(1), Some(2), None, None, Some(3)]);
+        assert_eq!(player.next(), Next::Nothing);
+        assert_eq!(player.progress(), (PlayId(3), 5));
+    }
+
+    #[test]
+    fn a_clip_can_begin_anywhere() {
+        for (from, expected) in [(39, &[Some(2), Some(3)][..]), (40, &[Some(3)]), (60, &[]), (9999, &[])] {
+            let mut player = Player::default();
+            let Clip::Audio(audio, _) = audio(&[1, 2, 3]) else { unreachable!("audio makes audio") };
+            player.play(PlayId(0), vec![Clip::Audio(audio, Duration::from_millis(from))]);
+
+            assert_eq!(played(&mut player), expected, "from {from} ms");
+        }
+    }
+
+    #[test]
+    fn a_pause_keeps_the_place() {
+        let mut player = Player::default();
+        player.play(PlayId(0), vec![audio(&[1, 2, 3])]);
+
+        assert!(matches!(player.next(), Next::Frame(CODEC, frame) if frame[0] == 1));
+        player.pause();
+        assert_eq!(player.next(), Next::Nothing);
+        assert_eq!(player.progress(), (PlayId(0), 1));
+        player.resume();
+        assert_eq!(played(&mut player), [Some(2), Some(3)]);
+    }
+
+    #[test]
+    fn what_was_stopped_has_no_end_to_tell() {
+        let mut player = Player::default();
+        player.play(PlayId(0), vec![audio(&[1, 2, 3])]);
+
+        player.stop();
+        player.resume();
+
+        assert_eq!(player.next(), Next::Nothing);
+    }
+
+    fn audio(frames: &[u8]) -> Clip {
+        let bytes: Vec<u8> = frames.iter().flat_map(|&byte| [byte; FRAME_SAMPLES]).collect();
+        Clip::from(Arc::new(EncodedAudio::from_bytes(CODEC, &bytes)))
+    }
+
+    /// The first byte of each frame until the end, `None` for silence.
+    fn played(player: &mut Player) -> Vec<Option<u8>> {
+        let mut frames = Vec::new();
+        loop {
+            match player.next() {
+                Next::Frame(_, frame) => frames.push(Some(frame[0])),
+                Next::Silence => frames.push(None),
+                Next::Done(_) => return frames,
+                Next::Nothing => panic!("the end was not told"),
+            }
+        }
+    }
+}

@@ -1,0 +1,1210 @@
+//! One call's media: what its packets mean, and what it sends. Belongs to one media thread, which calls it.
+
+use std::{
+    collections::VecDeque,
+    net::{SocketAddr, UdpSocket},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::sync::mpsc::{self, error::TrySendError};
+
+use super::{
+    MediaConfig,
+    clip::{EncodedAudio, Next, Player},
+    journal::Writer,
+    order::{MediaEvent, Order, PlayId, RecordSpec, RecordingEnd, Stream},
+    ports::Ports,
+    recorder::Recorder,
+    thread::Orders,
+};
+use crate::{
+    audio::{
+        FRAME_SAMPLES,
+        codec::Codec,
+        dtmf::{Detector, KeyTone},
+        tone,
+    },
+    rtp::{
+        HEADER_LENGTH, KeyReceiver, KeySender, Latch, Packet, Verdict, packet,
+        reception::Reception,
+        rtcp::{self, Rtcp, Sent},
+        telephone_event::Event,
+    },
+};
+
+/// Comfort noise (RFC 3389): no audio, but the peer is there.
+const COMFORT_NOISE: u8 = 13;
+/// How often reports are sent on average (RFC 3550 §6.2), give or take a half.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
+/// The pause between two keys that we send, in frames.
+const KEY_PAUSE: u8 = 3;
+/// How many keys wait to be sent, or to be told, at most.
+const KEYS: usize = 64;
+/// Seconds from the beginning of NTP time to that of Unix time.
+const NTP_TO_UNIX: u64 = 2_208_988_800;
+
+/// What a session needs of its thread.
+pub(super) struct Context<'a> {
+    /// Since the thread was started.
+    pub(super) now: Duration,
+    pub(super) config: &'a MediaConfig,
+    pub(super) writer: &'a Writer,
+    pub(super) orders: &'a Weak<Orders>,
+}
+
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) id: u64,
+    ports: Option<Ports>,
+    connection: Option<Connection>,
+    events: mpsc::Sender<MediaEvent>,
+    /// Events that the call has no room for at the moment.
+    pending: VecDeque<MediaEvent>,
+    heard: Heard,
+    player: Player,
+    /// How far the player is, for the call to look at.
+    progress: Arc<AtomicU64>,
+    keys: Keys,
+    sender: Sender,
+    recorder: Option<Box<Recorder>>,
+    /// Recordings whose end the writer has not told yet.
+    finishing: u32,
+}
+
+#[derive(Debug)]
+struct Connection {
+    stream: Stream,
+    latch: Latch,
+    /// Where the peer's reports come from, when not from where they should.
+    rtcp_source: Option<SocketAddr>,
+}
+
+/// What came in.
+#[derive(Debug, Default)]
+struct Heard {
+    first: bool,
+    at: Duration,
+    timed_out: bool,
+    reception: Reception,
+    keys: KeyReceiver,
+    detector: Option<Box<Detector>>,
+    /// Samples that the detector has heard.
+    detected: u64,
+}
+
+/// Keys to send.
+#[derive(Debug, Default)]
+struct Keys {
+    waiting: VecDeque<(char, Duration)>,
+    current: Option<KeyOut>,
+}
+
+#[derive(Debug)]
+enum KeyOut {
+    Event { sender: KeySender, timestamp: u32 },
+    Tone(Player),
+    Pause(u8),
+}
+
+/// The stream we send.
+#[derive(Debug)]
+struct Sender {
+    ssrc: u32,
+    sequence: u16,
+    /// Counts on whether we send or not.
+    timestamp: u32,
+    /// Whether the next audio packet is the first after a pause.
+    marker: bool,
+    sent: Sent,
+    sent_at: Option<Duration>,
+    report_due: Duration,
+}
+
+impl Session {
+    pub(super) fn new(id: u64, ports: Ports, events: mpsc::Sender<MediaEvent>, progress: Arc<AtomicU64>) -> Self {
+        Self {
+            id,
+            ports: Some(ports),
+            connection: None,
+            events,
+            pending: VecDeque::new(),
+            heard: Heard::default(),
+            player: Player::default(),
+            progress,
+            keys: Keys::default(),
+            sender: Sender {
+                ssrc: rand::random(),
+                sequence: rand::random(),
+                timestamp: rand::random(),
+                marker: true,
+                sent: Sent::default(),
+                sent_at: None,
+                report_due: Duration::ZERO,
+            },
+            recorder: None,
+            finishing: 0,
+        }
+    }
+
+    /// The sockets, until the session is closed.
+    pub(super) fn ports(&self) -> Option<&Ports> {
+        self.ports.as_ref()
+    }
+
+    /// Whether nothing is left to do: closed, every recording ended, every event taken.
+    pub(super) fn is_over(&self) -> bool {
+        self.ports.is_none() && self.finishing == 0 && (self.pending.is_empty() || self.events.is_closed())
+    }
+
+    pub(super) fn obey(&mut self, order: Order, context: &Context<'_>) {
+        match order {
+            Order::Open(_) => {}
+            Order::Connect(stream) => self.connect(*stream, context.now),
+            Order::Play(id, clips) => {
+                self.player.play(id, clips);
+                self.tell_progress();
+            }
+            Order::StopPlaying => self.player.stop(),
+            Order::PausePlaying => self.player.pause(),
+            Order::ResumePlaying => self.player.resume(),
+            Order::Record(spec) => self.record(*spec, context),
+            Order::StopRecording => self.end_recording(RecordingEnd::Stopped, u64::MAX, context),
+            Order::SendDigit(digit, length) => {
+                if self.keys.waiting.len() < KEYS {
+                    self.keys.waiting.push_back((digit, length));
+                }
+            }
+            Order::Recorded(event) => {
+                self.finishing -= 1;
+                self.tell(event);
+            }
+            Order::Close => self.close(context),
+        }
+    }
+
+    /// Takes a datagram from the RTP port.
+    pub(super) fn receive(&mut self, datagram: &[u8], source: SocketAddr, context: &Context<'_>) {
+        let Some(Connection { stream, latch, .. }) = &mut self.connection else { return };
+        let Some(packet) = Packet::parse(datagram) else {
+            if stream.rtcp_mux && packet::is_rtcp(datagram) {
+                self.receive_report(datagram, source, context.now);
+            }
+            return;
+        };
+        // Some peers send the other law than the answer's; both are known.
+        let codec = if packet.payload_type == stream.payload_type {
+            Some(stream.codec)
+        } else {
+            Codec::from_payload_type(packet.payload_type)
+        };
+        let is_key = codec.is_none() && (stream.telephone_event == Some(packet.payload_type) || Event::is_likely(&packet));
+        if codec.is_none() && !is_key && packet.payload_type != COMFORT_NOISE {
+            return;
+        }
+        if latch.judge(source, &packet, is_key, context.now) == Verdict::Dropped {
+            return;
+        }
+        let receive = stream.receive;
+        self.heard.at = context.now;
+        self.heard.timed_out = false;
+        if !self.heard.first {
+            self.heard.first = true;
+            self.tell(MediaEvent::FirstPacket);
+        }
+        if !receive {
+            return;
+        }
+        if is_key {
+            if let Some(press) = self.heard.keys.receive(&packet, context.now) {
+                let place = self.recorder.as_ref().map_or(0, |recorder| recorder.place_of(&press));
+                self.key(press.digit, place, context);
+            }
+        } else if let Some(codec) = codec {
+            self.heard.reception.count(&packet, context.now);
+            self.receive_audio(&packet, codec, context);
+        }
+    }
+
+    /// Takes a datagram from the RTCP port, or a report that came through the RTP port.
+    pub(super) fn receive_report(&mut self, datagram: &[u8], source: SocketAddr, now: Duration) {
+        let Some(connection) = self.connection.as_mut().filter(|connection| connection.latch.believes_host(source)) else {
+            return;
+        };
+        for report in rtcp::parse(datagram).into_iter().flatten() {
+            connection.rtcp_source = Some(source);
+            if let Rtcp::SenderReport { ssrc, sent, .. } = report
+                && self.heard.reception.ssrc() == Some(ssrc)
+            {
+                self.heard.reception.heard_report(&sent, now);
+            }
+        }
+    }
+
+    /// Does what is due; called every 20 ms.
+    pub(super) fn visit(&mut self, context: &Context<'_>) {
+        if !self.pending.is_empty() {
+            self.tell_pending();
+        }
+        self.sender.timestamp = self.sender.timestamp.wrapping_add(FRAME_SAMPLES as u32);
+        if self.connection.as_ref().is_some_and(|connection| connection.stream.send) {
+            self.send(context);
+        }
+        if let Some(over) = self.recorder.as_mut().and_then(|recorder| recorder.poll(context.now)) {
+            self.end_recording(over, u64::MAX, context);
+        }
+        if !self.heard.timed_out
+            && context.now.saturating_sub(self.heard.at) >= context.config.rtp_timeout
+            && self.connection.as_ref().is_some_and(|connection| connection.stream.receive)
+        {
+            self.heard.timed_out = true;
+            self.tell(MediaEvent::RtpTimeout);
+        }
+    }
+
+    fn connect(&mut self, stream: Stream, now: Duration) {
+        if stream.detect_inband && stream.receive {
+            self.heard.detector.get_or_insert_default();
+        } else {
+            self.heard.detector = None;
+            self.heard.detected = 0;
+        }
+        let was_receiving = self.connection.as_ref().is_some_and(|connection| connection.stream.receive);
+        if stream.receive && !was_receiving {
+            self.heard.at = now;
+            self.heard.timed_out = false;
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.hold(!stream.receive, now);
+        }
+        let (mut latch, rtcp_source) = match self.connection.take() {
+            Some(Connection { latch, rtcp_source, stream: before }) => {
+                (latch, rtcp_source.filter(|_| before.remote_rtcp == stream.remote_rtcp))
+            }
+            None => (Latch::new(stream.remote), None),
+        };
+        latch.announce(stream.remote);
+        self.connection = Some(Connection { stream, latch, rtcp_source });
+    }
+
+    fn record(&mut self, spec: RecordSpec, context: &Context<'_>) {
+        self.end_recording(RecordingEnd::Stopped, u64::MAX, context);
+        let mut recorder = Box::new(Recorder::new(spec, context.writer.clone(), context.now));
+        recorder.hold(self.connection.as_ref().is_some_and(|connection| !connection.stream.receive), context.now);
+        self.recorder = Some(recorder);
+    }
+
+    fn end_recording(&mut self, ended_by: RecordingEnd, end: u64, context: &Context<'_>) {
+        let Some(recorder) = self.recorder.take() else { return };
+        match recorder.finish(ended_by, end, context.now, self.id, context.orders) {
+            Ok(()) => self.finishing += 1,
+            Err(event) => self.tell(event),
+        }
+    }
+
+    fn receive_audio(&mut self, packet: &Packet<'_>, codec: Codec, context: &Context<'_>) {
+        if let Some(over) = self.recorder.as_mut().and_then(|recorder| recorder.receive(packet, codec, context.now)) {
+            self.end_recording(over, u64::MAX, context);
+        }
+        if self.heard.detector.is_some() {
+            self.detect(packet.payload, codec, context);
+        }
+    }
+
+    /// Listens for keys in the audio.
+    fn detect(&mut self, audio: &[u8], codec: Codec, context: &Context<'_>) {
+        let Some(detector) = &mut self.heard.detector else { return };
+        let mut down = None;
+        for part in audio.chunks(FRAME_SAMPLES) {
+            let mut samples = [0; FRAME_SAMPLES];
+            codec.decode(part, &mut samples);
+            self.heard.detected += part.len() as u64;
+            detector.push(&samples[..part.len()], |tone| {
+                if let KeyTone::Down { key, start } = tone {
+                    down = Some((key, start));
+                }
+            });
+        }
+        if let Some((digit, start)) = down {
+            let age = self.heard.detected.saturating_sub(start);
+            let place = self.recorder.as_ref().map_or(0, |recorder| recorder.place_before(age));
+            self.key(digit, place, context);
+        }
+    }
+
+    /// A key went down, at that place of the recording.
+    fn key(&mut self, digit: char, place: u64, context: &Context<'_>) {
+        if self.recorder.as_ref().is_some_and(|recorder| recorder.ends_at(digit)) {
+            self.end_recording(RecordingEnd::Digit(digit), place, context);
+        } else if self.pending.len() < KEYS {
+            self.tell(MediaEvent::Digit { digit });
+        }
+    }
+
+    fn send(&mut self, context: &Context<'_>) {
+        if self.keys.current.is_none() && self.keys.waiting.is_empty() && !self.player.is_playing() {
+            self.sender.marker = true;
+            if self.sender.sent_at.is_none_or(|at| context.now.saturating_sub(at) < context.config.keep_alive) {
+                return self.report_if_due(context);
+            }
+            // A frame of silence now and then keeps what is between us and the peer from forgetting the call.
+            self.send_audio(None, context.now);
+        } else if !self.send_key(context.now) {
+            self.send_frame(context.now);
+        }
+        self.report_if_due(context);
+    }
+
+    fn send_frame(&mut self, now: Duration) {
+        let frame = match self.player.next() {
+            Next::Frame(codec, frame) => Some((codec, *frame)),
+            Next::Silence => None,
+            Next::Nothing => return,
+            Next::Done(id) => {
+                self.sender.marker = true;
+                return self.tell(MediaEvent::PlaybackDone { id });
+            }
+        };
+        self.send_audio(frame, now);
+        self.tell_progress();
+    }
+
+    /// Sends what a key being sent asks for; answers whether there is one, as audio waits for it.
+    fn send_key(&mut self, now: Duration) -> bool {
+        let Some(Connection { stream, .. }) = &self.connection else { return false };
+        if self.keys.current.is_none() {
+            let Some((digit, length)) = self.keys.waiting.pop_front() else { return false };
+            self.keys.current = if stream.telephone_event.is_some() {
+                KeySender::new(digit, length).map(|sender| KeyOut::Event { sender, timestamp: self.sender.timestamp })
+            } else {
+                tone::key(digit, length).map(|samples| {
+                    let mut player = Player::default();
+                    player.play(PlayId::default(), vec![Arc::new(EncodedAudio::new(stream.codec, &samples)).into()]);
+                    KeyOut::Tone(player)
+                })
+            };
+        }
+        let payload_type = stream.telephone_event;
+        match &mut self.keys.current {
+            None => return false,
+            Some(KeyOut::Event { sender, timestamp }) => {
+                let timestamp = *timestamp;
+                match (sender.next_packet(), payload_type) {
+                    (Some(key), Some(payload_type)) => {
+                        self.send_packet(payload_type, key.marker, timestamp, &key.payload, now);
+                        self.sender.marker = true;
+                        return true;
+                    }
+                    (None, _) | (_, None) => {}
+                }
+            }
+            Some(KeyOut::Tone(player)) => {
+                if let Next::Frame(codec, frame) = player.next() {
+                    let frame = *frame;
+                    self.send_audio(Some((codec, frame)), now);
+                    return true;
+                }
+            }
+            Some(KeyOut::Pause(frames)) => {
+                *frames -= 1;
+                if *frames == 0 {
+                    self.keys.current = None;
+                }
+                return false;
+            }
+        }
+        self.keys.current = Some(KeyOut::Pause(KEY_PAUSE));
+        false
+    }
+
+    /// Sends a frame of audio, of silence without one.
+    fn send_audio(&mut self, frame: Option<(Codec, [u8; FRAME_SAMPLES])>, now: Duration) {
+        let Some(Connection { stream, .. }) = &self.connection else { return };
+        let (codec, payload_type) = (stream.codec, stream.payload_type);
+        let frame = match frame {
+            Some((from, mut frame)) => {
+                from.transcode(codec, &mut frame);
+                frame
+            }
+            None => [codec.silence(); FRAME_SAMPLES],
+        };
+        let marker = std::mem::take(&mut self.sender.marker);
+        self.send_packet(payload_type, marker, self.sender.timestamp, &frame, now);
+    }
+
+    fn send_packet(&mut self, payload_type: u8, marker: bool, timestamp: u32, payload: &[u8], now: Duration) {
+        let (Some(ports), Some(connection)) = (&self.ports, &self.connection) else { return };
+        let packet = Packet { marker, payload_type, sequence: self.sender.sequence, timestamp, ssrc: self.sender.ssrc, payload };
+        let mut datagram = [0; HEADER_LENGTH + FRAME_SAMPLES];
+        let length = HEADER_LENGTH + payload.len();
+        datagram[..HEADER_LENGTH].copy_from_slice(&packet.header());
+        datagram[HEADER_LENGTH..length].copy_from_slice(payload);
+        // A packet that the system does not take is as good as lost on the way; the next is due in 20 ms.
+        let _ = ports.rtp.send_to(&datagram[..length], connection.latch.destination());
+        self.sender.sequence = self.sender.sequence.wrapping_add(1);
+        self.sender.sent.packets = self.sender.sent.packets.wrapping_add(1);
+        self.sender.sent.bytes = self.sender.sent.bytes.wrapping_add(payload.len() as u32);
+        if self.sender.sent_at.replace(now).is_none() {
+            self.sender.report_due = now + report_interval();
+        }
+    }
+
+    /// Reports only once we have sent audio: before, the peer may be somebody who never called.
+    fn report_if_due(&mut self, context: &Context<'_>) {
+        if context.now >= self.sender.report_due && self.sender.sent_at.is_some() {
+            self.sender.report_due = context.now + report_interval();
+            self.report(context, false);
+        }
+    }
+
+    fn report(&mut self, context: &Context<'_>, goodbye: bool) {
+        let (Some(ports), Some(Connection { stream, latch, rtcp_source })) = (&self.ports, &self.connection) else { return };
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let ntp =
+            (since_1970.as_secs().wrapping_add(NTP_TO_UNIX)) << 32 | (u64::from(since_1970.subsec_nanos()) << 32) / 1_000_000_000;
+        // Who sent nothing since the last report reports as a receiver (RFC 3550 §6.4).
+        let lately = self.sender.sent_at.is_some_and(|at| context.now.saturating_sub(at) < REPORT_EVERY * 2);
+        let sent = lately.then_some(Sent { ntp, timestamp: self.sender.timestamp, ..self.sender.sent });
+        let block = self.heard.reception.block(context.now);
+        let bytes = rtcp::report(self.sender.ssrc, sent, block, context.config.cname.as_bytes(), goodbye);
+        let believed = latch.destination();
+        let _ = if stream.rtcp_mux {
+            ports.rtp.send_to(&bytes, believed)
+        } else if let Some(source) = rtcp_source {
+            ports.rtcp.send_to(&bytes, source)
+        } else if believed == stream.remote {
+            ports.rtcp.send_to(&bytes, stream.remote_rtcp)
+        } else {
+            // Behind NAT the announced address is of no use; the next port is the best guess.
+            ports.rtcp.send_to(&bytes, SocketAddr::new(believed.ip(), believed.port().wrapping_add(1)))
+        };
+    }
+
+    fn close(&mut self, context: &Context<'_>) {
+        self.end_recording(RecordingEnd::Stopped, u64::MAX, context);
+        if self.sender.sent_at.is_some() && self.connection.as_ref().is_some_and(|connection| connection.stream.send) {
+            self.report(context, true);
+        }
+        if let (Some(ports), Some(connection)) = (&self.ports, &self.connection) {
+            let lost = self.heard.reception.block(context.now).map_or(0, |block| block.lost);
+            tracing::debug!(
+                rtp.local = %ports.local,
+                rtp.peer = %connection.latch.destination(),
+                rtp.sent = self.sender.sent.packets,
+                rtp.received = self.heard.reception.received(),
+                rtp.lost = lost,
+                rtp.dropped = connection.latch.dropped(),
+                "the media of a call ended"
+            );
+        }
+        self.player.stop();
+        self.ports = None;
+    }
+
+    fn tell(&mut self, event: MediaEvent) {
+        self.pending.push_back(event);
+        self.tell_pending();
+    }
+
+    fn tell_pending(&mut self) {
+        while let Some(event) = self.pending.pop_front() {
+            match self.events.try_send(event) {
+                Ok(()) => {}
+                Err(TrySendError::Full(event)) => return self.pending.push_front(event),
+                Err(TrySendError::Closed(_)) => self.pending.clear(),
+            }
+        }
+    }
+
+    fn tell_progress(&self) {
+        let (PlayId(id), frames) = self.player.progress();
+        self.progress.store(u64::from(id) << 32 | u64::from(frames), Ordering::Relaxed);
+    }
+}
+
+fn report_interval() -> Duration {
+    REPORT_EVERY.mul_f64(rand::random_range(0.5..1.5))
+}
+
+/// Reads one datagram, when there is one.
+pub(super) fn read(socket: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+    // Besides "nothing there", the system tells here of earlier packets that the peer's host refused. Neither matters.
+    socket.recv_from(buffer).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, io::Read, io::Seek, sync::mpsc as std_mpsc, time::Duration};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        audio::FRAME,
+        media::{
+            clip::Clip,
+            order::{DigitSet, RecordingId},
+            ports,
+        },
+    };
+
+    const LOOPBACK: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const SECOND: Duration = Duration::from_secs(1);
+    const EVENT: u8 = 101;
+
+    #[test]
+    fn the_first_packet_is_told_once() {
+        let mut call = Call::connected();
+
+        call.talk(0..3);
+
+        assert_eq!(call.events(), [MediaEvent::FirstPacket]);
+    }
+
+    #[test]
+    fn a_recording_is_what_was_said_byte_for_byte() {
+        let mut call = Call::connected();
+        call.record(DigitSet::NONE, None);
+
+        call.talk(0..500);
+        call.session.obey(Order::StopRecording, &call.world.at(call.now));
+
+        assert_eq!(call.recording_done(), (Duration::from_secs(10), 80_000, RecordingEnd::Stopped));
+        assert_eq!(call.recorded(), speech(0..500));
+    }
+
+    #[test]
+    fn the_other_law_is_recorded_in_the_law_of_the_file() {
+        let mut call = Call::connected();
+        call.record(DigitSet::NONE, None);
+
+        for index in 0..10 {
+            let mut payload = speech(index..index + 1);
+            Codec::Pcmu.transcode(Codec::Pcma, &mut payload);
+            call.hear(&Packet { payload_type: 8, payload: &payload, ..frame(index) });
+            call.pass(FRAME);
+        }
+        call.session.obey(Order::StopRecording, &call.world.at(call.now));
+
+        call.recording_done();
+        let mut expected = speech(0..10);
+        Codec::Pcmu.transcode(Codec::Pcma, &mut expected);
+        Codec::Pcma.transcode(Codec::Pcmu, &mut expected);
+        assert_eq!(call.recorded(), expected);
+    }
+
+    #[test]
+    fn a_recording_ends_at_its_longest_to_the_sample() {
+        let mut call = Call::connected();
+        call.record_with(|spec| spec.longest = Duration::from_millis(1005));
+
+        call.talk(0..60);
+
+        assert_eq!(call.recording_done(), (Duration::from_millis(1005), 8040, RecordingEnd::Longest));
+        assert_eq!(call.recorded(), &speech(0..60)[..8040]);
+    }
+
+    #[test]
+    fn a_recording_ends_at_its_longest_though_nobody_talks() {
+        let mut call = Call::connected();
+        call.record_with(|spec| spec.longest = SECOND * 5);
+
+        call.talk(0..50);
+        call.pass(SECOND * 6);
+
+        assert_eq!(call.recording_done(), (SECOND, 8000, RecordingEnd::Longest));
+    }
+
+    #[test]
+    fn an_end_digit_ends_the_recording_where_the_key_went_down() {
+        let mut call = Call::connected();
+        call.record(DigitSet::of("#"), None);
+
+        call.talk(0..100);
+        // Its first packets are lost, and the audio goes on beside it.
+        let key = event('#');
+        call.talk(100..103);
+        call.hear(&Packet { payload_type: EVENT, payload: &key[3], ..frame(100) });
+
+        assert_eq!(call.recording_done(), (SECOND * 2, 103 * 160, RecordingEnd::Digit('#')));
+        assert_eq!(call.events(), [MediaEvent::FirstPacket], "the key is told by the end of the recording alone");
+    }
+
+    #[test]
+    fn other_digits_are_told_and_the_recording_goes_on() {
+        let mut call = Call::connected();
+        call.record(DigitSet::of("#"), None);
+        call.talk(0..10);
+
+        for payload in event('5') {
+            call.hear(&Packet { payload_type: EVENT, payload: &payload, ..frame(10) });
+        }
+
+        assert_eq!(call.events(), [MediaEvent::FirstPacket, MediaEvent::Digit { digit: '5' }]);
+        assert!(call.session.recorder.is_some());
+    }
+
+    #[test]
+    fn keys_as_sipp_sends_them_count_once_each() {
+        let mut call = Call::connected();
+        call.record(DigitSet::of("#"), None);
+        call.talk(0..50);
+
+        // The payload type of its capture, an SSRC of its own, sequence numbers of nobody, and no end of the last.
+        for (press, digit) in (0_u32..).zip(['1', '1', '#']) {
+            let payloads = event(digit);
+            let sent = if digit == '#' { &payloads[..2] } else { &payloads[..] };
+            for (index, payload) in (0_u16..).zip(sent) {
+                let sequence = 60_000_u16.wrapping_sub(index * 977);
+                let packet =
+                    Packet { marker: index == 0, payload_type: 96, sequence, timestamp: press * 2000, ssrc: 99, payload };
+                call.hear(&packet);
+                call.pass(FRAME);
+            }
+        }
+
+        assert_eq!(call.recording_done(), (SECOND, 8000, RecordingEnd::Digit('#')));
+        assert_eq!(call.events(), [MediaEvent::FirstPacket, MediaEvent::Digit { digit: '1' }, MediaEvent::Digit { digit: '1' }]);
+    }
+
+    #[test]
+    fn a_key_in_the_audio_ends_the_recording_and_is_not_in_it() {
+        let mut call = Call::connected();
+        call.connect(|stream| (stream.telephone_event, stream.detect_inband) = (None, true));
+        call.record(DigitSet::of("#"), None);
+        call.talk(0..50);
+
+        let tone = Codec::Pcmu.encoded(&tone::key('#', Duration::from_millis(100)).expect("a key"));
+        for (index, payload) in (50..).zip(tone.chunks(FRAME_SAMPLES)) {
+            call.hear(&Packet { payload, ..frame(index) });
+            call.pass(FRAME);
+        }
+
+        let (kept, _, ended_by) = call.recording_done();
+        assert_eq!(ended_by, RecordingEnd::Digit('#'));
+        assert!(kept.abs_diff(SECOND) <= Duration::from_millis(10), "{kept:?}");
+    }
+
+    #[test]
+    fn silence_ends_the_recording_and_is_not_in_it() {
+        for sends_silence in [true, false] {
+            let mut call = Call::connected();
+            call.record(DigitSet::NONE, Some(SECOND * 3));
+
+            call.talk(0..100);
+            for index in 100..300 {
+                if sends_silence {
+                    call.hear(&Packet { payload: &[0xff; FRAME_SAMPLES], ..frame(index) });
+                }
+                call.pass(FRAME);
+            }
+
+            let (kept, _, ended_by) = call.recording_done();
+            assert_eq!(ended_by, RecordingEnd::Silence);
+            assert!(kept >= SECOND * 2 && kept <= SECOND * 2 + Duration::from_millis(400), "{kept:?}");
+        }
+    }
+
+    #[test]
+    fn a_disk_that_takes_nothing_ends_the_recording() {
+        let mut call = Call::connected();
+        call.record_with(|spec| spec.file = File::options().write(true).open("/dev/full").expect("a full device"));
+
+        let mut index = 0;
+        let deadline = std::time::Instant::now() + SECOND * 20;
+        while call.session.recorder.is_some() {
+            assert!(std::time::Instant::now() < deadline, "the recording never ended");
+            call.talk(index..index + 1);
+            index = (index + 1) % 5000;
+            std::thread::yield_now();
+        }
+
+        assert_eq!(call.recording_done(), (Duration::ZERO, 0, RecordingEnd::WriteFailed));
+    }
+
+    #[test]
+    fn a_stranger_is_neither_recorded_nor_played_to() {
+        let mut call = Call::connected();
+        let stranger = UdpSocket::bind((LOOPBACK, 0)).expect("a port");
+        stranger.set_nonblocking(true).expect("a socket");
+        call.record(DigitSet::of("#"), None);
+        call.play(&[1; 20]);
+
+        for index in 0..20 {
+            call.talk(index..index + 1);
+            let noise = Packet { ssrc: 66, payload: &[0; FRAME_SAMPLES], ..frame(index) };
+            let key = Packet { ssrc: 66, payload_type: EVENT, payload: &event('#')[0], ..noise };
+            for packet in [noise, key] {
+                let source = stranger.local_addr().expect("bound");
+                call.session.receive(&packet.to_bytes(), source, &call.world.at(call.now));
+            }
+        }
+        call.session.obey(Order::StopRecording, &call.world.at(call.now));
+
+        assert_eq!(call.recording_done().2, RecordingEnd::Stopped);
+        assert_eq!(call.recorded(), speech(0..20));
+        assert_eq!(call.sent().len(), 20);
+        assert_eq!(read(&stranger, &mut [0; 2048]), None);
+    }
+
+    #[test]
+    fn thirty_seconds_without_packets_are_told_once() {
+        let mut call = Call::connected();
+        call.talk(0..1);
+
+        call.pass(Duration::from_secs(29));
+        assert_eq!(call.events(), [MediaEvent::FirstPacket]);
+        call.pass(SECOND * 60);
+        assert_eq!(call.events(), [MediaEvent::RtpTimeout]);
+        call.talk(1..2);
+        call.pass(SECOND * 31);
+        assert_eq!(call.events(), [MediaEvent::RtpTimeout]);
+    }
+
+    #[test]
+    fn a_call_on_hold_waits_for_ever_and_records_nothing() {
+        let mut call = Call::connected();
+        call.record(DigitSet::NONE, Some(SECOND * 10));
+        call.talk(0..50);
+
+        call.connect(|stream| (stream.send, stream.receive) = (true, false));
+        for index in 50..100 {
+            call.hear(&Packet { payload: &[0; FRAME_SAMPLES], ..frame(index) });
+            call.pass(SECOND);
+        }
+        call.connect(|_| {});
+        call.talk(100..150);
+        call.session.obey(Order::StopRecording, &call.world.at(call.now));
+
+        assert_eq!(call.recording_done(), (SECOND * 2, 16_000, RecordingEnd::Stopped));
+        assert_eq!(call.recorded(), [speech(0..50), speech(100..150)].concat());
+        assert_eq!(call.events(), [MediaEvent::FirstPacket]);
+    }
+
+    #[test]
+    fn what_plays_waits_while_the_call_is_on_hold() {
+        let mut call = Call::connected();
+        call.play(&[1, 2, 3, 4]);
+        call.pass(FRAME * 2);
+
+        call.connect(|stream| stream.send = false);
+        call.pass(SECOND * 20);
+        call.connect(|_| {});
+        call.pass(FRAME * 3);
+
+        let sent = call.sent();
+        assert_eq!(sent.iter().map(|packet| packet.payload[0]).collect::<Vec<_>>(), [1, 2, 3, 4]);
+        assert_eq!(call.events(), [MediaEvent::PlaybackDone { id: PlayId(1) }]);
+    }
+
+    #[test]
+    fn frames_are_numbered_and_timed_without_a_gap() {
+        let mut call = Call::connected();
+        call.play(&[1, 2]);
+        call.pass(FRAME * 2);
+        assert_eq!(call.events(), [], "the last frame is still being heard");
+        call.pass(FRAME);
+        assert_eq!(call.events(), [MediaEvent::PlaybackDone { id: PlayId(1) }]);
+        call.play(&[3]);
+        call.pass(FRAME * 2);
+
+        let sent = call.sent();
+        assert_eq!(sent.iter().map(|packet| packet.marker).collect::<Vec<_>>(), [true, false, true]);
+        assert_eq!(sent[1].timestamp.wrapping_sub(sent[0].timestamp), 160);
+        assert_eq!(sent[2].timestamp.wrapping_sub(sent[0].timestamp), 480, "a pause of one frame");
+        assert_eq!(sent[2].sequence.wrapping_sub(sent[0].sequence), 2);
+        assert!(sent.iter().all(|packet| (packet.payload_type, packet.ssrc) == (0, sent[0].ssrc)));
+    }
+
+    #[test]
+    fn a_peer_of_the_other_law_hears_the_same() {
+        let mut call = Call::connected();
+        call.connect(|stream| (stream.codec, stream.payload_type) = (Codec::Pcma, 8));
+        call.play(&[0x35]);
+        call.pass(FRAME);
+
+        let mut expected = [0x35];
+        Codec::Pcmu.transcode(Codec::Pcma, &mut expected);
+        let sent = call.sent();
+        assert_eq!((sent[0].payload_type, sent[0].payload[7]), (8, expected[0]));
+    }
+
+    #[test]
+    fn nothing_is_sent_before_something_plays_and_then_the_line_is_kept_open() {
+        let mut call = Call::connected();
+
+        call.pass(SECOND * 20);
+        assert_eq!(call.sent(), []);
+        assert!(call.reports().is_empty());
+        call.play(&[1]);
+        call.pass(SECOND * 16);
+
+        let sent = call.sent();
+        assert_eq!(sent.iter().map(|packet| packet.payload[0]).collect::<Vec<_>>(), [1, 0xff, 0xff, 0xff]);
+    }
+
+    #[test]
+    fn the_position_counts_what_was_sent() {
+        let mut call = Call::connected();
+        call.play(&[1, 2, 3, 4]);
+
+        call.pass(FRAME * 3);
+        call.session.obey(Order::PausePlaying, &call.world.at(call.now));
+        call.pass(SECOND);
+
+        assert_eq!(call.session.progress.load(Ordering::Relaxed), 1 << 32 | 3);
+        call.session.obey(Order::ResumePlaying, &call.world.at(call.now));
+        call.pass(FRAME);
+        assert_eq!(call.session.progress.load(Ordering::Relaxed), 1 << 32 | 4);
+    }
+
+    #[test]
+    fn reports_tell_what_was_sent_and_received() {
+        let mut call = Call::connected();
+        call.play(&[1; 600]);
+        for index in 0..600 {
+            if index % 10 != 0 {
+                call.hear(&frame(index));
+            }
+            call.pass(FRAME);
+        }
+
+        let reports = call.reports();
+        assert!((1..=5).contains(&reports.len()), "{} reports in twelve seconds", reports.len());
+        let Some(Rtcp::SenderReport { ssrc, sent, blocks }) = reports.last().and_then(|report| report.first()) else {
+            panic!("a sender report: {reports:?}")
+        };
+        assert_eq!(*ssrc, call.sent()[0].ssrc);
+        assert_eq!(sent.bytes, sent.packets * 160);
+        assert_eq!(blocks[0].ssrc, 1);
+        assert!(blocks[0].lost > 10 && (20..30).contains(&blocks[0].fraction_lost), "{blocks:?}");
+    }
+
+    #[test]
+    fn a_peer_behind_nat_is_answered_where_it_sends_from() {
+        let mut call = Call::connected();
+        call.connect(|stream| {
+            stream.remote = SocketAddr::new(LOOPBACK, 9);
+            stream.remote_rtcp = SocketAddr::new(LOOPBACK, 10);
+        });
+        call.talk(0..6);
+        call.play(&[1; 100]);
+        call.pass(SECOND * 10);
+
+        assert_eq!(call.sent().iter().filter(|packet| packet.payload[0] == 1).count(), 100);
+        assert!(!call.reports().is_empty(), "reports go to the port beside");
+    }
+
+    #[test]
+    fn keys_are_sent_as_events_while_audio_waits() {
+        let mut call = Call::connected();
+        call.play(&[1, 2]);
+        call.session.obey(Order::SendDigit('4', FRAME * 2), &call.world.at(call.now));
+        call.session.obey(Order::SendDigit('2', FRAME * 2), &call.world.at(call.now));
+        call.pass(FRAME * 16);
+
+        let sent = call.sent();
+        let mut receiver = KeyReceiver::default();
+        let keys: String = sent
+            .iter()
+            .filter(|packet| packet.payload_type == EVENT)
+            .filter_map(|packet| receiver.receive(&packet.borrow(), SECOND))
+            .map(|press| press.digit)
+            .collect();
+        assert_eq!(keys, "42");
+        let audio: Vec<u8> = sent.iter().filter(|packet| packet.payload_type == 0).map(|packet| packet.payload[0]).collect();
+        assert_eq!(audio, [1, 2]);
+    }
+
+    #[test]
+    fn keys_are_sent_as_tones_where_there_are_no_events() {
+        let mut call = Call::connected();
+        call.connect(|stream| stream.telephone_event = None);
+        call.session.obey(Order::SendDigit('9', Duration::from_millis(100)), &call.world.at(call.now));
+        call.pass(FRAME * 10);
+
+        let mut detector = Detector::new();
+        let mut keys = Vec::new();
+        for packet in call.sent() {
+            detector.push(&Codec::Pcmu.decoded(&packet.payload), |tone| {
+                if let KeyTone::Down { key, .. } = tone {
+                    keys.push(key);
+                }
+            });
+        }
+        assert_eq!(keys, ['9']);
+    }
+
+    #[test]
+    fn events_wait_until_the_call_takes_them() {
+        let mut call = Call::connected();
+        for _ in 0..EVENTS + 3 {
+            call.play(&[]);
+            call.pass(FRAME);
+        }
+
+        let first = call.events();
+        call.pass(FRAME);
+        let rest = call.events();
+
+        assert_eq!((first.len(), rest.len()), (EVENTS, 3));
+    }
+
+    #[test]
+    fn closing_says_goodbye_and_keeps_the_recording() {
+        let mut call = Call::connected();
+        call.record(DigitSet::NONE, None);
+        call.play(&[1; 100]);
+        call.talk(0..100);
+
+        call.session.obey(Order::Close, &call.world.at(call.now));
+        assert!(!call.session.is_over(), "the recording is not on the disk yet");
+
+        assert_eq!(call.recording_done(), (SECOND * 2, 16_000, RecordingEnd::Stopped));
+        assert!(call.session.is_over());
+        assert_eq!(call.recorded(), speech(0..100));
+        let goodbye = call.reports().pop().and_then(|mut report| report.pop());
+        assert!(matches!(goodbye, Some(Rtcp::Goodbye(_))), "{goodbye:?}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        /// Nothing that a peer or a stranger sends makes a session panic.
+        #[test]
+        fn any_datagrams_at_all(
+            datagrams in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..400), any::<bool>(), any::<bool>(), 0_u64..300), 0..100),
+            inband in any::<bool>(),
+        ) {
+            let mut call = Call::connected();
+            call.connect(|stream| (stream.detect_inband, stream.rtcp_mux) = (inband, true));
+            call.record(DigitSet::of("#"), Some(SECOND));
+            for (mut datagram, tame, stranger, wait) in datagrams {
+                if tame && datagram.len() > 1 {
+                    // Most arbitrary bytes are no RTP at all; these are.
+                    datagram[0] = 0x80;
+                    datagram[1] &= 0x88;
+                }
+                let source = if stranger { SocketAddr::new(LOOPBACK, 9) } else { call.remote };
+                call.session.receive(&datagram, source, &call.world.at(call.now));
+                call.session.receive_report(&datagram, source, call.now);
+                call.pass(Duration::from_millis(wait));
+            }
+        }
+    }
+
+    /// Room for events in the channel of a test.
+    const EVENTS: usize = 16;
+
+    /// What a session needs of its thread.
+    struct World {
+        config: MediaConfig,
+        writer: Writer,
+        orders: Weak<Orders>,
+    }
+
+    impl World {
+        fn at(&self, now: Duration) -> Context<'_> {
+            Context { now, config: &self.config, writer: &self.writer, orders: &self.orders }
+        }
+    }
+
+    /// A session whose packets and time the test makes.
+    struct Call {
+        session: Session,
+        rtp: UdpSocket,
+        rtcp: UdpSocket,
+        remote: SocketAddr,
+        events: mpsc::Receiver<MediaEvent>,
+        orders: std_mpsc::Receiver<(u64, Order)>,
+        _way: Arc<Orders>,
+        world: World,
+        file: File,
+        now: Duration,
+    }
+
+    impl Call {
+        /// A call of PCMU both ways.
+        fn connected() -> Self {
+            let peer = ports::bind(LOOPBACK, None).expect("free ports");
+            let ports = ports::bind(LOOPBACK, None).expect("free ports");
+            let (sender, events) = mpsc::channel(EVENTS);
+            let (way, orders) = Orders::unserved();
+            let mut call = Self {
+                session: Session::new(1, ports, sender, Arc::default()),
+                remote: peer.local,
+                rtp: peer.rtp,
+                rtcp: peer.rtcp,
+                events,
+                orders,
+                world: World {
+                    config: MediaConfig::default(),
+                    writer: Writer::start().expect("threads"),
+                    orders: Arc::downgrade(&way),
+                },
+                _way: way,
+                file: tempfile::tempfile().expect("a file"),
+                now: SECOND,
+            };
+            call.connect(|_| {});
+            call
+        }
+
+        fn connect(&mut self, change: impl FnOnce(&mut Stream)) {
+            let mut stream = Stream {
+                codec: Codec::Pcmu,
+                payload_type: 0,
+                telephone_event: Some(EVENT),
+                remote: self.remote,
+                remote_rtcp: self.rtcp.local_addr().expect("bound"),
+                rtcp_mux: false,
+                send: true,
+                receive: true,
+                detect_inband: false,
+            };
+            change(&mut stream);
+            self.session.obey(Order::Connect(Box::new(stream)), &self.world.at(self.now));
+        }
+
+        fn play(&mut self, frames: &[u8]) {
+            let bytes: Vec<u8> = frames.iter().flat_map(|&byte| [byte; FRAME_SAMPLES]).collect();
+            let clip = Clip::from(Arc::new(EncodedAudio::from_bytes(Codec::Pcmu, &bytes)));
+            self.session.obey(Order::Play(PlayId(1), vec![clip]), &self.world.at(self.now));
+        }
+
+        fn record(&mut self, end_digits: DigitSet, trailing_silence: Option<Duration>) {
+            self.record_with(|spec| (spec.end_digits, spec.trailing_silence) = (end_digits, trailing_silence));
+        }
+
+        fn record_with(&mut self, change: impl FnOnce(&mut RecordSpec)) {
+            let mut spec = RecordSpec {
+                id: RecordingId(7),
+                file: self.file.try_clone().expect("a file"),
+                codec: Codec::Pcmu,
+                longest: SECOND * 300,
+                trailing_silence: None,
+                end_digits: DigitSet::NONE,
+            };
+            change(&mut spec);
+            self.session.obey(Order::Record(Box::new(spec)), &self.world.at(self.now));
+        }
+
+        fn hear(&mut self, packet: &Packet<'_>) {
+            self.session.receive(&packet.to_bytes(), self.remote, &self.world.at(self.now));
+        }
+
+        /// The peer says these frames of [`speech`], 20 ms each.
+        fn talk(&mut self, frames: std::ops::Range<usize>) {
+            for index in frames {
+                self.hear(&frame(index));
+                self.pass(FRAME);
+            }
+        }
+
+        fn pass(&mut self, time: Duration) {
+            let until = self.now + time;
+            while self.now + FRAME <= until {
+                self.now += FRAME;
+                self.session.visit(&self.world.at(self.now));
+            }
+            self.now = until;
+        }
+
+        fn events(&mut self) -> Vec<MediaEvent> {
+            std::iter::from_fn(|| self.events.try_recv().ok()).collect()
+        }
+
+        /// Waits for the writer to tell the end of the recording.
+        fn recording_done(&mut self) -> (Duration, u64, RecordingEnd) {
+            let (id, order) = self.orders.recv_timeout(SECOND * 20).expect("the end of the recording");
+            assert_eq!(id, 1);
+            let Order::Recorded(event @ MediaEvent::RecordingDone { id, kept, written, ended_by }) = order else {
+                panic!("an end of a recording: {order:?}")
+            };
+            assert_eq!(id, RecordingId(7));
+            self.session.obey(Order::Recorded(event), &self.world.at(self.now));
+            let events = self.events();
+            assert_eq!(events.last(), Some(&event));
+            for event in &events[..events.len() - 1] {
+                self.session.events.try_send(*event).expect("room");
+            }
+            (kept, written, ended_by)
+        }
+
+        fn recorded(&mut self) -> Vec<u8> {
+            let mut audio = Vec::new();
+            self.file.rewind().expect("a file");
+            self.file.read_to_end(&mut audio).expect("a file");
+            audio
+        }
+
+        fn sent(&mut self) -> Vec<Received> {
+            let mut buffer = [0; 2048];
+            std::iter::from_fn(|| read(&self.rtp, &mut buffer).map(|(length, _)| Received::new(&buffer[..length]))).collect()
+        }
+
+        fn reports(&mut self) -> Vec<Vec<Rtcp>> {
+            let mut buffer = [0; 2048];
+            std::iter::from_fn(|| read(&self.rtcp, &mut buffer).and_then(|(length, _)| rtcp::parse(&buffer[..length]))).collect()
+        }
+    }
+
+    /// A packet that the peer received.
+    #[derive(Debug, PartialEq, Eq)]
+    struct Received {
+        marker: bool,
+        payload_type: u8,
+        sequence: u16,
+        timestamp: u32,
+        ssrc: u32,
+        payload: Vec<u8>,
+    }
+
+    impl Received {
+        fn new(datagram: &[u8]) -> Self {
+            let Packet { marker, payload_type, sequence, timestamp, ssrc, payload } =
+                Packet::parse(datagram).expect("we send valid RTP");
+            Self { marker, payload_type, sequence, timestamp, ssrc, payload: payload.to_vec() }
+        }
+
+        fn borrow(&self) -> Packet<'_> {
+            let Self { marker, payload_type, sequence, timestamp, ssrc, ref payload } = *self;
+            Packet { marker, payload_type, sequence, timestamp, ssrc, payload }
+        }
+    }
+
+    /// Something loud in which no two frames are alike.
+    static SPEECH: std::sync::LazyLock<Vec<u8>> = std::sync::LazyLock::new(|| {
+        let mut noise = 1_u32;
+        (0..5000 * FRAME_SAMPLES)
+            .map(|_| {
+                noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (noise >> 24) as u8 & 0xbf
+            })
+            .collect()
+    });
+
+    fn speech(frames: std::ops::Range<usize>) -> Vec<u8> {
+        SPEECH[frames.start * FRAME_SAMPLES..frames.end * FRAME_SAMPLES].to_vec()
+    }
+
+    fn frame(index: usize) -> Packet<'static> {
+        Packet {
+            marker: index == 0,
+            payload_type: 0,
+            sequence: (index as u16).wrapping_add(65_530),
+            timestamp: (index as u32 * 160).wrapping_sub(4000),
+            ssrc: 1,
+            payload: &SPEECH[index * FRAME_SAMPLES..(index + 1) * FRAME_SAMPLES],
+        }
+    }
+
+    /// The payloads of a press of 100 ms.
+    fn event(digit: char) -> Vec<[u8; 4]> {
+        let mut sender = KeySender::new(digit, Duration::from_millis(100)).expect("a key");
+        std::iter::from_fn(|| sender.next_packet()).map(|packet| packet.payload).collect()
+    }
+}
