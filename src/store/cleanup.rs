@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::{StreamExt as _, TryStreamExt as _, future::ready};
 use object_store::{ObjectStore as _, ObjectStoreExt as _};
 
 use super::{
@@ -110,9 +110,9 @@ impl Store {
             .0
             .audio
             .list(Some(&folder))
-            .try_filter_map(async |object| {
+            .try_filter_map(move |object| {
                 let old = clock.signed_duration_since(object.last_modified).to_std().is_ok_and(|age| age >= older_than);
-                Ok(audio::key(&object.location).filter(|_| old))
+                ready(Ok(audio::key(&object.location).filter(|_| old)))
             })
             .try_chunks(200);
         let mut listing = std::pin::pin!(listing);
@@ -120,7 +120,8 @@ impl Store {
         while let Some(keys) = listing.next().await {
             let keys = keys.map_err(|error| StoreError::Audio(error.1))?;
             let known = self.known_audio(&keys).await?;
-            for key in keys.iter().filter(|key| !known.contains(key.as_str())) {
+            let unknown: Vec<AudioKey> = keys.into_iter().filter(|key| !known.contains(key.as_str())).collect();
+            for key in &unknown {
                 // Who inserts the key first decides: a deposit that comes later finds the key taken, and puts its audio anew.
                 let mut transaction = self.0.database.begin().await?;
                 let claimed = sqlx::query("INSERT INTO audio (key, removed_at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
