@@ -1,1 +1,466 @@
+//! The menus as callers meet them: scripts, and properties that hold whatever a caller does.
 
+use std::time::Duration;
+
+use proptest::{collection::vec, prelude::*, sample::Index};
+
+use super::*;
+use crate::domain::{caller::Caller, rules};
+
+mod deposit;
+mod login;
+mod options;
+mod retrieval;
+
+const NOW: &str = "2026-11-20T17:00:00Z";
+
+/// A caller with a telephone, who also stands for the outside: keeps the rules at the head of `ivr`, and fails when the
+/// session breaks them.
+struct Telephone {
+    session: Session,
+    effects: Vec<Effect>,
+    playing: bool,
+    open: Option<Question>,
+    recording: Recording,
+    hung_up: bool,
+    /// How many recordings were made ready, and how many were taken over or discarded.
+    made_ready: u32,
+    ended: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Recording {
+    None,
+    Ready,
+    Running,
+    Done,
+}
+
+impl Telephone {
+    fn call(entry: Entry) -> Self {
+        let (session, effects) = Session::new(entry, Settings::default());
+        let mut telephone = Self {
+            session,
+            effects: vec![],
+            playing: false,
+            open: None,
+            recording: Recording::None,
+            hung_up: false,
+            made_ready: 0,
+            ended: 0,
+        };
+        telephone.perform(effects);
+        telephone
+    }
+
+    fn give(&mut self, input: Input) {
+        let was_over = self.session.is_over();
+        match &input {
+            Input::Digit(_) | Input::Timeout => {}
+            Input::PlaybackDone | Input::PlaybackFailed => self.playing = false,
+            Input::RecordingDone { ended_by, .. } => {
+                assert_eq!(self.recording, Recording::Running);
+                self.recording = Recording::Done;
+                self.hung_up |= *ended_by == RecordingEnd::Hangup;
+            }
+            Input::Hangup => self.hung_up = true,
+            Input::Answer(answer) => {
+                let question = self.open.take().expect("a question is open");
+                if matches!((&question, answer), (Question::PrepareRecording { .. }, Answer::RecordingReady)) {
+                    assert_eq!(self.recording, Recording::None);
+                    self.recording = Recording::Ready;
+                    self.made_ready += 1;
+                }
+            }
+        }
+        let effects = self.session.handle(input);
+        assert!(!was_over || effects.is_empty(), "after the end: {effects:?}");
+        self.perform(effects);
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) {
+        let mut hung_up_by_us = false;
+        for effect in &effects {
+            assert!(!hung_up_by_us, "after HangUp: {effect:?}");
+            match effect {
+                Effect::Play { .. } | Effect::PlayMessage { .. } => {
+                    assert!(!self.hung_up, "played to nobody: {effect:?}");
+                    self.playing = true;
+                }
+                Effect::StopPlaying => self.playing = false,
+                Effect::PausePlaying | Effect::ResumePlaying | Effect::Seek(_) => assert!(!self.hung_up),
+                Effect::Record { .. } => {
+                    assert_eq!(self.recording, Recording::Ready);
+                    self.recording = Recording::Running;
+                }
+                Effect::StopRecording => assert_ne!(self.recording, Recording::None),
+                Effect::DiscardRecording => self.end_recording(&[Recording::Ready, Recording::Done]),
+                Effect::Ask(question) => {
+                    assert_eq!(self.open, None, "two questions at once");
+                    if matches!(question, Question::StoreMessage | Question::SetGreeting(..)) {
+                        self.end_recording(&[Recording::Done]);
+                    }
+                    self.open = Some(question.clone());
+                }
+                Effect::HangUp => {
+                    assert!(!self.hung_up);
+                    hung_up_by_us = true;
+                }
+            }
+        }
+        self.effects.extend(effects);
+        assert_eq!(self.session.timeout().is_none(), self.session.is_over(), "every wait has a deadline");
+        if self.session.is_over() {
+            assert_eq!((&self.open, self.recording), (&None, Recording::None), "something is still owed");
+            assert_eq!(self.made_ready, self.ended);
+            assert!(self.hung_up || self.effects.contains(&Effect::HangUp));
+        }
+    }
+
+    fn end_recording(&mut self, from: &[Recording]) {
+        assert!(from.contains(&self.recording), "{:?}", self.recording);
+        self.recording = Recording::None;
+        self.ended += 1;
+    }
+
+    /// Presses keys; a key stops an interruptible phrase.
+    fn press(&mut self, keys: &str) -> &mut Self {
+        for key in keys.chars() {
+            self.give(Input::Digit(Digit::from_char(key).unwrap()));
+        }
+        self
+    }
+
+    /// Listens until the phrase or the message has ended.
+    fn listen(&mut self) -> &mut Self {
+        assert!(self.playing, "nothing is playing");
+        self.give(Input::PlaybackDone);
+        self
+    }
+
+    fn wait(&mut self) -> &mut Self {
+        self.give(Input::Timeout);
+        self
+    }
+
+    fn hang_up(&mut self) -> &mut Self {
+        self.give(Input::Hangup);
+        self
+    }
+
+    fn answer(&mut self, answer: Answer) -> &mut Self {
+        self.give(Input::Answer(answer));
+        self
+    }
+
+    fn speak(&mut self, seconds: f64, ended_by: RecordingEnd) -> &mut Self {
+        self.give(Input::RecordingDone { kept: Duration::from_secs_f64(seconds), ended_by });
+        self
+    }
+
+    /// What was to be heard, asked and done since the last look.
+    fn look(&mut self) -> String {
+        let effects = std::mem::take(&mut self.effects);
+        effects.iter().map(describe).collect::<Vec<_>>().join(", ")
+    }
+
+    fn forget(&mut self) -> &mut Self {
+        self.effects.clear();
+        self
+    }
+}
+
+fn describe(effect: &Effect) -> String {
+    match effect {
+        Effect::Play { items, .. } => {
+            let items = items.iter().filter(|item| !matches!(item, Item::Pause(_)));
+            items
+                .map(|item| match item {
+                    Item::Prompt(prompt) => prompt.name(),
+                    Item::Greeting(_) => "GREETING",
+                    Item::SpokenName(_) => "NAME",
+                    Item::TheRecording => "RECORDING",
+                    Item::Pause(_) => "",
+                    Item::Beep => "BEEP",
+                })
+                .collect::<Vec<_>>()
+                .join(" ")
+        }
+        Effect::PlayMessage { id, from, .. } => format!("message {id} from {from:?}"),
+        Effect::StopPlaying => "stop".to_owned(),
+        Effect::PausePlaying => "pause".to_owned(),
+        Effect::ResumePlaying => "resume".to_owned(),
+        Effect::Seek(Seek::Back(by)) => format!("back {by:?}"),
+        Effect::Seek(Seek::Ahead(by)) => format!("ahead {by:?}"),
+        Effect::Record { kind, longest, .. } => format!("record {kind:?} {longest:?}"),
+        Effect::StopRecording => "stop recording".to_owned(),
+        Effect::DiscardRecording => "discard".to_owned(),
+        Effect::Ask(question) => match question {
+            Question::PrepareRecording { kind, .. } => format!("prepare {kind:?}?"),
+            Question::FindMailbox(number) => format!("find {number}?"),
+            Question::CheckPasscode { mailbox, digits, own_line } => {
+                let mailbox = mailbox.as_ref().map_or("nobody", MailboxId::as_str);
+                format!("{mailbox} {}{}?", digits.digits(), if *own_line { " own line" } else { "" })
+            }
+            Question::StoreMessage => "store?".to_owned(),
+            Question::ListMessages(_) => "list?".to_owned(),
+            Question::MarkHeard(id, version) => format!("heard {id} v{version}?"),
+            Question::Save(id, version) => format!("save {id} v{version}?"),
+            Question::Delete(id, version) => format!("delete {id} v{version}?"),
+            Question::SetGreeting(_, kind) => format!("set {}?", kind.as_str()),
+            Question::ChangePasscode(_, passcode) => format!("passcode {}?", passcode.digits()),
+            Question::FinishEnrolment(_) => "enrolled?".to_owned(),
+        },
+        Effect::HangUp => "hang up".to_owned(),
+    }
+}
+
+fn mailbox() -> MailboxView {
+    MailboxView {
+        id: MailboxId::from_stored("ann"),
+        number: "1001".parse().unwrap(),
+        aliases: vec!["12025550143".parse().unwrap()],
+        spoken_name: None,
+        greeting: None,
+        language: "en".to_owned(),
+        time_zone: TimeZone::UTC,
+        enrolled: true,
+        full: false,
+        enabled: true,
+    }
+}
+
+fn full_mailbox() -> MailboxView {
+    MailboxView { full: true, ..mailbox() }
+}
+
+/// A message with this name, left today at nine by 202.
+fn message(name: &str) -> Message {
+    let deposited_at: Timestamp = "2026-11-20T09:00:00Z".parse().unwrap();
+    Message {
+        id: MessageId::from_stored(name),
+        mailbox: MailboxId::from_stored("ann"),
+        caller: Caller { number: Some("202".to_owned()), name: None },
+        deposited_at,
+        stamp_at: deposited_at,
+        expires_at: rules::expiry_after_deposit(deposited_at),
+        heard_at: None,
+        saved_at: None,
+        mailed_at: None,
+        duration: Duration::from_secs(65),
+        audio: AudioKey::from_stored(name),
+        interrupted: false,
+        version: 1,
+    }
+}
+
+fn saved(message: Message) -> Message {
+    Message { saved_at: Some(NOW.parse().unwrap()), stamp_at: NOW.parse().unwrap(), version: message.version + 1, ..message }
+}
+
+fn heard(message: Message) -> Message {
+    Message { heard_at: Some(NOW.parse().unwrap()), version: message.version + 1, ..message }
+}
+
+fn messages(messages: &[Message]) -> Answer {
+    Answer::Messages { now: NOW.parse().unwrap(), messages: messages.to_vec() }
+}
+
+/// One thing that may happen; what cannot happen now is passed over.
+#[derive(Clone, Debug)]
+enum Happening {
+    Keys(&'static str),
+    PlaybackDone,
+    PlaybackFailed,
+    /// The fitting answer.
+    Answer,
+    /// Any answer, also one to another question.
+    Astray(Index),
+    Recorded(u64, RecordingEnd),
+    Timeout,
+    Hangup,
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let keys = prop::sample::select(vec![
+        "0",
+        "1",
+        "2",
+        "3",
+        "4",
+        "5",
+        "6",
+        "7",
+        "8",
+        "9",
+        "*",
+        "#",
+        "#",
+        "1001#",
+        "49158730#",
+        "60718293#",
+        "1",
+        "3",
+        "9",
+    ]);
+    let end = prop::sample::select(vec![
+        RecordingEnd::Digit(Digit::Pound),
+        RecordingEnd::Silence,
+        RecordingEnd::Longest,
+        RecordingEnd::Stopped,
+        RecordingEnd::Failed,
+        RecordingEnd::Digit(Digit::Pound),
+        RecordingEnd::Hangup,
+    ]);
+    prop_oneof![
+        10 => keys.prop_map(Happening::Keys),
+        8 => Just(Happening::PlaybackDone),
+        1 => Just(Happening::PlaybackFailed),
+        12 => Just(Happening::Answer),
+        1 => any::<Index>().prop_map(Happening::Astray),
+        6 => (0u64..8_000, end).prop_map(|(millis, end)| Happening::Recorded(millis, end)),
+        2 => Just(Happening::Timeout),
+        1 => Just(Happening::Hangup),
+    ]
+}
+
+fn fitting(question: &Question, at: usize) -> Answer {
+    let mailboxes = [mailbox(), MailboxView { enrolled: false, ..mailbox() }, MailboxView { enabled: false, ..mailbox() }];
+    let lists = [
+        messages(&[]),
+        messages(&[message("a")]),
+        messages(&[message("a"), Message { interrupted: true, ..message("b") }, saved(message("c")), heard(message("d"))]),
+    ];
+    match question {
+        Question::PrepareRecording { .. } => Answer::RecordingReady,
+        Question::FindMailbox(_) => Answer::Mailbox(Some(Box::new(mailboxes[at % 3].clone()))),
+        Question::CheckPasscode { .. } => Answer::Passcode(if at.is_multiple_of(5) { Verdict::Wrong } else { Verdict::Right }),
+        Question::StoreMessage => Answer::Stored,
+        Question::ListMessages(_) => lists[at % 3].clone(),
+        Question::MarkHeard(id, _) => Answer::Changed(Box::new(heard(message(id.as_str())))),
+        Question::Save(id, _) => Answer::Changed(Box::new(saved(message(id.as_str())))),
+        Question::Delete(..) | Question::SetGreeting(..) | Question::ChangePasscode(..) | Question::FinishEnrolment(_) => {
+            Answer::Done
+        }
+    }
+}
+
+fn live_through(entry: Entry, happenings: Vec<Happening>) {
+    let astray = [
+        Answer::RecordingReady,
+        Answer::Mailbox(None),
+        Answer::Passcode(Verdict::LockedOut),
+        Answer::Stored,
+        Answer::MailboxFull,
+        messages(&[]),
+        Answer::Changed(Box::new(message("a"))),
+        Answer::Conflict(Some(Box::new(Message { version: 7, ..message("a") }))),
+        Answer::Conflict(None),
+        Answer::Done,
+        Answer::MailboxGone,
+        Answer::Failed,
+    ];
+    let mut telephone = Telephone::call(entry);
+    for (at, happening) in happenings.into_iter().enumerate() {
+        let open = telephone.open.clone();
+        match (happening, open) {
+            (Happening::Keys(keys), _) => {
+                telephone.press(keys);
+            }
+            (Happening::PlaybackDone, _) if telephone.playing => telephone.give(Input::PlaybackDone),
+            (Happening::PlaybackFailed, _) if telephone.playing => telephone.give(Input::PlaybackFailed),
+            (Happening::Answer, Some(question)) => telephone.give(Input::Answer(fitting(&question, at))),
+            (Happening::Astray(index), Some(question)) => {
+                // A recording cannot be ready that nobody asked for.
+                let answer = index.get(&astray).clone();
+                let asked = matches!(question, Question::PrepareRecording { .. });
+                if asked || answer != Answer::RecordingReady {
+                    telephone.give(Input::Answer(answer));
+                }
+            }
+            (Happening::Recorded(millis, ended_by), _) if telephone.recording == Recording::Running => {
+                telephone.give(Input::RecordingDone { kept: Duration::from_millis(millis), ended_by });
+            }
+            (Happening::Timeout, _) => telephone.give(Input::Timeout),
+            (Happening::Hangup, _) => telephone.give(Input::Hangup),
+            _ => {}
+        }
+    }
+    telephone.give(Input::Hangup);
+    for at in 0..50 {
+        match (telephone.recording, telephone.open.clone()) {
+            (Recording::Running, _) => {
+                telephone.give(Input::RecordingDone { kept: Duration::from_secs(3), ended_by: RecordingEnd::Stopped });
+            }
+            (_, Some(question)) => telephone.give(Input::Answer(fitting(&question, at))),
+            (_, None) => break,
+        }
+    }
+    assert!(telephone.session.is_over(), "{:?}", telephone.session);
+    telephone.press("1").wait();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+
+    #[test]
+    fn whatever_a_caller_does_a_deposit_owes_nothing(happenings in vec(happening(), 0..60)) {
+        live_through(Entry::Deposit { mailbox: mailbox() }, happenings);
+    }
+
+    #[test]
+    fn whatever_a_caller_does_to_a_full_mailbox_nothing_is_owed(happenings in vec(happening(), 0..40)) {
+        live_through(Entry::Deposit { mailbox: full_mailbox() }, happenings);
+    }
+
+    #[test]
+    fn whatever_a_caller_does_where_no_mailbox_is_nothing_is_owed(happenings in vec(happening(), 0..40)) {
+        live_through(Entry::Unavailable, happenings);
+    }
+
+    #[test]
+    fn whatever_a_subscriber_does_a_retrieval_owes_nothing(happenings in vec(happening(), 0..120)) {
+        live_through(Entry::Retrieval { mailbox: Some(mailbox()) }, happenings);
+    }
+
+    #[test]
+    fn whatever_is_typed_as_a_mailbox_number_nothing_is_owed(happenings in vec(happening(), 0..60)) {
+        live_through(Entry::Retrieval { mailbox: None }, happenings);
+    }
+
+    #[test]
+    fn whatever_a_new_subscriber_does_a_first_login_owes_nothing(happenings in vec(happening(), 0..120)) {
+        live_through(Entry::Retrieval { mailbox: Some(MailboxView { enrolled: false, ..mailbox() }) }, happenings);
+    }
+}
+
+#[test]
+fn no_silence_lasts_for_ever() {
+    for entry in [
+        Entry::Deposit { mailbox: mailbox() },
+        Entry::Deposit { mailbox: full_mailbox() },
+        Entry::Unavailable,
+        Entry::Retrieval { mailbox: None },
+        Entry::Retrieval { mailbox: Some(mailbox()) },
+        Entry::Retrieval { mailbox: Some(MailboxView { enrolled: false, ..mailbox() }) },
+    ] {
+        let mut telephone = Telephone::call(entry);
+        telephone.press("1");
+        for at in 0..100 {
+            match (telephone.playing, telephone.recording, telephone.open.clone()) {
+                (_, _, Some(question)) => telephone.give(Input::Answer(fitting(&question, at + 1))),
+                (_, Recording::Running, _) => {
+                    telephone.speak(0.0, RecordingEnd::Silence);
+                }
+                (true, _, _) => {
+                    telephone.listen();
+                }
+                _ => {
+                    telephone.wait();
+                }
+            }
+        }
+
+        assert!(telephone.session.is_over(), "{:?}", telephone.session);
+    }
+}
