@@ -278,6 +278,8 @@ enum Happening {
     Astray(Index),
     Recorded(u64, RecordingEnd),
     Timeout,
+    /// Nobody does anything for a long time.
+    Silence,
     Hangup,
 }
 
@@ -320,6 +322,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => any::<Index>().prop_map(Happening::Astray),
         6 => (0u64..8_000, end).prop_map(|(millis, end)| Happening::Recorded(millis, end)),
         2 => Just(Happening::Timeout),
+        1 => Just(Happening::Silence),
         1 => Just(Happening::Hangup),
     ]
 }
@@ -345,7 +348,7 @@ fn fitting(question: &Question, at: usize) -> Answer {
     }
 }
 
-fn live_through(entry: Entry, happenings: Vec<Happening>) {
+fn live_through(mut telephone: Telephone, happenings: Vec<Happening>) {
     let astray = [
         Answer::RecordingReady,
         Answer::Mailbox(None),
@@ -360,7 +363,6 @@ fn live_through(entry: Entry, happenings: Vec<Happening>) {
         Answer::MailboxGone,
         Answer::Failed,
     ];
-    let mut telephone = Telephone::call(entry);
     for (at, happening) in happenings.into_iter().enumerate() {
         let open = telephone.open.clone();
         match (happening, open) {
@@ -382,6 +384,14 @@ fn live_through(entry: Entry, happenings: Vec<Happening>) {
                 telephone.give(Input::RecordingDone { kept: Duration::from_millis(millis), ended_by });
             }
             (Happening::Timeout, _) => telephone.give(Input::Timeout),
+            (Happening::Silence, _) => {
+                for _ in 0..4 {
+                    if telephone.playing {
+                        telephone.listen();
+                    }
+                    telephone.wait();
+                }
+            }
             (Happening::Hangup, _) => telephone.give(Input::Hangup),
             _ => {}
         }
@@ -405,32 +415,47 @@ proptest! {
 
     #[test]
     fn whatever_a_caller_does_a_deposit_owes_nothing(happenings in vec(happening(), 0..60)) {
-        live_through(Entry::Deposit { mailbox: mailbox() }, happenings);
+        live_through(Telephone::call(Entry::Deposit { mailbox: mailbox() }), happenings);
     }
 
     #[test]
     fn whatever_a_caller_does_to_a_full_mailbox_nothing_is_owed(happenings in vec(happening(), 0..40)) {
-        live_through(Entry::Deposit { mailbox: full_mailbox() }, happenings);
+        live_through(Telephone::call(Entry::Deposit { mailbox: full_mailbox() }), happenings);
     }
 
     #[test]
     fn whatever_a_caller_does_where_no_mailbox_is_nothing_is_owed(happenings in vec(happening(), 0..40)) {
-        live_through(Entry::Unavailable, happenings);
+        live_through(Telephone::call(Entry::Unavailable), happenings);
     }
 
     #[test]
-    fn whatever_a_subscriber_does_a_retrieval_owes_nothing(happenings in vec(happening(), 0..120)) {
-        live_through(Entry::Retrieval { mailbox: Some(mailbox()) }, happenings);
+    fn whatever_is_typed_as_a_passcode_nothing_is_owed(happenings in vec(happening(), 0..40)) {
+        live_through(Telephone::call(Entry::Retrieval { mailbox: Some(mailbox()) }), happenings);
+    }
+
+    #[test]
+    fn whatever_a_subscriber_does_a_retrieval_owes_nothing(happenings in vec(happening(), 0..100)) {
+        live_through(retrieval::logged_in(&[message("a"), saved(message("b"))]), happenings);
+    }
+
+    #[test]
+    fn whatever_a_subscriber_does_among_the_options_nothing_is_owed(happenings in vec(happening(), 0..60)) {
+        live_through(options::options(), happenings);
+    }
+
+    #[test]
+    fn whatever_a_subscriber_does_after_recording_a_greeting_nothing_is_owed(happenings in vec(happening(), 0..30)) {
+        live_through(options::recorded(), happenings);
     }
 
     #[test]
     fn whatever_is_typed_as_a_mailbox_number_nothing_is_owed(happenings in vec(happening(), 0..60)) {
-        live_through(Entry::Retrieval { mailbox: None }, happenings);
+        live_through(Telephone::call(Entry::Retrieval { mailbox: None }), happenings);
     }
 
     #[test]
     fn whatever_a_new_subscriber_does_a_first_login_owes_nothing(happenings in vec(happening(), 0..120)) {
-        live_through(Entry::Retrieval { mailbox: Some(MailboxView { enrolled: false, ..mailbox() }) }, happenings);
+        live_through(options::first_login(), happenings);
     }
 }
 

@@ -183,19 +183,19 @@ fn a_first_login_that_is_given_up_is_not_noted_as_done() {
     assert!(telephone.session.is_over());
 }
 
-fn options() -> Telephone {
+pub(super) fn options() -> Telephone {
     let mut telephone = logged_in(&[]);
     telephone.press("0").forget();
     telephone
 }
 
-fn recorded() -> Telephone {
+pub(super) fn recorded() -> Telephone {
     let mut telephone = options();
     telephone.press("1#").answer(Answer::RecordingReady).listen().speak(4.0, RecordingEnd::Silence).forget();
     telephone
 }
 
-fn first_login() -> Telephone {
+pub(super) fn first_login() -> Telephone {
     let mut telephone = Telephone::call(Entry::Retrieval { mailbox: Some(MailboxView { enrolled: false, ..mailbox() }) });
     telephone.press("1#").forget().answer(Answer::Passcode(Verdict::Right));
     telephone
