@@ -1,11 +1,32 @@
 //! Voice-to-email: from the outbox to a mail server, through everything that can go wrong on the way.
 
-use std::time::Duration;
+use std::{io::Write as _, time::Duration};
 
-use afterbeep::delivery::{
-    ComposedMail, Relay,
-    smtp::{SendError, SmtpClient, Step},
+use afterbeep::{
+    delivery::{
+        self, ComposedMail, MailSettings, Relay,
+        smtp::{SendError, SmtpClient, Step},
+    },
+    domain::{
+        caller::Caller,
+        id::{CallId, MessageId},
+        mailbox::Mailbox,
+        message::Message,
+        passcode::Passcode,
+        rules,
+        time::Timestamp,
+    },
+    jobs::{self, Job},
+    store::{
+        ChangeError, Store, StoreConfig,
+        journal::{Encoding, Envelope},
+        mailbox::{MailboxChange, NewMailbox},
+        outbox::OutboxItem,
+    },
 };
+use mail_parser::MessageParser;
+use tempfile::TempDir;
+use tokio::{sync::oneshot, task::JoinHandle};
 
 use crate::support::{
     aiosmtpd::{Aiosmtpd, PASSWORD},
@@ -157,6 +178,226 @@ mod relay {
     }
 }
 
+mod outbox {
+    //! A deposit, the outbox, and the relay.
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_deposit_is_mailed_with_its_wav_and_its_three_days_begin() {
+        let server = SmtpServer::start().await;
+        let (system, mailbox) = System::with_subscriber().await;
+        let delivery = system.deliver(&server.url());
+
+        let message = system.deposit(&mailbox, "Ann Lee").await;
+
+        let received = server.received_until(|received| received.len() == 1).await;
+        let parsed = MessageParser::new().parse(&received[0].content).unwrap();
+        assert_eq!(parsed.subject(), Some("Voice message from Ann Lee (2025550143), 0:03"));
+        assert_eq!(parsed.message_id().unwrap(), format!("{}@example.com", message.id));
+        assert_eq!(parsed.attachment(0).unwrap().contents(), &system.store.audio(&message.audio).await.unwrap()[..]);
+        let mailed = system.message_when(&message, |message| message.mailed_at.is_some()).await;
+        assert_eq!(mailed.expires_at, mailed.mailed_at.unwrap().after(rules::MAILED_LIFE));
+        assert!(system.store.list_outbox().await.unwrap().is_empty());
+        delivery.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_refused_recipient_ends_in_the_dead_letter_list_and_nothing_else_does() {
+        let server = SmtpServer::start().await;
+        server.plan([Plan::Reply(At::Rcpt, "550 5.1.1 <zoe@example.org>: no such user")]);
+        let (system, mailbox) = System::with_subscriber().await;
+        let message = system.deposit(&mailbox, "Ann Lee").await;
+        let delivery = system.deliver(&server.url());
+
+        let item = system.only_item_when(|item| item.dead_at.is_some()).await;
+
+        assert_eq!(item.last_error.as_deref(), Some("refused: 550 5.1.1 <zoe@example.org>: no such user"));
+        let problem = system.store.mailbox(&mailbox.id).await.unwrap().unwrap().mail_problem;
+        assert_eq!(problem, item.last_error);
+        let kept = system.message_when(&message, |_| true).await;
+        assert_eq!((kept.mailed_at, kept.expires_at), (None, message.expires_at));
+
+        system.store.retry_outbox(&item.id, now()).await.unwrap();
+        server.received_until(|received| received.len() == 1).await;
+        system.message_when(&message, |message| message.mailed_at.is_some()).await;
+        assert_eq!(system.store.mailbox(&mailbox.id).await.unwrap().unwrap().mail_problem, None);
+        delivery.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_mail_that_is_put_off_waits_and_keeps_its_message_whole() {
+        for plan in [
+            Plan::Reply(At::Rcpt, "450 4.2.1 greylisted"),
+            Plan::Reply(At::End, "452 4.3.1 disk full"),
+            Plan::Reply(At::Mail, "530 5.7.0 log in first"),
+            Plan::Drop(At::Data),
+            Plan::Drop(At::End),
+        ] {
+            let server = SmtpServer::start().await;
+            server.plan([plan.clone()]);
+            let (system, mailbox) = System::with_subscriber().await;
+            let message = system.deposit(&mailbox, "Ann Lee").await;
+            let delivery = system.deliver(&server.url());
+
+            let item = system.only_item_when(|item| item.attempts == 1).await;
+
+            assert_eq!(item.dead_at, None, "{plan:?}");
+            assert!(item.due_at >= item.created_at.after(Duration::from_secs(15)), "{plan:?}");
+            assert_eq!(system.message_when(&message, |_| true).await.mailed_at, None, "{plan:?}");
+            delivery.stop().await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_lost_verdict_is_followed_by_the_same_mail() {
+        let server = SmtpServer::start().await;
+        server.plan([Plan::Drop(At::End)]);
+        let (system, mailbox) = System::with_subscriber().await;
+        let message = system.deposit(&mailbox, "Ann Lee").await;
+        let delivery = system.deliver(&server.url());
+        let item = system.only_item_when(|item| item.attempts == 1).await;
+
+        system.store.retry_outbox(&item.id, now()).await.unwrap();
+
+        let received = server.received_until(|received| received.len() == 2).await;
+        assert_eq!(received.iter().map(|mail| mail.accepted).collect::<Vec<_>>(), [false, true]);
+        let ids: Vec<String> = received
+            .iter()
+            .map(|mail| MessageParser::new().parse(&mail.content).unwrap().message_id().unwrap().to_owned())
+            .collect();
+        assert_eq!(ids, [format!("{}@example.com", message.id), format!("{}@example.com", message.id)]);
+        system.message_when(&message, |message| message.mailed_at.is_some()).await;
+        delivery.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_relay_that_is_down_costs_a_few_mails_one_attempt_and_then_gets_them_all() {
+        let server = SmtpServer::start().await;
+        let address = server.address();
+        let url = server.url();
+        drop(server);
+        let (system, mailbox) = System::with_subscriber().await;
+        for number in 0..40 {
+            system.deposit(&mailbox, &format!("Caller {number}")).await;
+        }
+        let delivery = system.deliver(&url);
+        let down = system.outbox_when(|items| items.iter().filter(|item| item.attempts > 0).count() >= 3).await;
+
+        let server = SmtpServer::start_at(address).await;
+        // Those that have waited for nothing but the breaker come by themselves; the others would come after their pause.
+        let tried: Vec<_> = down.iter().filter(|item| item.attempts > 0).collect();
+        server.received_until(|received| received.len() >= 40 - 8 - 8).await;
+        for item in system.store.list_outbox().await.unwrap() {
+            match system.store.retry_outbox(&item.id, now()).await {
+                // Delivered in this moment.
+                Ok(()) | Err(ChangeError::Gone) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        let received = server.received_until(|received| received.len() == 40).await;
+
+        assert!(tried.len() <= 8, "{} mails were tried while the relay was down", tried.len());
+        assert!(received.iter().all(|mail| mail.accepted));
+        system.outbox_when(Vec::is_empty).await;
+        delivery.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_wrong_password_costs_nobody_a_mail() {
+        let server = SmtpServer::start().await;
+        server.auth("535 5.7.8 no");
+        let (system, mailbox) = System::with_subscriber().await;
+        for _ in 0..20 {
+            system.deposit(&mailbox, "Ann Lee").await;
+        }
+        let delivery = system.deliver(&format!("smtp://user:wrong@{}", server.address()));
+        system.outbox_when(|items| items.iter().filter(|item| item.attempts > 0).count() >= 3).await;
+
+        delivery.stop().await;
+        server.auth("235 2.7.0 welcome");
+        for item in system.store.list_outbox().await.unwrap() {
+            assert_eq!(item.dead_at, None);
+            system.store.retry_outbox(&item.id, now()).await.unwrap();
+        }
+        let delivery = system.deliver(&format!("smtp://user:right@{}", server.address()));
+
+        server.received_until(|received| received.len() == 20).await;
+        delivery.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn without_a_relay_mails_become_files_and_no_life_is_shortened() {
+        let (system, mailbox) = System::with_subscriber().await;
+        let delivery = system.deliver_with(system.settings(None));
+        let message = system.deposit(&mailbox, "Ann Lee").await;
+
+        system.outbox_when(Vec::is_empty).await;
+
+        let file = system.folder.path().join(format!("mail/{}.eml", message.id));
+        let mail = std::fs::read(file).unwrap();
+        let parsed = MessageParser::new().parse(&mail).unwrap();
+        assert_eq!(parsed.attachment(0).unwrap().contents(), &system.store.audio(&message.audio).await.unwrap()[..]);
+        let kept = system.message_when(&message, |_| true).await;
+        assert_eq!((kept.mailed_at, kept.expires_at), (None, message.expires_at));
+        delivery.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_has_become_pointless_is_not_sent() {
+        let server = SmtpServer::start().await;
+        let (system, mailbox) = System::with_subscriber().await;
+        let deleted = system.deposit(&mailbox, "Deleted").await;
+        system.store.delete(&deleted.id, deleted.version, now()).await.unwrap();
+        system.deposit(&mailbox, "Switched off").await;
+        let off = MailboxChange { voice_to_email: Some(false), ..MailboxChange::default() };
+        system.store.update_mailbox(&mailbox.id, off, now()).await.unwrap();
+
+        let delivery = system.deliver(&server.url());
+
+        system.outbox_when(Vec::is_empty).await;
+        assert!(server.received().is_empty());
+        delivery.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn warnings_are_mailed() {
+        let server = SmtpServer::start().await;
+        let (system, mailbox) = System::with_subscriber().await;
+        let off = MailboxChange { voice_to_email: Some(false), ..MailboxChange::default() };
+        system.store.update_mailbox(&mailbox.id, off, now()).await.unwrap();
+        let message = system.deposit(&mailbox, "Ann Lee").await;
+        let soon = message.expires_at.before(Duration::from_hours(24));
+        jobs::run(Job::WarnSubscribers, &system.store, soon).await.unwrap();
+        // It was written "at" a day that is yet to come.
+        let item = system.only_item_when(|_| true).await;
+        system.store.retry_outbox(&item.id, now()).await.unwrap();
+
+        let delivery = system.deliver(&server.url());
+
+        let received = server.received_until(|received| received.len() == 1).await;
+        let parsed = MessageParser::new().parse(&received[0].content).unwrap();
+        assert_eq!(parsed.subject(), Some("A message in your mailbox 1001 will soon be removed"));
+        system.outbox_when(Vec::is_empty).await;
+        delivery.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn stopping_finishes_the_mails_under_way() {
+        let server = SmtpServer::start().await;
+        let (system, mailbox) = System::with_subscriber().await;
+        for _ in 0..8 {
+            system.deposit(&mailbox, "Ann Lee").await;
+        }
+        let delivery = system.deliver(&server.url());
+        server.received_until(|received| !received.is_empty()).await;
+
+        delivery.stop().await;
+
+        assert_eq!(server.received().len() + system.store.list_outbox().await.unwrap().len(), 8);
+    }
+}
+
 mod real_server {
     //! aiosmtpd, with STARTTLS and a login.
 
@@ -174,6 +415,32 @@ mod real_server {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn nothing_is_lost_while_the_server_is_down() {
+        let mut server = Aiosmtpd::start();
+        let relay = Relay::parse(&server.url(), Some(PASSWORD)).unwrap().trusting(&server.authority()).unwrap();
+        let (system, mailbox) = System::with_subscriber().await;
+        let delivery = system.deliver_with(system.settings(Some(relay)));
+        let first = system.deposit(&mailbox, "Before").await;
+        server.mails_until(1).await;
+
+        server.stop();
+        let second = system.deposit(&mailbox, "While it was down").await;
+        let item = system.only_item_when(|item| item.attempts > 0).await;
+        assert_eq!(item.dead_at, None);
+        server.resume();
+        system.store.retry_outbox(&item.id, now()).await.unwrap();
+
+        let mails = server.mails_until(2).await;
+        for (mail, message) in mails.iter().zip([first, second]) {
+            let parsed = MessageParser::new().parse(mail).unwrap();
+            assert_eq!(parsed.message_id().unwrap(), format!("{}@example.com", message.id));
+            assert_eq!(parsed.attachment(0).unwrap().contents(), &system.store.audio(&message.audio).await.unwrap()[..]);
+            system.message_when(&message, |message| message.mailed_at.is_some()).await;
+        }
+        delivery.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn a_wrong_password_and_an_unknown_certificate_are_told_apart() {
         let server = Aiosmtpd::start();
         let unknown = Relay::parse(&server.url(), Some(PASSWORD)).unwrap();
@@ -187,6 +454,114 @@ mod real_server {
         }
         assert!(server.mails().is_empty());
     }
+}
+
+/// A store with one subscriber, and what delivers its outbox.
+struct System {
+    store: Store,
+    folder: TempDir,
+}
+
+impl System {
+    async fn with_subscriber() -> (Self, Mailbox) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(StoreConfig::local(folder.path()).unwrap()).await.unwrap();
+        let subscriber = NewMailbox {
+            tenant: String::new(),
+            number: "1001".parse().unwrap(),
+            aliases: vec![],
+            name: "Zoë Ångström".into(),
+            email: Some("zoe@example.org".into()),
+            voice_to_email: true,
+            time_zone: "Europe/Paris".parse().unwrap(),
+            language: "en".into(),
+            passcode: Passcode::typed("49158730").unwrap(),
+        };
+        let mailbox = store.create_mailbox(subscriber, now()).await.unwrap();
+        (Self { store, folder }, mailbox)
+    }
+
+    /// Three seconds of noise.
+    async fn deposit(&self, mailbox: &Mailbox, caller: &str) -> Message {
+        let envelope = Envelope {
+            message: MessageId::random(),
+            mailbox: mailbox.id.clone(),
+            caller: Caller { number: Some("2025550143".into()), name: Some(caller.into()) },
+            started_at: now(),
+            encoding: Encoding::Mulaw,
+            call: CallId::random(),
+        };
+        let journal = self.store.create_journal(envelope).await.unwrap();
+        let noise: Vec<u8> = std::iter::repeat_with(rand::random).take(24_000).collect();
+        journal.audio_file().unwrap().write_all(&noise).unwrap();
+        self.store.deposit(journal, Duration::from_secs(3), now(), false).await.unwrap().message
+    }
+
+    fn settings(&self, relay: Option<Relay>) -> MailSettings {
+        MailSettings {
+            relay,
+            from: "Voicemail <voicemail@example.com>".parse().unwrap(),
+            timeout: Duration::from_secs(30),
+            parallel: 8,
+            mail_dir: self.folder.path().join("mail"),
+        }
+    }
+
+    fn deliver(&self, url: &str) -> Delivery {
+        self.deliver_with(self.settings(Some(relay(url))))
+    }
+
+    fn deliver_with(&self, settings: MailSettings) -> Delivery {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let store = self.store.clone();
+        let running = tokio::spawn(async move {
+            let stopped = async { stopped.await.unwrap_or_default() };
+            delivery::run(store, settings, stopped).await.unwrap();
+        });
+        Delivery { stop, running }
+    }
+
+    async fn message_when(&self, message: &Message, ready: impl Fn(&Message) -> bool) -> Message {
+        let now = now();
+        until(async || self.store.message(&message.id, now).await.unwrap().filter(&ready)).await
+    }
+
+    async fn only_item_when(&self, ready: impl Fn(&OutboxItem) -> bool) -> OutboxItem {
+        self.outbox_when(|items| items.len() == 1 && ready(&items[0])).await.remove(0)
+    }
+
+    async fn outbox_when(&self, ready: impl Fn(&Vec<OutboxItem>) -> bool) -> Vec<OutboxItem> {
+        until(async || Some(self.store.list_outbox().await.unwrap()).filter(&ready)).await
+    }
+}
+
+struct Delivery {
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<()>,
+}
+
+impl Delivery {
+    async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.running.await.unwrap();
+    }
+}
+
+/// Asks again and again, for half a minute at most.
+async fn until<T>(ask: impl AsyncFn() -> Option<T>) -> T {
+    let asking = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), asking).await.expect("what is waited for should have happened")
+}
+
+fn now() -> Timestamp {
+    chrono::Utc::now().into()
 }
 
 fn client(url: &str) -> SmtpClient {

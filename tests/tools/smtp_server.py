@@ -18,7 +18,7 @@ folder = pathlib.Path(folder)
 
 
 class Keep:
-    count = 0
+    count = len(list(folder.glob("*.eml")))
 
     async def handle_DATA(self, server, session, envelope):
         Keep.count += 1

@@ -47,11 +47,13 @@ impl Aiosmtpd {
             .arg(self.port.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(fs::File::create(path("log.txt")).unwrap())
             .spawn()
             .unwrap();
         let mut port = String::new();
         BufReader::new(server.stdout.take().unwrap()).read_line(&mut port).unwrap();
-        self.port = port.trim().parse().expect("the mail server prints its port");
+        let log = || fs::read_to_string(path("log.txt")).unwrap();
+        self.port = port.trim().parse().unwrap_or_else(|_| panic!("the mail server did not start: {}", log()));
         let input = server.stdin.take().unwrap();
         self.running = Some((server, input));
     }

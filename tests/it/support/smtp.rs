@@ -54,9 +54,6 @@ pub struct SmtpServer {
 
 struct Shared {
     plans: Mutex<VecDeque<Plan>>,
-    /// When the queue is empty.
-    otherwise: Mutex<Plan>,
-    greeting: Mutex<String>,
     /// What EHLO offers, and what AUTH is answered with.
     offers: Mutex<Vec<&'static str>>,
     auth: Mutex<&'static str>,
@@ -86,8 +83,6 @@ impl SmtpServer {
         let (sender, received) = watch::channel(Vec::new());
         let shared = Arc::new(Shared {
             plans: Mutex::default(),
-            otherwise: Mutex::new(Plan::Accept),
-            greeting: Mutex::new("220 relay.example ESMTP\r\n".to_owned()),
             offers: Mutex::default(),
             auth: Mutex::new("235 2.7.0 welcome"),
             starttls: Mutex::new("502 5.5.1 no"),
@@ -123,15 +118,6 @@ impl SmtpServer {
     /// What happens to the next mails, in the order of their MAIL commands.
     pub fn plan(&self, plans: impl IntoIterator<Item = Plan>) {
         self.shared.plans.lock().unwrap().extend(plans);
-    }
-
-    /// What happens to mails for which nothing is planned.
-    pub fn otherwise(&self, plan: Plan) {
-        *self.shared.otherwise.lock().unwrap() = plan;
-    }
-
-    pub fn greeting(&self, greeting: &str) {
-        *self.shared.greeting.lock().unwrap() = greeting.to_owned();
     }
 
     pub fn auth(&self, reply: &'static str) {
@@ -175,8 +161,7 @@ impl Drop for SmtpServer {
 async fn converse(stream: TcpStream, shared: &Shared, hang_up: &mut watch::Receiver<usize>) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut stream = BufStream::new(stream);
-    let greeting = shared.greeting.lock().unwrap().clone();
-    say(&mut stream, &greeting).await?;
+    say(&mut stream, "220 relay.example ESMTP\r\n").await?;
     let (mut plan, mut from, mut to) = (Plan::Accept, String::new(), String::new());
     loop {
         let mut line = String::new();
@@ -214,7 +199,7 @@ async fn converse(stream: TcpStream, shared: &Shared, hang_up: &mut watch::Recei
                 continue;
             }
             "MAIL" => {
-                plan = shared.plans.lock().unwrap().pop_front().unwrap_or_else(|| shared.otherwise.lock().unwrap().clone());
+                plan = shared.plans.lock().unwrap().pop_front().unwrap_or(Plan::Accept);
                 from = line.to_owned();
                 (At::Mail, "250 2.1.0 ok")
             }
