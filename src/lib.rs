@@ -11,6 +11,7 @@ pub mod audio;
 pub mod media;
 pub mod ivr;
 pub mod store;
+pub mod phone;
 pub mod call;
 pub mod delivery;
 pub mod jobs;

@@ -1,0 +1,483 @@
+//! Drives the menus of one call: events in, effects out. What a key means and what comes next is decided in `ivr`.
+
+use std::{
+    collections::HashMap,
+    future::{Future, pending},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
+use tracing::{debug, error, info};
+
+use super::{
+    Calls, key,
+    question::{Asking, Outcome},
+    session::CallSession,
+    tape::Tape,
+};
+use crate::{
+    audio::{codec::Codec, wav},
+    domain::{
+        caller::Caller,
+        id::{AudioKey, CallId, MessageId},
+        rules,
+    },
+    ivr::{self, Digit, Effect, Entry, Input, Item, PlayFrom, RecordingEnd, Seek},
+    media::{Clip, DigitSet, EncodedAudio, MediaEvent, PlayId, RecordSpec, RecordingId},
+    sip::event::{Command, Event},
+};
+
+type Asked = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+type Fetching = Pin<Box<dyn Future<Output = Option<Fetched>> + Send>>;
+
+/// What a phrase or a message is made of.
+enum Fetched {
+    Phrase(Vec<Clip>),
+    Message(Arc<EncodedAudio>),
+}
+
+/// One call between its ACK and its end.
+pub struct Driver {
+    calls: Arc<Calls>,
+    session: CallSession,
+    id: CallId,
+    caller: Caller,
+    guesser: String,
+    menus: ivr::Session,
+    /// What the menus do first.
+    opening: Vec<Effect>,
+    /// What the menus asked and was not answered yet; never two at once.
+    asked: Option<Asked>,
+    /// What is to be played and is still being fetched; what replaces it drops it.
+    fetching: Option<Fetching>,
+    playing: Playing,
+    /// Each play has a number, so that the end of one that was replaced is told from the end of the current one.
+    latest_play: PlayId,
+    latest_recording: RecordingId,
+    recording: Recording,
+    /// Where messages were when something else replaced them.
+    stopped_at: HashMap<MessageId, Duration>,
+    /// The caller is gone; what is open is finished, and nothing new is waited for.
+    gone: bool,
+    deadline: Option<Instant>,
+}
+
+/// What is playing, as far as the next key or effect must know.
+enum Playing {
+    Nothing,
+    Phrase { interruptible: bool },
+    Message { id: MessageId, from: Duration, audio: Option<Arc<EncodedAudio>>, paused: bool },
+}
+
+/// What was prepared for recording, and how far it is.
+enum Recording {
+    Nothing,
+    Prepared(Tape),
+    Running(Tape),
+    Done { tape: Tape, kept: Duration },
+}
+
+impl Driver {
+    /// Puts a call together. Nothing is played before [`Driver::run`].
+    #[must_use]
+    pub fn new(calls: Arc<Calls>, session: CallSession, id: CallId, caller: Caller, guesser: String, entry: Entry) -> Self {
+        let (menus, opening) = ivr::Session::new(entry, calls.menus.clone());
+        Self {
+            opening,
+            calls,
+            session,
+            id,
+            caller,
+            guesser,
+            menus,
+            asked: None,
+            fetching: None,
+            playing: Playing::Nothing,
+            latest_play: PlayId(0),
+            latest_recording: RecordingId(0),
+            recording: Recording::Nothing,
+            stopped_at: HashMap::new(),
+            gone: false,
+            deadline: None,
+        }
+    }
+
+    /// Leads the call to its end. Returns when everything that was recorded is stored or discarded.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let opening = std::mem::take(&mut self.opening);
+        self.perform(opening);
+        while !self.is_finished() {
+            let input = tokio::select! {
+                event = self.session.sip.next_event(), if !self.gone => self.sip_event(event),
+                event = self.session.media_events.recv() => self.media_event(event),
+                outcome = awaited(&mut self.asked) => {
+                    self.asked = None;
+                    if let Some(tape) = outcome.tape {
+                        self.recording = Recording::Prepared(tape);
+                    }
+                    Some(Input::Answer(outcome.answer))
+                }
+                fetched = awaited(&mut self.fetching) => {
+                    self.fetching = None;
+                    self.fetched(fetched)
+                }
+                () = due(self.deadline), if !self.gone => Some(Input::Timeout),
+                _ = stop.wait_for(|stop| *stop), if !self.gone => {
+                    self.session.sip.send(Command::Hangup { reason: Some("the server stops".to_owned()) });
+                    self.caller_gone()
+                }
+            };
+            if let Some(input) = input {
+                let effects = self.menus.handle(input);
+                self.perform(effects);
+            }
+        }
+        if !matches!(self.recording, Recording::Nothing) {
+            // The menus store or discard every recording; what a mistake of theirs leaves is recovered at the next start.
+            error!("a recording was neither stored nor discarded");
+        }
+        info!("a call is over");
+    }
+
+    fn is_finished(&self) -> bool {
+        self.menus.is_over() && self.asked.is_none() && !matches!(self.recording, Recording::Running(_))
+    }
+
+    fn sip_event(&mut self, event: Event) -> Option<Input> {
+        match event {
+            Event::Info { content_type, body } => self.key(key::of_info(&content_type, &body)?),
+            Event::Reoffer { offer } => {
+                self.session.reoffer(offer.as_deref());
+                None
+            }
+            Event::Acknowledged { answer } => {
+                self.session.acknowledged(answer.as_deref());
+                None
+            }
+            Event::Ended(reason) => {
+                debug!(?reason, "the call ended");
+                self.caller_gone()
+            }
+            Event::Incoming(_) => None,
+        }
+    }
+
+    fn media_event(&mut self, event: Option<MediaEvent>) -> Option<Input> {
+        match event {
+            Some(MediaEvent::Digit { digit }) => self.key(digit),
+            Some(MediaEvent::PlaybackDone { id }) => (id == self.latest_play).then(|| self.playback_done()),
+            Some(MediaEvent::RecordingDone { id, kept, ended_by, .. }) if id == self.latest_recording => {
+                self.recording_done(kept, ended_by)
+            }
+            Some(MediaEvent::RecordingDone { .. }) => None,
+            Some(MediaEvent::RtpTimeout) => {
+                self.session.sip.send(Command::Hangup { reason: Some("no audio from the caller".to_owned()) });
+                self.caller_gone()
+            }
+            Some(MediaEvent::FirstPacket) => None,
+            // The media thread is gone; a journal that it was writing is recovered at the next start.
+            None => {
+                error!("a call is cut off: its media thread is gone");
+                self.recording = Recording::Nothing;
+                self.session.sip.send(Command::Hangup { reason: Some("media stopped".to_owned()) });
+                self.caller_gone()
+            }
+        }
+    }
+
+    fn key(&mut self, key: char) -> Option<Input> {
+        let digit = Digit::from_char(key)?;
+        if let Recording::Running(_) = self.recording
+            && self.gone
+        {
+            return None;
+        }
+        if let Playing::Phrase { interruptible: true } = self.playing {
+            self.stop_playing();
+        }
+        Some(Input::Digit(digit))
+    }
+
+    fn playback_done(&mut self) -> Input {
+        if let Playing::Message { id, .. } = &self.playing {
+            self.stopped_at.remove(id);
+        }
+        self.playing = Playing::Nothing;
+        Input::PlaybackDone
+    }
+
+    fn caller_gone(&mut self) -> Option<Input> {
+        if std::mem::replace(&mut self.gone, true) {
+            return None;
+        }
+        self.stop_playing();
+        match self.recording {
+            // Told as the end of the recording, once its last bytes are written.
+            Recording::Running(_) => {
+                self.session.media.stop_recording();
+                None
+            }
+            Recording::Nothing | Recording::Prepared(_) | Recording::Done { .. } => Some(Input::Hangup),
+        }
+    }
+
+    fn recording_done(&mut self, kept: Duration, ended_by: crate::media::RecordingEnd) -> Option<Input> {
+        use crate::media::RecordingEnd as Media;
+        let Recording::Running(tape) = std::mem::replace(&mut self.recording, Recording::Nothing) else { return None };
+        self.recording = Recording::Done { tape, kept };
+        let ended_by = match ended_by {
+            _ if self.gone => RecordingEnd::Hangup,
+            Media::Digit(key) => Digit::from_char(key).map_or(RecordingEnd::Stopped, RecordingEnd::Digit),
+            Media::Silence => RecordingEnd::Silence,
+            Media::Longest => RecordingEnd::Longest,
+            Media::Stopped => RecordingEnd::Stopped,
+            Media::WriteFailed => RecordingEnd::Failed,
+        };
+        Some(Input::RecordingDone { kept, ended_by })
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Play { items, interruptible } => {
+                    self.leave_playing();
+                    self.playing = Playing::Phrase { interruptible };
+                    self.fetching = Some(self.fetch(items));
+                }
+                Effect::PlayMessage { id, audio, from } => {
+                    self.leave_playing();
+                    let from = match from {
+                        PlayFrom::Start => Duration::ZERO,
+                        PlayFrom::WhereItStopped => self.stopped_at.get(&id).copied().unwrap_or_default(),
+                    };
+                    self.playing = Playing::Message { id, from, audio: None, paused: false };
+                    self.fetching = Some(self.fetch_message(audio));
+                }
+                Effect::StopPlaying => self.stop_playing(),
+                Effect::PausePlaying => self.pause(true),
+                Effect::ResumePlaying => self.pause(false),
+                Effect::Seek(seek) => self.seek(seek),
+                Effect::Record { longest, trailing_silence, end_digits, .. } => {
+                    self.record(longest, trailing_silence, &end_digits);
+                }
+                Effect::StopRecording => {
+                    if let Recording::Running(_) = self.recording {
+                        self.session.media.stop_recording();
+                    }
+                }
+                Effect::DiscardRecording => self.discard(),
+                Effect::Ask(question) => self.ask(question),
+                Effect::HangUp => {
+                    self.gone = true;
+                    self.session.sip.send(Command::Hangup { reason: None });
+                }
+            }
+        }
+        self.deadline = self.menus.timeout().map(|span| Instant::now() + span);
+    }
+
+    /// Remembers where a message was, before something else plays.
+    fn leave_playing(&mut self) {
+        self.fetching = None;
+        let position = self.position();
+        if let Playing::Message { id, .. } = &self.playing {
+            self.stopped_at.insert(id.clone(), position);
+        }
+        self.playing = Playing::Nothing;
+    }
+
+    fn stop_playing(&mut self) {
+        self.leave_playing();
+        self.session.media.stop_playing();
+    }
+
+    /// How far into the message we are.
+    fn position(&self) -> Duration {
+        let Playing::Message { from, audio: Some(_), .. } = &self.playing else { return Duration::ZERO };
+        *from + self.session.media.position(self.latest_play).unwrap_or_default()
+    }
+
+    fn pause(&mut self, pause: bool) {
+        if let Playing::Message { paused, .. } = &mut self.playing {
+            *paused = pause;
+        }
+        if pause {
+            self.session.media.pause_playing();
+        } else {
+            self.session.media.resume_playing();
+        }
+    }
+
+    /// Plays the same message from another place; one that is held stays held.
+    fn seek(&mut self, seek: Seek) {
+        let position = self.position();
+        let Playing::Message { from, audio: Some(audio), paused, .. } = &mut self.playing else { return };
+        *from = match seek {
+            Seek::Back(span) => position.saturating_sub(span),
+            Seek::Ahead(span) => (position + span).min(audio.duration()),
+        };
+        let (clip, paused) = (Clip::Audio(audio.clone(), *from), *paused);
+        self.play(vec![clip]);
+        if paused {
+            self.session.media.pause_playing();
+        }
+    }
+
+    fn play(&mut self, clips: Vec<Clip>) {
+        self.latest_play = PlayId(self.latest_play.0.wrapping_add(1));
+        self.session.media.play(self.latest_play, clips);
+    }
+
+    /// Puts what was fetched on the line, unless nothing could be.
+    fn fetched(&mut self, fetched: Option<Fetched>) -> Option<Input> {
+        match (fetched, &mut self.playing) {
+            (Some(Fetched::Phrase(clips)), _) => self.play(clips),
+            (Some(Fetched::Message(fetched)), Playing::Message { from, audio, paused, .. }) => {
+                let (clip, paused) = (Clip::Audio(fetched.clone(), *from), *paused);
+                *audio = Some(fetched);
+                self.play(vec![clip]);
+                if paused {
+                    self.session.media.pause_playing();
+                }
+            }
+            (Some(Fetched::Message(_)) | None, _) => {
+                self.playing = Playing::Nothing;
+                return Some(Input::PlaybackFailed);
+            }
+        }
+        None
+    }
+
+    fn fetch(&self, items: Vec<Item>) -> Fetching {
+        let (calls, codec) = (self.calls.clone(), self.session.codec());
+        let recording = match &self.recording {
+            Recording::Done { tape, kept } if items.contains(&Item::TheRecording) => tape.read(*kept, codec).ok().map(Arc::new),
+            _ => None,
+        };
+        Box::pin(async move {
+            let mut clips = Vec::with_capacity(items.len());
+            for item in items {
+                match item {
+                    Item::Prompt(prompt) => clips.push(Clip::from(calls.library.prompt(prompt, codec))),
+                    Item::Beep => clips.push(Clip::from(calls.library.beep(codec))),
+                    Item::Pause(span) => clips.push(Clip::Silence(span)),
+                    Item::Greeting(key) | Item::SpokenName(key) => clips.extend(calls.audio(&key, codec).await.map(Clip::from)),
+                    Item::TheRecording => clips.push(Clip::from(recording.clone()?)),
+                }
+            }
+            Some(Fetched::Phrase(clips))
+        })
+    }
+
+    fn fetch_message(&self, key: AudioKey) -> Fetching {
+        let (calls, codec) = (self.calls.clone(), self.session.codec());
+        Box::pin(async move { calls.audio(&key, codec).await.map(Fetched::Message) })
+    }
+
+    fn record(&mut self, longest: Duration, trailing_silence: Option<Duration>, end_digits: &[Digit]) {
+        self.stop_playing();
+        let tape = match std::mem::replace(&mut self.recording, Recording::Nothing) {
+            Recording::Prepared(tape) | Recording::Done { tape, .. } => tape,
+            other => return self.recording = other,
+        };
+        match tape.restart() {
+            Ok(file) => {
+                self.latest_recording = RecordingId(self.latest_recording.0.wrapping_add(1));
+                self.session.media.record(RecordSpec {
+                    id: self.latest_recording,
+                    file,
+                    codec: tape.codec(),
+                    longest,
+                    trailing_silence,
+                    end_digits: DigitSet::of(&end_digits.iter().map(|digit| digit.as_char()).collect::<String>()),
+                });
+                self.recording = Recording::Running(tape);
+            }
+            Err(error) => {
+                error!(error = &error as &dyn std::error::Error, "what is recorded cannot be written");
+                self.recording = Recording::Done { tape, kept: Duration::ZERO };
+                let effects = self.menus.handle(Input::RecordingDone { kept: Duration::ZERO, ended_by: RecordingEnd::Failed });
+                self.perform(effects);
+            }
+        }
+    }
+
+    fn discard(&mut self) {
+        match std::mem::replace(&mut self.recording, Recording::Nothing) {
+            Recording::Prepared(tape) | Recording::Done { tape, .. } => {
+                if let Err(error) = tape.discard() {
+                    error!(error = &error as &dyn std::error::Error, "a discarded recording could not be removed");
+                }
+            }
+            other => self.recording = other,
+        }
+    }
+
+    fn ask(&mut self, question: ivr::Question) {
+        let taken = match question {
+            ivr::Question::StoreMessage | ivr::Question::SetGreeting(..) => {
+                match std::mem::replace(&mut self.recording, Recording::Nothing) {
+                    Recording::Done { tape, kept } => Some((tape, kept)),
+                    other => {
+                        self.recording = other;
+                        None
+                    }
+                }
+            }
+            _ => None,
+        };
+        let asking = Asking {
+            calls: self.calls.clone(),
+            call: self.id.clone(),
+            caller: self.caller.clone(),
+            guesser: self.guesser.clone(),
+            codec: self.session.codec(),
+            recording: taken,
+        };
+        self.asked = Some(Box::pin(asking.carry_out(question)));
+    }
+}
+
+impl Calls {
+    /// A stored recording, encoded for the line; `None` when it cannot be had, which is logged.
+    async fn audio(&self, key: &AudioKey, codec: Codec) -> Option<Arc<EncodedAudio>> {
+        let wav = match self.store.audio(key).await {
+            Ok(wav) => wav,
+            Err(error) => {
+                error!(error = &error as &dyn std::error::Error, audio = %key, "stored audio cannot be read");
+                return None;
+            }
+        };
+        // Five minutes take some milliseconds, which would hold up other calls' tasks.
+        let encoded = tokio::task::spawn_blocking(move || {
+            wav::read(&wav, rules::LONGEST_MESSAGE).map(|samples| EncodedAudio::new(codec, &samples))
+        });
+        match encoded.await.expect("decoding a WAV does not panic") {
+            Ok(audio) => Some(Arc::new(audio)),
+            Err(error) => {
+                error!(error = &error as &dyn std::error::Error, audio = %key, "stored audio is no WAV");
+                None
+            }
+        }
+    }
+}
+
+/// Waits for a future that may not be there.
+async fn awaited<T>(future: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
+    match future {
+        Some(future) => future.await,
+        None => pending().await,
+    }
+}
+
+async fn due(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,73 @@
+//! Prompts as ready-made frames, one set a codec, encoded when first played and shared by all calls.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use crate::{
+    audio::{codec::Codec, tone, wav},
+    ivr::prompts::PromptId,
+    media::EncodedAudio,
+};
+
+/// All prompts and the beep.
+#[derive(Default)]
+pub struct Library {
+    pcmu: Set,
+    pcma: Set,
+}
+
+struct Set {
+    prompts: Vec<OnceLock<Arc<EncodedAudio>>>,
+    beep: OnceLock<Arc<EncodedAudio>>,
+}
+
+impl Default for Set {
+    fn default() -> Self {
+        Self { prompts: PromptId::ALL.iter().map(|_| OnceLock::new()).collect(), beep: OnceLock::new() }
+    }
+}
+
+impl Library {
+    /// A prompt in a codec.
+    #[must_use]
+    pub fn prompt(&self, prompt: PromptId, codec: Codec) -> Arc<EncodedAudio> {
+        self.set(codec).prompts[prompt as usize]
+            .get_or_init(|| {
+                let samples = wav::read(prompt.wav(), Duration::from_secs(60)).expect("every embedded prompt is read by a test");
+                Arc::new(EncodedAudio::new(codec, &samples))
+            })
+            .clone()
+    }
+
+    /// The tone before a recording.
+    #[must_use]
+    pub fn beep(&self, codec: Codec) -> Arc<EncodedAudio> {
+        self.set(codec).beep.get_or_init(|| Arc::new(EncodedAudio::new(codec, &tone::beep()))).clone()
+    }
+
+    fn set(&self, codec: Codec) -> &Set {
+        match codec {
+            Codec::Pcmu => &self.pcmu,
+            Codec::Pcma => &self.pcma,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_prompt_can_be_played_in_every_codec() {
+        let library = Library::default();
+
+        for codec in Codec::ALL {
+            for &prompt in PromptId::ALL {
+                assert!(library.prompt(prompt, codec).duration() > Duration::from_millis(100), "{}", prompt.name());
+            }
+            assert_eq!(library.beep(codec).duration(), tone::BEEP);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Carries out what the menus ask of the store. Every question gets exactly one answer, also when the store fails.
+
+use std::{error::Error, sync::Arc, time::Duration};
+
+use tracing::{error, info};
+
+use super::{
+    Calls,
+    tape::{Tape, encoding_of},
+};
+use crate::{
+    audio::codec::Codec,
+    domain::{
+        caller::Caller,
+        id::{CallId, MailboxId, MessageId},
+        rules,
+    },
+    ivr::{Answer, MailboxView, Question, RecordKind, Verdict},
+    store::{
+        ChangeError, StoreError,
+        deposit::DepositError,
+        journal::Envelope,
+        mailbox::{MailboxChange, MailboxError},
+        passcode::{AttemptSource, PasscodeVerdict},
+    },
+};
+
+/// A question and what it is about.
+pub struct Asking {
+    pub calls: Arc<Calls>,
+    pub call: CallId,
+    pub caller: Caller,
+    /// What tells this guesser of passcodes from others.
+    pub guesser: String,
+    /// What a new tape is written in.
+    pub codec: Codec,
+    /// The recording that `StoreMessage` or `SetGreeting` takes over.
+    pub recording: Option<(Tape, Duration)>,
+}
+
+/// The answer, and the tape that was prepared.
+pub struct Outcome {
+    pub answer: Answer,
+    pub tape: Option<Tape>,
+}
+
+impl Asking {
+    /// Carries out one question.
+    pub async fn carry_out(self, question: Question) -> Outcome {
+        let tape = match &question {
+            Question::PrepareRecording { kind, mailbox } => Some(self.prepare(*kind, mailbox).await),
+            _ => None,
+        };
+        match tape {
+            Some(Ok(tape)) => Outcome { answer: Answer::RecordingReady, tape: Some(tape) },
+            Some(Err(answer)) => Outcome { answer, tape: None },
+            None => Outcome { answer: self.answer(question).await.unwrap_or_else(failed), tape: None },
+        }
+    }
+
+    /// Makes the recording possible before its beep: counts the mailbox, and writes the envelope durably.
+    async fn prepare(&self, kind: RecordKind, mailbox: &MailboxId) -> Result<Tape, Answer> {
+        let store = &self.calls.store;
+        let encoding = encoding_of(self.codec);
+        if !matches!(kind, RecordKind::Message) {
+            return store.create_scratch(encoding).await.map(Tape::Scratch).map_err(failed);
+        }
+        // A disk that cannot take a whole message must not take half of one.
+        store.check_spool().await.map_err(failed)?;
+        let now = (self.calls.now)();
+        let counts = store.counts(mailbox, now).await.map_err(failed)?;
+        if !rules::admits(counts.total()) {
+            return Err(Answer::MailboxFull);
+        }
+        let envelope = Envelope {
+            message: MessageId::random(),
+            mailbox: mailbox.clone(),
+            caller: self.caller.clone(),
+            started_at: now,
+            encoding,
+            call: self.call.clone(),
+        };
+        store.create_journal(envelope).await.map(Tape::Message).map_err(failed)
+    }
+
+    async fn answer(self, question: Question) -> Result<Answer, StoreError> {
+        let store = &self.calls.store;
+        let now = (self.calls.now)();
+        match question {
+            Question::PrepareRecording { .. } => Ok(Answer::Failed),
+            Question::FindMailbox(number) => {
+                let mailbox = store.find_mailbox("", &number).await?.filter(|mailbox| mailbox.enabled);
+                Ok(Answer::Mailbox(mailbox.map(|mailbox| Box::new(MailboxView::of(&mailbox, false)))))
+            }
+            Question::CheckPasscode { mailbox, digits, own_line } => {
+                let source = if own_line { AttemptSource::OwnLine } else { AttemptSource::Remote(self.guesser.clone()) };
+                let verdict = store.check_passcode(mailbox.as_ref(), &source, &digits, now).await?;
+                Ok(Answer::Passcode(match verdict {
+                    PasscodeVerdict::Right => Verdict::Right,
+                    PasscodeVerdict::Wrong => Verdict::Wrong,
+                    PasscodeVerdict::LockedOut => Verdict::LockedOut,
+                }))
+            }
+            Question::StoreMessage => Ok(self.store_message().await),
+            Question::ListMessages(mailbox) => Ok(Answer::Messages { now, messages: store.messages(&mailbox, now).await? }),
+            Question::MarkHeard(id, version) => self.changed(&id, store.mark_heard(&id, version, now).await).await,
+            Question::Save(id, version) => self.changed(&id, store.save(&id, version, now).await).await,
+            Question::Delete(id, version) => match store.delete(&id, version, now).await {
+                Ok(()) => Ok(Answer::Done),
+                Err(error) => self.unchanged(&id, error).await,
+            },
+            Question::SetGreeting(mailbox, kind) => {
+                let Some((Tape::Scratch(scratch), kept)) = self.recording else { return Ok(Answer::Failed) };
+                match store.set_greeting(&mailbox, kind, scratch, kept, now).await {
+                    Ok(_) => Ok(Answer::Done),
+                    Err(error) => gone(error),
+                }
+            }
+            Question::ChangePasscode(mailbox, passcode) => match store.set_passcode(&mailbox, &passcode).await {
+                Ok(()) => Ok(Answer::Done),
+                Err(error) => gone(error),
+            },
+            Question::FinishEnrolment(mailbox) => {
+                let enrolled = MailboxChange { enrolled: Some(true), ..MailboxChange::default() };
+                match store.update_mailbox(&mailbox, enrolled, now).await {
+                    Ok(_) => Ok(Answer::Done),
+                    Err(MailboxError::Store(error)) => Err(error),
+                    Err(MailboxError::Gone | MailboxError::NumberTaken(_)) => Ok(Answer::MailboxGone),
+                }
+            }
+        }
+    }
+
+    async fn store_message(self) -> Answer {
+        let Some((Tape::Message(journal), kept)) = self.recording else { return Answer::Failed };
+        let message = journal.envelope().message.clone();
+        match self.calls.store.deposit(journal, kept, (self.calls.now)(), false).await {
+            Ok(deposited) => {
+                let (mailbox, seconds) = (&deposited.message.mailbox, kept.as_secs_f64());
+                info!(mailbox.id = %mailbox, message.id = %message, seconds, "a message is deposited");
+                Answer::Stored
+            }
+            // Safe in the spool: for the caller it is as good as stored.
+            Err(DepositError::Later(error)) => {
+                error!(error = &error as &dyn Error, message.id = %message, "a message waits in the spool");
+                Answer::Stored
+            }
+            Err(DepositError::MailboxFull) => Answer::MailboxFull,
+            Err(error @ (DepositError::TooShort | DepositError::Pointless)) => {
+                info!(%error, message.id = %message, "a recording is discarded");
+                Answer::Failed
+            }
+        }
+    }
+
+    async fn changed(
+        &self,
+        id: &MessageId,
+        change: Result<crate::domain::message::Message, ChangeError>,
+    ) -> Result<Answer, StoreError> {
+        match change {
+            Ok(message) => Ok(Answer::Changed(Box::new(message))),
+            Err(error) => self.unchanged(id, error).await,
+        }
+    }
+
+    /// Says what the message is now, so that the menus can go on with the truth.
+    async fn unchanged(&self, id: &MessageId, error: ChangeError) -> Result<Answer, StoreError> {
+        match error {
+            ChangeError::Store(error) => Err(error),
+            ChangeError::Conflict | ChangeError::Gone => {
+                let message = self.calls.store.message(id, (self.calls.now)()).await?;
+                Ok(Answer::Conflict(message.map(Box::new)))
+            }
+        }
+    }
+}
+
+fn gone(error: ChangeError) -> Result<Answer, StoreError> {
+    match error {
+        ChangeError::Store(error) => Err(error),
+        ChangeError::Conflict | ChangeError::Gone => Ok(Answer::MailboxGone),
+    }
+}
+
+fn failed(error: StoreError) -> Answer {
+    error!(error = &error as &dyn Error, "the store does not do what a call needs");
+    Answer::Failed
+}

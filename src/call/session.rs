@@ -1,0 +1,182 @@
+//! The SIP and media side of one call: offer and answer, and what a re-INVITE changes.
+
+use std::{fmt, net::IpAddr, sync::Arc};
+
+use tokio::sync::mpsc;
+
+use super::OFFERED;
+use crate::{
+    audio::codec::Codec,
+    media::{MediaEngine, MediaEvent, MediaSession, SessionSpec, Stream},
+    sdp::{self, AnswerError, LocalMedia, Negotiated, OwnOffer},
+    sip::{
+        event::{Command, EndReason, Event, IncomingCall},
+        handle::CallHandle,
+    },
+};
+
+/// How many media events may wait for a call's task.
+const MEDIA_EVENTS: usize = 64;
+
+/// A call that was answered and acknowledged.
+pub struct CallSession {
+    /// The SIP side.
+    pub sip: CallHandle,
+    /// The RTP side.
+    pub media: MediaSession,
+    /// What the media threads report.
+    pub media_events: mpsc::Receiver<MediaEvent>,
+    /// What both sides agreed on last.
+    pub negotiated: Negotiated,
+    local: LocalMedia,
+    /// Our offer in answer to a re-INVITE without one, until the ACK brings the caller's answer.
+    offered: Option<OwnOffer>,
+}
+
+/// Why there is no session.
+#[derive(Debug)]
+pub enum NoSession {
+    /// The offer does not fit; refused with 488.
+    Unacceptable(AnswerError),
+    /// No port could be opened; refused with 503.
+    NoPort(std::io::Error),
+    /// The caller was gone before the ACK.
+    Ended(EndReason),
+}
+
+impl fmt::Display for NoSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unacceptable(error) => write!(f, "the offer does not fit: {error}"),
+            Self::NoPort(error) => write!(f, "no port for audio: {error}"),
+            Self::Ended(reason) => write!(f, "the caller was gone before the session began: {reason:?}"),
+        }
+    }
+}
+
+/// Answers a call and waits for its ACK; no RTP is sent before.
+///
+/// # Errors
+///
+/// When there is no session; the call was refused or is over.
+pub async fn answer(engine: &Arc<MediaEngine>, invite: &IncomingCall, sip: CallHandle) -> Result<CallSession, NoSession> {
+    let mut sip = sip;
+    let (events, media_events) = mpsc::channel(MEDIA_EVENTS);
+    // The port is opened before the answer, because it is in it.
+    let media = engine.open(SessionSpec { local_ip: invite.local.ip(), events }).map_err(|error| {
+        sip.send(Command::Refuse { status: 503, retry_after: Some(super::RETRY_AFTER) });
+        NoSession::NoPort(error)
+    })?;
+    let mut local = local_media(invite.local.ip(), media.local_port());
+    let refuse = |sip: &CallHandle, error| {
+        sip.send(Command::Refuse { status: 488, retry_after: None });
+        NoSession::Unacceptable(error)
+    };
+    let (mut negotiated, mut offered) = (None, None);
+    match &invite.offer {
+        Some(offer) => {
+            let offer = sdp::parse_offer(offer).map_err(|error| refuse(&sip, error.into()))?;
+            let (answer, agreed) = sdp::answer(&offer, &local).map_err(|error| refuse(&sip, error))?;
+            negotiated = Some(agreed);
+            sip.send(Command::Answer { sdp: answer });
+        }
+        None => {
+            let offer = sdp::offer(&local, &OFFERED);
+            sip.send(Command::Answer { sdp: offer.bytes() });
+            offered = Some(offer);
+        }
+    }
+    local.version += 1;
+    loop {
+        match sip.next_event().await {
+            Event::Acknowledged { answer } => {
+                if let Some(offer) = &offered {
+                    match sdp::accept_answer(offer, answer.as_deref().unwrap_or_default()) {
+                        Ok(agreed) => negotiated = Some(agreed),
+                        Err(error) => {
+                            sip.send(Command::Hangup { reason: Some("the answer does not fit the offer".to_owned()) });
+                            return Err(NoSession::Unacceptable(error));
+                        }
+                    }
+                }
+                if let Some(negotiated) = negotiated {
+                    let session = CallSession { sip, media, media_events, negotiated, local, offered: None };
+                    session.connect();
+                    return Ok(session);
+                }
+            }
+            Event::Ended(reason) => return Err(NoSession::Ended(reason)),
+            // Nothing can be changed or keyed before there is a session.
+            Event::Reoffer { .. } => sip.send(Command::RefuseReoffer { status: 491 }),
+            Event::Incoming(_) | Event::Info { .. } => {}
+        }
+    }
+}
+
+impl CallSession {
+    /// The codec that is sent.
+    #[must_use]
+    pub fn codec(&self) -> Codec {
+        self.negotiated.codec
+    }
+
+    /// Answers a re-INVITE: hold, resume, another address, or a request for an offer of ours.
+    pub fn reoffer(&mut self, offer: Option<&[u8]>) {
+        let Some(offer) = offer else {
+            let offer = sdp::offer(&self.local, &OFFERED);
+            self.sip.send(Command::AnswerReoffer { sdp: offer.bytes() });
+            self.offered = Some(offer);
+            self.local.version += 1;
+            return;
+        };
+        let answered = sdp::parse_offer(offer).map_err(AnswerError::from).and_then(|offer| sdp::answer(&offer, &self.local));
+        match answered {
+            Ok((answer, agreed)) => {
+                self.local.version += 1;
+                self.negotiated = agreed;
+                self.connect();
+                self.sip.send(Command::AnswerReoffer { sdp: answer });
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a re-INVITE is refused");
+                self.sip.send(Command::RefuseReoffer { status: 488 });
+            }
+        }
+    }
+
+    /// Takes the caller's answer to an offer of ours in a re-INVITE.
+    pub fn acknowledged(&mut self, answer: Option<&[u8]>) {
+        let Some(offer) = self.offered.take() else { return };
+        match sdp::accept_answer(&offer, answer.unwrap_or_default()) {
+            Ok(agreed) => {
+                self.negotiated = agreed;
+                self.connect();
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the answer to our offer does not fit");
+                self.sip.send(Command::Hangup { reason: Some("the answer does not fit the offer".to_owned()) });
+            }
+        }
+    }
+
+    fn connect(&self) {
+        let agreed = &self.negotiated;
+        self.media.connect(Stream {
+            codec: agreed.codec,
+            payload_type: agreed.codec_payload_type,
+            telephone_event: agreed.telephone_event,
+            remote: agreed.remote,
+            remote_rtcp: agreed.remote_rtcp,
+            rtcp_mux: agreed.rtcp_mux,
+            send: agreed.direction_send,
+            receive: agreed.direction_receive,
+            // Keys are looked for in the audio only where nothing better was agreed on.
+            detect_inband: agreed.telephone_event.is_none(),
+        });
+    }
+}
+
+fn local_media(address: IpAddr, port: u16) -> LocalMedia {
+    // RFC 4566 §5.2 asks for a number unlike any other of this machine's; 63 bits, as some peers read it signed.
+    LocalMedia { address, port, session_id: rand::random::<u64>() >> 1, version: 1 }
+}
