@@ -1,1 +1,243 @@
-//! The running server: everything put together.
+//! The running server: everything put together, started in order and stopped in order.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+use tracing::{error, info, warn};
+
+use crate::{
+    call::{Calls, library::Library},
+    config::{Config, Transport as ConfiguredTransport},
+    delivery::{self, MailSettings, Relay, Sender},
+    domain::{rules, time::Timestamp},
+    ivr,
+    jobs::scheduler::{self, Calendar},
+    media::{MediaConfig, MediaEngine},
+    sip::{
+        flow::{ListenAddr, Transport},
+        transport::SipServer,
+        uas::UasConfig,
+    },
+    store::{Store, StoreConfig, audio, spool::SpoolReport},
+};
+
+/// How many new calls may wait for a task of theirs.
+const NEW_CALLS: usize = 256;
+/// How often recordings that wait in the spool are tried again.
+const SPOOL_RETRY: Duration = Duration::from_secs(10);
+
+/// A server that takes calls.
+pub struct Server {
+    store: Store,
+    addresses: Vec<ListenAddr>,
+    drain: watch::Sender<bool>,
+    hang_up: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
+    sip: JoinHandle<()>,
+    calls: JoinHandle<()>,
+    background: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts a server: store and recovery first, then whatever works in the background, and calls last.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the server from doing its work, with what to do about it.
+    pub async fn start(config: &Config) -> anyhow::Result<Self> {
+        let store = open_store(config).await?;
+        let recovered = store.recover(now()).await.context("cannot recover recordings of an earlier run")?;
+        report(&recovered);
+        let mail = mail_settings(config)?;
+        let media = MediaEngine::start(MediaConfig {
+            threads: config.rtp.media_threads,
+            ports: Some(config.rtp.ports.first..=config.rtp.ports.last),
+            rtp_timeout: rules::RTP_TIMEOUT,
+            ..MediaConfig::default()
+        })
+        .context("cannot start the media threads")?;
+        let listen: Vec<_> = config.sip.listen.iter().map(listen_address).collect();
+        let uas = UasConfig { max_calls: config.sip.max_calls as usize, ..UasConfig::default() };
+        let sip = SipServer::bind(&listen, uas)
+            .context("cannot listen for calls; set sip.listen to addresses of this machine that are free")?;
+        let addresses = sip.local_addrs();
+
+        let (drain, draining) = watch::channel(false);
+        let (hang_up, hanging_up) = watch::channel(false);
+        let (stop, stopping) = watch::channel(false);
+        let background = vec![
+            tokio::spawn(deliver(store.clone(), mail, stopping.clone())),
+            tokio::spawn(scheduler::run(store.clone(), calendar(config), until(stopping.clone()))),
+            tokio::spawn(retry_spool(store.clone(), stopping)),
+        ];
+        let trusted = config.clone();
+        let calls = Arc::new(Calls {
+            store: store.clone(),
+            media,
+            library: Library::default(),
+            menus: ivr::Settings {
+                shortest_message: config.deposit.shortest,
+                trailing_silence: Some(config.deposit.trailing_silence).filter(|silence| !silence.is_zero()),
+                shortest_passcode: config.passcode.shortest,
+            },
+            access_codes: config.retrieval.access_codes.clone(),
+            trusts: Box::new(move |peer| trusted.trusts(peer)),
+            now,
+        });
+        let (incoming, new_calls) = mpsc::channel(NEW_CALLS);
+        let calls = tokio::spawn(calls.run(new_calls, hanging_up));
+        let sip = tokio::spawn(sip.run(incoming, until(draining)));
+        Ok(Self { store, addresses, drain, hang_up, stop, sip, calls, background })
+    }
+
+    /// The addresses that calls are awaited on, with the ports the system chose.
+    #[must_use]
+    pub fn addresses(&self) -> &[ListenAddr] {
+        &self.addresses
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Takes no new calls, lets running ones finish, then stops. When `hurry` is ready, running calls are hung up; what was
+    /// recorded is kept all the same.
+    pub async fn drain(self, hurry: impl Future<Output = ()>) {
+        let Self { drain, hang_up, stop, sip, calls, background, .. } = self;
+        drain.send_replace(true);
+        let finished = async {
+            join("sip", sip).await;
+            join("calls", calls).await;
+        };
+        tokio::pin!(finished);
+        tokio::select! {
+            () = &mut finished => {}
+            () = hurry => {
+                hang_up.send_replace(true);
+                finished.await;
+            }
+        }
+        stop.send_replace(true);
+        for task in background {
+            join("background", task).await;
+        }
+    }
+}
+
+/// Opens the store as configured; also what commands do beside a running server.
+///
+/// # Errors
+///
+/// When the database, a folder or a secret cannot be used.
+pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
+    let audio_dir = config.audio_dir();
+    let folder = |path: &std::path::Path| {
+        std::fs::create_dir_all(path).with_context(|| format!("cannot make the folder {}; set data_dir", path.display()))
+    };
+    folder(&config.data_dir)?;
+    folder(&audio_dir)?;
+    let settings = StoreConfig {
+        database_url: config.database_url().context("cannot read database_url_file")?.expose().to_owned(),
+        audio: audio::local(&audio_dir).context("cannot use the audio folder")?,
+        audio_dir: Some(audio_dir),
+        spool_dir: config.spool_dir(),
+        node: config.node_name(),
+        shortest_message: config.deposit.shortest,
+    };
+    Store::open(settings).await.context("cannot open the store; check data_dir and database_url")
+}
+
+/// How mail leaves, as configured.
+///
+/// # Errors
+///
+/// When a secret cannot be read, or the relay or the sender cannot be understood.
+pub fn mail_settings(config: &Config) -> anyhow::Result<MailSettings> {
+    let mail = &config.mail;
+    let password = mail.password().context("cannot read mail.password_file")?;
+    let relay = match &mail.relay {
+        Some(url) => {
+            let relay = Relay::parse(url.expose(), password.as_ref().map(|password| password.expose())).context("mail.relay")?;
+            if relay.exposes_password() {
+                warn!("the relay's password goes over the network unencrypted: use smtp+starttls:// or smtps:// in mail.relay");
+            }
+            Some(relay)
+        }
+        None => None,
+    };
+    Ok(MailSettings {
+        relay,
+        from: Sender::new(&mail.from.name, &mail.from.address).context("mail.from")?,
+        timeout: mail.timeout,
+        parallel: mail.parallel,
+        mail_dir: config.mail_dir(),
+    })
+}
+
+/// The time on the wall.
+#[must_use]
+pub fn now() -> Timestamp {
+    chrono::Utc::now().into()
+}
+
+async fn retry_spool(store: Store, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(SPOOL_RETRY) => {}
+        }
+        match store.retry_spool(now()).await {
+            Ok(spool) => report(&spool),
+            Err(error) => warn!(error = &error as &dyn std::error::Error, "the spool cannot be looked at"),
+        }
+    }
+}
+
+/// Says what became of recordings that waited, if there were any.
+fn report(spool: &SpoolReport) {
+    if *spool != SpoolReport::default() {
+        let SpoolReport { deposited, discarded, waiting, quarantined } = spool;
+        info!(deposited, discarded, waiting, quarantined, "recordings in the spool were looked at");
+    }
+}
+
+async fn deliver(store: Store, mail: MailSettings, stop: watch::Receiver<bool>) {
+    if let Err(error) = delivery::run(store, mail, until(stop)).await {
+        error!(error = &error as &dyn std::error::Error, "no mail is delivered");
+    }
+}
+
+fn calendar(config: &Config) -> Calendar {
+    let jobs = &config.jobs;
+    Calendar {
+        expire_messages: jobs.expire_messages.schedule().clone(),
+        sweep_orphans: jobs.sweep_orphans.schedule().clone(),
+        warn_subscribers: jobs.warn_subscribers.schedule().clone(),
+        retry_outbox: jobs.retry_outbox.schedule().clone(),
+    }
+}
+
+fn listen_address(configured: &crate::config::ListenAddr) -> ListenAddr {
+    let transport = match configured.transport {
+        ConfiguredTransport::Udp => Transport::Udp,
+        ConfiguredTransport::Tcp => Transport::Tcp,
+    };
+    ListenAddr { transport, address: configured.address }
+}
+
+async fn until(mut flag: watch::Receiver<bool>) {
+    // A sender that is gone means that the server is being dropped.
+    let _ = flag.wait_for(|flag| *flag).await;
+}
+
+async fn join(what: &str, task: JoinHandle<()>) {
+    if let Err(error) = task.await {
+        error!(error = &error as &dyn std::error::Error, what, "a part of the server broke off");
+    }
+}

@@ -8,6 +8,7 @@
 
 mod config;
 mod output;
+mod serve;
 
 use std::{io, path::PathBuf};
 
@@ -30,6 +31,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the server; SIGTERM drains it: no new calls, running ones finish, then it ends
+    Serve,
     /// Check or show the configuration, or describe what can be set
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -42,6 +45,11 @@ enum Command {
 /// Whatever kept it from being done; the chain of causes is meant for people.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
+        Command::Serve => {
+            let config = load(cli.config.as_deref())?.config;
+            start_log(&config.log)?;
+            runtime()?.block_on(serve::run(config))
+        }
         Command::Config(command) => config::run(command, cli.config.as_deref()),
     }
 }
@@ -75,4 +83,8 @@ fn load(file: Option<&std::path::Path>) -> anyhow::Result<Loaded> {
         eprintln!("afterbeep: {warning}");
     }
     Ok(loaded)
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
 }

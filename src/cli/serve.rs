@@ -1,0 +1,50 @@
+//! `afterbeep serve`.
+
+use std::{io::Write as _, time::Duration};
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::{config::Config, server::Server};
+
+/// How long running calls may go on after the first SIGTERM: longer than the longest message.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// Runs the server until SIGTERM or SIGINT: then no new calls are taken, running ones finish, and it ends. A second signal hangs
+/// up what is still running; recordings are kept all the same.
+///
+/// Says `ready`, and the addresses it listens on, in one line on standard output.
+///
+/// # Errors
+///
+/// Whatever keeps the server from starting.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    let server = Server::start(&config).await?;
+    let addresses: Vec<String> = server.addresses().iter().map(ToString::to_string).collect();
+    info!(addresses = addresses.join(" "), data = %config.data_dir.display(), "ready for calls");
+    if config.mail.relay.is_none() {
+        info!(folder = %config.mail_dir().display(), "no mail relay is configured: mails are written as .eml files");
+    }
+    // Nobody may be reading; the log says it too.
+    let _ = writeln!(std::io::stdout(), "ready {}", addresses.join(" "));
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    info!("draining: no new calls are taken, running ones finish; another signal hangs them up");
+    server
+        .drain(async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                () = tokio::time::sleep(PATIENCE) => {}
+            }
+            warn!("running calls are hung up");
+        })
+        .await;
+    info!("stopped");
+    Ok(())
+}
