@@ -6,6 +6,7 @@
 
 pub mod event;
 pub mod uas;
+pub mod uac;
 mod inbound;
 mod dialog;
 pub mod transaction;
@@ -14,4 +15,5 @@ pub mod flow;
 pub mod transport;
 mod connection;
 pub mod handle;
+pub mod user_agent;
 pub mod wire;

@@ -889,4 +889,6 @@ fn incoming_call(inbound: &Inbound) -> Result<IncomingCall, wire::HeaderError> {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -739,7 +739,7 @@ fn cancel_or_ack(method: &str) -> String {
     message(method, "1", 1, "", "").replace(&format!("z9hG4bK-1-{method}"), "z9hG4bK-1-INVITE")
 }
 
-fn message(method: &str, call: &str, sequence: u32, content_type: &str, body: &str) -> String {
+pub(super) fn message(method: &str, call: &str, sequence: u32, content_type: &str, body: &str) -> String {
     let content_type = if content_type.is_empty() { String::new() } else { format!("Content-Type: {content_type}\r\n") };
     format!(
         "{method} sip:6001@192.0.2.9 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK-{sequence}-{method}\r\n\
