@@ -87,6 +87,7 @@ pub trait HeaderViews {
     /// # Errors
     ///
     /// When it is missing or malformed.
+    #[expect(clippy::wrong_self_convention, reason = "From is the header's name")]
     fn from_address(&self) -> Result<NameAddr, HeaderError> {
         single(self.value("From"), "From", NameAddr::parse)
     }
