@@ -221,7 +221,7 @@ pub(super) fn declared_length(head: &[u8]) -> Result<Option<usize>, BadLength> {
     let mut lines = Lines::of(head);
     lines.next_raw();
     let mut declared = None;
-    for (_, value) in lines.take(MAX_HEADERS).flatten().filter(|(name, _)| is_content_length(name)) {
+    for (_, value) in lines.flatten().filter(|(name, _)| is_content_length(name)) {
         if declared.is_some() {
             return Err(BadLength::Repeated);
         }

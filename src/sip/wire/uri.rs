@@ -129,16 +129,24 @@ impl SipUri {
         Self { scheme, user: None, password: None, host: None, port: None, params: Params::default(), headers: Vec::new() }
     }
 
-    /// The user part without escapes and without its own parameters: `6001` of `sip:6001;phone-context=x@host`; the number
-    /// of a `tel:` URI without visual separators. Nothing else is interpreted.
+    /// The user part without escapes and without its own parameters: `6001` of `sip:6001;phone-context=x@host`. A telephone
+    /// number, in a `tel:` URI or with `user=phone`, also without visual separators. Nothing else is interpreted.
     #[must_use]
     pub fn user_text(&self) -> Option<String> {
         let user = self.user.as_deref()?;
+        let text = readable(&percent_decode(user.split(';').next().unwrap_or(user)));
         match self.scheme {
-            Scheme::Tel => Some(percent_decode(user).replace(['-', '.', '(', ')'], "")),
-            Scheme::Sip | Scheme::Sips => Some(readable(&percent_decode(user.split(';').next().unwrap_or(user)))),
+            Scheme::Tel => Some(without_separators(&text)),
+            Scheme::Sip | Scheme::Sips if self.is_telephone_number(&text) => Some(without_separators(&text)),
+            Scheme::Sip | Scheme::Sips => Some(text),
             Scheme::Other(_) => None,
         }
+    }
+
+    /// Not everything that a gateway marks `user=phone` is a number: `anonymous` is not.
+    fn is_telephone_number(&self, user: &str) -> bool {
+        let is_marked = self.params.get("user").is_some_and(|kind| kind.eq_ignore_ascii_case("phone"));
+        is_marked && user.bytes().all(|byte| byte.is_ascii_digit() || b"+-.()*#".contains(&byte))
     }
 
     /// The value of a header after `?`, without escapes; the name in any case.
@@ -157,6 +165,11 @@ impl SipUri {
             Some(Host::Name(_)) | None => None,
         }
     }
+}
+
+/// Leaves out what RFC 3966 lets people write into a number to read it better.
+fn without_separators(number: &str) -> String {
+    number.replace(['-', '.', '(', ')'], "")
 }
 
 fn parse_headers(text: &str) -> Vec<(String, String)> {
@@ -397,6 +410,13 @@ mod tests {
         assert_eq!(uri.params.get("phone-context"), Some("example.com"));
         assert_eq!(uri.host, None);
         assert_eq!(uri.to_string(), "tel:+1-201-555-0123;phone-context=example.com");
+    }
+
+    #[test]
+    fn a_number_marked_as_one_loses_its_visual_separators() {
+        assert_eq!(uri("sip:+1-201-555-0123@gw;user=phone").user_text().as_deref(), Some("+12015550123"));
+        assert_eq!(uri("sip:mary.jones@gw;user=phone").user_text().as_deref(), Some("mary.jones"));
+        assert_eq!(uri("sip:20.1-5@gw").user_text().as_deref(), Some("20.1-5"));
     }
 
     #[test]
