@@ -69,6 +69,7 @@ pub(super) enum FromConnection {
 /// A connection as its owner sees it. Dropping it closes the connection after what waits was written.
 #[derive(Debug)]
 pub(super) struct Connection {
+    id: ConnectionId,
     pub(super) flow: Flow,
     queue: mpsc::Sender<Bytes>,
     calls: Arc<AtomicUsize>,
@@ -115,7 +116,17 @@ impl Connection {
             debug!(peer = %flow.remote, why, "closed a SIP connection");
             let _ = inbox.send(FromConnection::Closed(id)).await;
         });
-        Self { flow, queue, calls }
+        Self { id, flow, queue, calls }
+    }
+
+    /// Which connection it is.
+    pub(super) fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    /// Whether its task has ended, of which its owner will hear soon.
+    pub(super) fn is_closed(&self) -> bool {
+        self.queue.is_closed()
     }
 
     /// Lets a message be written in its turn; whether the peer keeps up.

@@ -16,7 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream, UdpSocket},
     sync::mpsc,
@@ -247,7 +247,7 @@ impl Edge {
     }
 
     fn keep(&mut self, connection: Connection) -> ConnectionId {
-        let id = connection.flow.connection.expect("a connection's flow names it");
+        let id = connection.id();
         self.by_remote.insert(connection.flow.remote, id);
         self.connections.insert(id, connection);
         id
@@ -281,29 +281,36 @@ impl Edge {
         };
         let exact = self.udp.iter().find(|to| same_family(to) && same_port(to));
         let Some(Datagrams { socket, .. }) = exact.or_else(|| self.udp.iter().find(same_family)) else { return };
-        // A full kernel buffer loses the datagram like any router may; it is sent again if it matters.
-        if let Err(error) = socket.try_send_to(bytes, flow.remote) {
+        if let Err(error) = send_datagram(socket, bytes, flow.remote) {
             debug!(peer = %flow.remote, %error, "could not send a datagram");
         }
     }
 
     fn send_on_connection(&mut self, flow: Flow, bytes: Bytes, reach: Reach) {
-        let open = flow.connection.filter(|id| self.connections.contains_key(id));
-        let id = match (open, reach) {
-            (Some(id), _) => id,
-            (None, Reach::SameConnection) => return,
-            (None, Reach::Connect) => match self.by_remote.get(&flow.remote) {
-                Some(&id) => id,
-                None if self.connections.len() >= self.limits.connections => return,
-                None => {
-                    let flow = Flow { connection: Some(self.new_connection_id()), ..flow };
-                    let connection = Connection::connecting(flow, &self.limits, self.from_connections.clone());
-                    self.keep(connection)
-                }
-            },
+        if let Some(connection) = flow.connection.and_then(|id| self.connections.get(&id)).filter(|open| !open.is_closed()) {
+            return self.write(connection.id(), bytes);
+        }
+        if reach == Reach::SameConnection {
+            return;
+        }
+        let open = self.by_remote.get(&flow.remote).filter(|id| self.connections.get(id).is_some_and(|open| !open.is_closed()));
+        let id = match open {
+            Some(&id) => id,
+            None if self.connections.len() >= self.limits.connections => return,
+            None => {
+                let flow = Flow { connection: Some(self.new_connection_id()), ..flow };
+                let connection = Connection::connecting(flow, &self.limits, self.from_connections.clone());
+                self.keep(connection)
+            }
         };
-        if self.connections.get(&id).is_some_and(|connection| !connection.write(bytes)) {
-            debug!(peer = %flow.remote, "cut off a peer that does not read");
+        self.write(id, bytes);
+    }
+
+    fn write(&mut self, id: ConnectionId, bytes: Bytes) {
+        if let Some(connection) = self.connections.get(&id)
+            && !connection.write(bytes)
+        {
+            debug!(peer = %connection.flow.remote, "cut off a peer that does not read");
             self.forget(id);
         }
     }
@@ -409,6 +416,13 @@ async fn accept(listener: TcpListener, accepted: mpsc::Sender<(TcpStream, Socket
             }
         }
     }
+}
+
+/// Sends a datagram now or not at all: a full kernel buffer loses it like any router may, and it is sent again if it matters.
+///
+/// This asks the kernel itself, since tokio does not know that a new socket can be written to until it has waited for that.
+pub(super) fn send_datagram(socket: &UdpSocket, bytes: &[u8], remote: SocketAddr) -> io::Result<()> {
+    SockRef::from(socket).send_to(bytes, &remote.into()).map(|_| ())
 }
 
 /// Opens a UDP socket with large buffers. An IPv6 one takes IPv6 only, so that both can be bound to the same port.

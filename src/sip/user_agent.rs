@@ -20,7 +20,7 @@ use super::{
     connection::{Connection, ConnectionLimits, FromConnection},
     event::CallRef,
     flow::{ConnectionId, Flow, Transport},
-    transport::{bind_udp, local_address_towards, sleep_until},
+    transport::{bind_udp, local_address_towards, send_datagram, sleep_until},
     uac::{Output, Uac},
     wire::{Host, MAX_MESSAGE, SipUri},
 };
@@ -200,7 +200,7 @@ impl Line {
     fn send(&self, flow: &Flow, bytes: Bytes) {
         match self {
             // What cannot be sent now is sent again.
-            Self::Datagrams(socket) if flow.transport == Transport::Udp => _ = socket.try_send_to(&bytes, flow.remote),
+            Self::Datagrams(socket) if flow.transport == Transport::Udp => _ = send_datagram(socket, &bytes, flow.remote),
             Self::Datagrams(_) => {}
             Self::Stream(connection, _) => _ = connection.write(bytes),
         }

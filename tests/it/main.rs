@@ -5,3 +5,4 @@ mod support;
 mod commands;
 mod jobs;
 mod mail;
+mod sip_transport;
