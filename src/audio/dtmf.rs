@@ -209,15 +209,18 @@ impl Spectrum {
         if power < SOFTEST / 16.0 {
             return Self { power, ..Self::default() };
         }
-        let mut spectrum = Self { power, ..Self::default() };
-        for ((&sample, cosines), sines) in block.iter().zip(&TABLES.cosines).zip(&TABLES.sines) {
+        let tables = &*TABLES;
+        let (mut re, mut im) = ([0.0; TONES], [0.0; TONES]);
+        for (&sample, (cosines, sines)) in block.iter().zip(tables.cosines.iter().zip(&tables.sines)) {
             let sample = f32::from(sample) - mean;
-            for tone in 0..TONES {
-                spectrum.re[tone] += sample * cosines[tone];
-                spectrum.im[tone] -= sample * sines[tone];
+            for (re, cosine) in re.iter_mut().zip(cosines) {
+                *re += sample * cosine;
+            }
+            for (im, sine) in im.iter_mut().zip(sines) {
+                *im -= sample * sine;
             }
         }
-        spectrum
+        Self { re, im, power }
     }
 }
 
