@@ -19,13 +19,21 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{rules, time::TimeZone};
+use crate::{
+    delivery::{Relay, Sender},
+    domain::{rules, time::TimeZone},
+    store,
+};
 
+pub use crate::sip::flow::{ListenAddr, Transport};
 pub use load::{ConfigError, Loaded, Problem};
 pub use reference::{example_file, reference_page, show};
-pub use value::{CronExpression, ListenAddr, LogFormat, LogLevel, MailAddress, Network, PortRange, Secret, SecretUrl, Transport};
+pub use value::{CronExpression, LogFormat, LogLevel, MailAddress, Network, PortRange, Secret, SecretUrl};
 
 use value::{Shape, span, time_zone};
+
+/// The languages there are prompts in.
+pub const LANGUAGES: [&str; 1] = ["en"];
 
 settings! {
     /// Where things are kept.
@@ -100,8 +108,9 @@ settings! {
     /// Voice-to-email and warnings.
     mail: MailSettings {
         /// The mail server that takes our mails: `smtp://` (no encryption), `smtp+starttls://` or `smtps://`, then
-        /// `[user[:password]@]host[:port]`. Without it, mails are written as `.eml` files under the data folder.
-        relay: Option<SecretUrl> = None, r#""smtp+starttls://afterbeep@relay.example:587""#;
+        /// `[user[:password]@]host[:port]`, with special characters in user and password percent-encoded. Without it, mails are
+        /// written as `.eml` files under the data folder.
+        relay: Option<SecretUrl> = None, r#""smtp+starttls://relay.example:587""#;
         /// The password for the relay's user, if it is not in `relay`.
         password: Option<Secret> = None, r#""correct horse""#;
         /// A file that holds the password for the relay's user.
@@ -149,7 +158,7 @@ impl Config {
             (None, Some(file)) => read_secret(file)?
                 .parse()
                 .map_err(|error: value::ValueError| io::Error::other(format!("{}: {error}", file.display()))),
-            (None, None) => Ok(value::text(&format!("sqlite://{}", self.data_dir.join("afterbeep.db").display()))),
+            (None, None) => Ok(value::text(&store::sqlite_url(&self.data_dir.join("afterbeep.db")))),
         }
     }
 
@@ -205,6 +214,9 @@ impl Config {
         expect("audio_url", self.audio_url.as_ref().is_none_or(|url| url.expose().starts_with("file:///")), &|| {
             "audio is kept in a folder: write file:///path/to/folder".to_owned()
         });
+        expect("mailbox.language", LANGUAGES.contains(&self.mailbox.language.as_str()), &|| {
+            format!("there are no prompts in this language; there are {}", LANGUAGES.join(", "))
+        });
         expect("node", self.node.as_ref().is_none_or(|node| !node.trim().is_empty()), &|| {
             "leave it out, or give this machine a name".to_owned()
         });
@@ -223,11 +235,15 @@ impl Config {
         expect("passcode.shortest", (4..=rules::LONGEST_PASSCODE).contains(&self.passcode.shortest), &|| {
             format!("use 4 to {} digits; 8 is the default", rules::LONGEST_PASSCODE)
         });
-        let schemes = ["smtp://", "smtp+starttls://", "smtps://"];
-        let is_relay = |url: &SecretUrl| schemes.iter().any(|scheme| url.expose().starts_with(scheme));
-        expect("mail.relay", self.mail.relay.as_ref().is_none_or(is_relay), &|| {
-            "a relay starts with smtp://, smtp+starttls:// or smtps://".to_owned()
-        });
+        // Whether a password is right is the relay's to say; here it only matters that there is one.
+        let password = (self.mail.password.is_some() || self.mail.password_file.is_some()).then_some("");
+        let relay = self.mail.relay.as_ref().map(|url| Relay::parse(url.expose(), password));
+        if let Some(Err(error)) = relay {
+            expect("mail.relay", false, &|| error.to_string());
+        }
+        if let Err(error) = Sender::new(&self.mail.from.name, &self.mail.from.address) {
+            expect("mail.from", false, &|| error.to_string());
+        }
         expect("mail.password", self.mail.password.is_none() || self.mail.password_file.is_none(), &|| {
             "give either password or password_file, not both".to_owned()
         });

@@ -6,11 +6,19 @@
 //!
 //! Start with [`run`]. One file for each command; `output` prints tables and JSON.
 
-mod config;
-mod output;
 mod serve;
+mod mailbox;
+mod message;
+mod outbox;
+mod job;
+mod config;
+mod workplace;
+mod output;
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -33,9 +41,23 @@ pub struct Cli {
 enum Command {
     /// Run the server; SIGTERM drains it: no new calls, running ones finish, then it ends
     Serve,
+    /// Add, list, show, change or remove mailboxes
+    #[command(subcommand)]
+    Mailbox(mailbox::MailboxCommand),
+    /// List, export or delete the messages of a mailbox
+    #[command(subcommand)]
+    Message(message::MessageCommand),
+    /// List, retry or drop what is still to be sent
+    #[command(subcommand)]
+    Outbox(outbox::OutboxCommand),
+    /// List the jobs of the calendar, or run one
+    #[command(subcommand)]
+    Job(job::JobCommand),
     /// Check or show the configuration, or describe what can be set
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Bring the database's schema up to date (the server does so too when it starts)
+    Migrate,
 }
 
 /// Does what the command line asks for.
@@ -44,13 +66,26 @@ enum Command {
 ///
 /// Whatever kept it from being done; the chain of causes is meant for people.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
-    match cli.command {
+    runtime()?.block_on(dispatch(cli.command, cli.config.as_deref()))
+}
+
+async fn dispatch(command: Command, file: Option<&Path>) -> anyhow::Result<()> {
+    match command {
         Command::Serve => {
-            let config = load(cli.config.as_deref())?.config;
+            let config = load(file)?.config;
             start_log(&config.log)?;
-            runtime()?.block_on(serve::run(config))
+            serve::run(config).await
         }
-        Command::Config(command) => config::run(command, cli.config.as_deref()),
+        Command::Mailbox(command) => mailbox::run(command, file).await,
+        Command::Message(command) => message::run(command, file).await,
+        Command::Outbox(command) => outbox::run(command, file).await,
+        Command::Job(command) => job::run(command, file).await,
+        Command::Config(command) => config::run(command, file),
+        Command::Migrate => {
+            let place = workplace::Workplace::open(file).await?;
+            place.store.ping().await?;
+            output::text("the database's schema is up to date\n")
+        }
     }
 }
 
@@ -76,7 +111,7 @@ pub fn start_log(settings: &LogSettings) -> anyhow::Result<()> {
 }
 
 /// Reads the configuration that the command line names, and mentions what looks like a mistake.
-fn load(file: Option<&std::path::Path>) -> anyhow::Result<Loaded> {
+fn load(file: Option<&Path>) -> anyhow::Result<Loaded> {
     let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let loaded = Config::load(file, environment)?;
     for warning in &loaded.warnings {

@@ -1,10 +1,13 @@
 //! The types of single values: each is written as text and checked where it is read.
 
-use std::{fmt, net::IpAddr, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::time::TimeZone;
+use crate::{
+    domain::time::TimeZone,
+    sip::flow::{ListenAddr, Transport},
+};
 
 /// How a value is written, for the documentation and for reading it from an environment variable.
 pub trait Shape {
@@ -96,24 +99,6 @@ fn wrong<T>(text: impl Into<String>) -> Result<T, ValueError> {
     Err(ValueError(text.into()))
 }
 
-/// Where calls are awaited: `udp:0.0.0.0:5060`, `tcp:[::]:5060`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ListenAddr {
-    /// What carries SIP there.
-    pub transport: Transport,
-    /// The address and port; port 0 lets the system choose.
-    pub address: SocketAddr,
-}
-
-/// What carries SIP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// Datagrams.
-    Udp,
-    /// Connections.
-    Tcp,
-}
-
 impl FromStr for ListenAddr {
     type Err = ValueError;
 
@@ -127,16 +112,6 @@ impl FromStr for ListenAddr {
             Ok(address) => Ok(Self { transport, address }),
             Err(_) => wrong(format!("{text:?} needs an address and a port, as in udp:0.0.0.0:5060 or tcp:[::]:5060")),
         }
-    }
-}
-
-impl fmt::Display for ListenAddr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let transport = match self.transport {
-            Transport::Udp => "udp",
-            Transport::Tcp => "tcp",
-        };
-        write!(f, "{transport}:{}", self.address)
     }
 }
 

@@ -1,0 +1,435 @@
+//! `afterbeep mailbox`.
+
+use std::{
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand, ValueEnum};
+use rand::Rng as _;
+use serde::Serialize;
+
+use super::{output, workplace::Workplace};
+use crate::{
+    config::{Config, LANGUAGES},
+    delivery::Sender,
+    domain::{
+        mailbox::{Mailbox, MailboxNumber},
+        passcode::Passcode,
+        time::{TimeZone, Timestamp},
+    },
+    store::mailbox::{MailboxChange, MailboxPage, NewMailbox},
+};
+
+#[derive(Debug, Subcommand)]
+pub enum MailboxCommand {
+    /// Make a mailbox; without a passcode given, one is generated and printed once
+    Add {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        settings: Settings,
+        #[command(flatten)]
+        passcode: GivenPasscode,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List all mailboxes
+    List {
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a mailbox, how many messages it holds, and whether it is locked
+    Show {
+        #[command(flatten)]
+        which: Which,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change a mailbox; what is not named stays as it is
+    Set {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        change: Change,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove a mailbox
+    Remove {
+        #[command(flatten)]
+        which: Which,
+        /// Remove its messages as well
+        #[arg(long)]
+        with_messages: bool,
+    },
+}
+
+/// A mailbox, named by the operator.
+#[derive(Args, Clone, Debug)]
+pub struct Which {
+    /// The mailbox's number
+    #[arg(value_name = "NUMBER")]
+    pub number: MailboxNumber,
+    /// The SIP domain it belongs to, if it is not the default tenant's
+    #[arg(long, value_name = "DOMAIN", default_value = "", hide_default_value = true)]
+    pub tenant: String,
+}
+
+#[derive(Args, Debug)]
+pub struct Settings {
+    /// The subscriber's name
+    #[arg(long)]
+    name: Option<String>,
+    /// Where mails to the subscriber go
+    #[arg(long, value_name = "ADDRESS", value_parser = mail_address)]
+    email: Option<String>,
+    /// Whether messages are mailed
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
+    voice_to_email: Option<Switch>,
+    /// The time zone of its dates and times, such as Europe/Paris
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<TimeZone>,
+    /// The language of its prompts
+    #[arg(long, value_parser = LANGUAGES)]
+    language: Option<String>,
+    /// A further number that reaches the mailbox; can be given several times
+    #[arg(long = "alias", value_name = "NUMBER")]
+    aliases: Vec<MailboxNumber>,
+}
+
+#[derive(Args, Debug)]
+pub struct Change {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(flatten)]
+    passcode: GivenPasscode,
+    /// Generate a new passcode and print it once
+    #[arg(long, conflicts_with_all = ["passcode", "passcode_file"])]
+    new_passcode: bool,
+    /// Another number for the mailbox
+    #[arg(long, value_name = "NUMBER")]
+    new_number: Option<MailboxNumber>,
+    /// A number that does not reach the mailbox any longer; can be given several times
+    #[arg(long = "remove-alias", value_name = "NUMBER")]
+    removed_aliases: Vec<MailboxNumber>,
+    /// Forget the mail address
+    #[arg(long, conflicts_with = "email")]
+    no_email: bool,
+    /// Take messages and let the subscriber in again
+    #[arg(long)]
+    enable: bool,
+    /// Take no messages and let nobody in, but keep everything
+    #[arg(long, conflicts_with = "enable")]
+    disable: bool,
+    /// Open it to logins again after too many wrong passcodes
+    #[arg(long)]
+    unlock: bool,
+    /// Whether the first login is done; off asks for passcode, name and greeting at the next
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
+    enrolled: Option<Switch>,
+}
+
+#[derive(Args, Debug)]
+pub struct GivenPasscode {
+    /// The passcode; others on this machine may see the command line, so better use --passcode-file
+    #[arg(long, value_name = "DIGITS", conflicts_with = "passcode_file")]
+    passcode: Option<String>,
+    /// A file with the passcode; - reads it from standard input
+    #[arg(long, value_name = "FILE")]
+    passcode_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
+}
+
+pub async fn run(command: MailboxCommand, file: Option<&Path>) -> anyhow::Result<()> {
+    let place = Workplace::open(file).await?;
+    match command {
+        MailboxCommand::Add { which, settings, passcode, json } => add(&place, which, settings, &passcode, json).await,
+        MailboxCommand::List { json } => list(&place, json).await,
+        MailboxCommand::Show { which, json } => {
+            let mailbox = place.mailbox(&which.tenant, which.number.as_str()).await?;
+            print_one(&place, mailbox, None, json).await
+        }
+        MailboxCommand::Set { which, change, json } => set(&place, &which, change, json).await,
+        MailboxCommand::Remove { which, with_messages } => remove(&place, &which, with_messages).await,
+    }
+}
+
+async fn add(place: &Workplace, which: Which, settings: Settings, passcode: &GivenPasscode, json: bool) -> anyhow::Result<()> {
+    let defaults = &place.config.mailbox;
+    let voice_to_email = settings.voice_to_email == Some(Switch::On);
+    if voice_to_email && settings.email.is_none() {
+        bail!("voice-to-email needs an address: give --email too");
+    }
+    let numbers: Vec<&str> = std::iter::once(&which.number).chain(&settings.aliases).map(MailboxNumber::as_str).collect();
+    let (passcode, generated) = match passcode.chosen(&place.config, &numbers)? {
+        Some(passcode) => (passcode, None),
+        None => generate(&place.config, &numbers),
+    };
+    let new = NewMailbox {
+        tenant: which.tenant,
+        number: which.number,
+        aliases: settings.aliases,
+        name: settings.name.unwrap_or_default(),
+        email: settings.email,
+        voice_to_email,
+        time_zone: settings.time_zone.unwrap_or(defaults.time_zone),
+        language: settings.language.unwrap_or_else(|| defaults.language.clone()),
+        passcode,
+    };
+    let mailbox = place.store.create_mailbox(new, place.now).await?;
+    print_one(place, mailbox, generated, json).await
+}
+
+async fn list(place: &Workplace, json: bool) -> anyhow::Result<()> {
+    const PAGE: u32 = 1000;
+    let mut mailboxes: Vec<Listed> = Vec::new();
+    let mut after = None;
+    loop {
+        let page = place.store.list_mailboxes(&MailboxPage { after, limit: PAGE }).await?;
+        after = page.last().map(|last| (last.tenant.clone(), last.number.clone()));
+        mailboxes.extend(page.into_iter().map(Listed::from));
+        if after.is_none() {
+            break;
+        }
+    }
+    output::rows(
+        &mailboxes,
+        &[
+            ("NUMBER", &|mailbox| mailbox.number.clone()),
+            ("TENANT", &|mailbox| or_dash(&mailbox.tenant)),
+            ("NAME", &|mailbox| or_dash(&mailbox.name)),
+            ("ALIASES", &|mailbox| or_dash(&mailbox.aliases.join(","))),
+            ("EMAIL", &|mailbox| or_dash(mailbox.email.as_deref().unwrap_or_default())),
+            ("VOICE-TO-EMAIL", &|mailbox| on_off(mailbox.voice_to_email).to_owned()),
+            ("TIME ZONE", &|mailbox| mailbox.time_zone.clone()),
+            ("STATE", &|mailbox| mailbox.state().to_owned()),
+        ],
+        json,
+    )
+}
+
+async fn set(place: &Workplace, which: &Which, change: Change, json: bool) -> anyhow::Result<()> {
+    let before = place.mailbox(&which.tenant, which.number.as_str()).await?;
+    let mailbox_change = change.to_store(&before)?;
+    let number = change.new_number.as_ref().unwrap_or(&before.number);
+    let aliases = mailbox_change.aliases.as_ref().unwrap_or(&before.aliases);
+    let numbers: Vec<&str> = std::iter::once(number).chain(aliases).map(MailboxNumber::as_str).collect();
+    // Refused before anything is changed.
+    let (passcode, generated) = match change.passcode.chosen(&place.config, &numbers)? {
+        Some(passcode) => (Some(passcode), None),
+        None if change.new_passcode => {
+            let (passcode, text) = generate(&place.config, &numbers);
+            (Some(passcode), text)
+        }
+        None => (None, None),
+    };
+    let mailbox = place.store.update_mailbox(&before.id, mailbox_change, place.now).await?;
+    if let Some(passcode) = passcode {
+        place.store.set_passcode(&mailbox.id, &passcode).await?;
+    }
+    if change.unlock {
+        place.store.unlock(&mailbox.id).await?;
+    }
+    print_one(place, mailbox, generated, json).await
+}
+
+async fn remove(place: &Workplace, which: &Which, with_messages: bool) -> anyhow::Result<()> {
+    let mailbox = place.mailbox(&which.tenant, which.number.as_str()).await?;
+    let held = place.store.counts(&mailbox.id, place.now).await?.total();
+    if held > 0 && !with_messages {
+        bail!(
+            "mailbox {} holds {held} message{}; save them with `afterbeep message export`, or add --with-messages to remove them too",
+            mailbox.number,
+            if held == 1 { "" } else { "s" }
+        );
+    }
+    place.store.remove_mailbox(&mailbox.id, place.now).await?;
+    output::text(&format!("removed mailbox {}\n", mailbox.number))
+}
+
+/// Prints a mailbox, and its passcode if it was made just now.
+async fn print_one(place: &Workplace, mailbox: Mailbox, generated: Option<String>, json: bool) -> anyhow::Result<()> {
+    let counts = place.store.counts(&mailbox.id, place.now).await?;
+    let access = place.store.remote_access(&mailbox.id).await?;
+    let shown = Shown {
+        listed: mailbox.into(),
+        new_messages: counts.new,
+        saved_messages: counts.saved,
+        remote_access_locked_at: access.locked_at.map(|at| at.to_string()),
+        passcode: generated,
+    };
+    if json {
+        return output::json(&shown);
+    }
+    let Listed { number, tenant, aliases, name, email, time_zone, language, mail_problem, .. } = &shown.listed;
+    let remote = shown.remote_access_locked_at.as_ref().map_or_else(
+        || "open".to_owned(),
+        |at| format!("locked since {at} after too many wrong passcodes; open it with `afterbeep mailbox set {number} --unlock`"),
+    );
+    let mut facts = vec![
+        ("number", number.clone()),
+        ("tenant", or_dash(tenant)),
+        ("aliases", or_dash(&aliases.join(", "))),
+        ("name", or_dash(name)),
+        ("email", or_dash(email.as_deref().unwrap_or_default())),
+        ("voice-to-email", on_off(shown.listed.voice_to_email).to_owned()),
+        ("time zone", time_zone.clone()),
+        ("language", language.clone()),
+        ("state", shown.listed.state().to_owned()),
+        ("remote access", remote),
+        ("messages", format!("{} new, {} saved", shown.new_messages, shown.saved_messages)),
+    ];
+    facts.extend(mail_problem.clone().map(|problem| ("mail problem", problem)));
+    facts.extend(shown.passcode.clone().map(|passcode| ("passcode", format!("{passcode} (generated; it is not shown again)"))));
+    output::facts(&facts)
+}
+
+impl Change {
+    fn to_store(&self, before: &Mailbox) -> anyhow::Result<MailboxChange> {
+        let settings = &self.settings;
+        let has_address = (before.email.is_some() && !self.no_email) || settings.email.is_some();
+        let mails = settings.voice_to_email.map_or(before.voice_to_email_since.is_some(), |switch| switch == Switch::On);
+        if mails && !has_address {
+            bail!("voice-to-email needs an address: give --email, or --voice-to-email off");
+        }
+        let mut aliases = before.aliases.clone();
+        for alias in &self.removed_aliases {
+            let at = aliases.iter().position(|its| its == alias);
+            aliases.remove(at.with_context(|| format!("mailbox {} has no alias {alias}", before.number))?);
+        }
+        aliases.extend(settings.aliases.iter().filter(|alias| !before.aliases.contains(alias)).cloned());
+        Ok(MailboxChange {
+            number: self.new_number.clone(),
+            aliases: (aliases != before.aliases).then_some(aliases),
+            name: settings.name.clone(),
+            email: if self.no_email { Some(None) } else { settings.email.clone().map(Some) },
+            voice_to_email: settings.voice_to_email.map(|switch| switch == Switch::On),
+            time_zone: settings.time_zone,
+            language: settings.language.clone(),
+            enabled: (self.enable || self.disable).then_some(self.enable),
+            enrolled: self.enrolled.map(|switch| switch == Switch::On),
+        })
+    }
+}
+
+impl GivenPasscode {
+    /// The passcode that was given, if it is good enough.
+    fn chosen(&self, config: &Config, numbers: &[&str]) -> anyhow::Result<Option<Passcode>> {
+        let digits = match (&self.passcode, &self.passcode_file) {
+            (Some(digits), _) => digits.clone(),
+            (None, Some(file)) => read_passcode(file)?,
+            (None, None) => return Ok(None),
+        };
+        let passcode = Passcode::chosen(&digits, config.passcode.shortest, numbers).context("the passcode was refused")?;
+        Ok(Some(passcode))
+    }
+}
+
+fn read_passcode(file: &Path) -> anyhow::Result<String> {
+    let text = if file == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map(|_| text).context("cannot read the passcode from standard input")?
+    } else {
+        std::fs::read_to_string(file).with_context(|| format!("cannot read the passcode file {}", file.display()))?
+    };
+    Ok(text.trim().to_owned())
+}
+
+/// A random passcode that would be accepted if somebody chose it, and its digits for the one who asked for it.
+fn generate(config: &Config, numbers: &[&str]) -> (Passcode, Option<String>) {
+    let mut random = rand::rng();
+    loop {
+        let digits: String = (0..config.passcode.shortest).map(|_| char::from(random.random_range(b'0'..=b'9'))).collect();
+        if let Ok(passcode) = Passcode::chosen(&digits, config.passcode.shortest, numbers) {
+            return (passcode, Some(digits));
+        }
+    }
+}
+
+fn mail_address(text: &str) -> Result<String, String> {
+    match Sender::new("", text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A mailbox in a list.
+#[derive(Serialize)]
+struct Listed {
+    number: String,
+    tenant: String,
+    aliases: Vec<String>,
+    name: String,
+    email: Option<String>,
+    voice_to_email: bool,
+    time_zone: String,
+    language: String,
+    enabled: bool,
+    enrolled: bool,
+    has_greeting: bool,
+    has_spoken_name: bool,
+    mail_problem: Option<String>,
+    created_at: String,
+}
+
+/// A mailbox on its own.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    listed: Listed,
+    new_messages: u32,
+    saved_messages: u32,
+    remote_access_locked_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passcode: Option<String>,
+}
+
+impl From<Mailbox> for Listed {
+    fn from(mailbox: Mailbox) -> Self {
+        Self {
+            number: mailbox.number.to_string(),
+            tenant: mailbox.tenant,
+            aliases: mailbox.aliases.iter().map(ToString::to_string).collect(),
+            name: mailbox.name,
+            email: mailbox.email,
+            voice_to_email: mailbox.voice_to_email_since.is_some(),
+            time_zone: mailbox.time_zone.to_string(),
+            language: mailbox.language,
+            enabled: mailbox.enabled,
+            enrolled: mailbox.enrolled,
+            has_greeting: mailbox.greeting.is_some(),
+            has_spoken_name: mailbox.spoken_name.is_some(),
+            mail_problem: mailbox.mail_problem,
+            created_at: Timestamp::to_string(&mailbox.created_at),
+        }
+    }
+}
+
+impl Listed {
+    fn state(&self) -> &'static str {
+        match (self.enabled, self.enrolled) {
+            (false, _) => "disabled",
+            (true, false) => "awaits first login",
+            (true, true) => "in use",
+        }
+    }
+}
+
+fn or_dash(text: &str) -> String {
+    if text.is_empty() { "-".to_owned() } else { text.to_owned() }
+}
+
+fn on_off(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
+}

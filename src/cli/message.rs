@@ -1,0 +1,212 @@
+//! `afterbeep message`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::{ArgGroup, Subcommand};
+use serde::Serialize;
+
+use super::{mailbox::Which, output, workplace::Workplace};
+use crate::{
+    domain::{
+        id::MessageId,
+        mailbox::Mailbox,
+        message::Message,
+        time::{TimeZone, Timestamp},
+    },
+    store::ChangeError,
+};
+
+#[derive(Debug, Subcommand)]
+pub enum MessageCommand {
+    /// List a mailbox's messages: new ones, then saved ones, each oldest first
+    List {
+        #[command(flatten)]
+        which: Which,
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write messages as WAV files; a file that is there already is left alone
+    Export {
+        #[command(flatten)]
+        which: Which,
+        /// Only this message; can be given several times [default: all]
+        #[arg(long = "id", value_name = "ID")]
+        ids: Vec<String>,
+        /// The folder for the files; it is made if need be
+        #[arg(long, value_name = "FOLDER")]
+        to: PathBuf,
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Delete messages for good
+    #[command(group(ArgGroup::new("what").required(true).args(["ids", "all"])))]
+    Delete {
+        #[command(flatten)]
+        which: Which,
+        /// This message; can be given several times
+        #[arg(long = "id", value_name = "ID")]
+        ids: Vec<String>,
+        /// Every message of the mailbox
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+pub async fn run(command: MessageCommand, file: Option<&Path>) -> anyhow::Result<()> {
+    let place = Workplace::open(file).await?;
+    match command {
+        MessageCommand::List { which, json } => {
+            let (mailbox, messages) = find(&place, &which, &[]).await?;
+            list(&mailbox, &messages, json)
+        }
+        MessageCommand::Export { which, ids, to, json } => {
+            let (mailbox, messages) = find(&place, &which, &ids).await?;
+            export(&place, &mailbox, &messages, &to, json).await
+        }
+        MessageCommand::Delete { which, ids, all: _ } => {
+            let (_, messages) = find(&place, &which, &ids).await?;
+            delete(&place, &messages).await
+        }
+    }
+}
+
+/// The mailbox and the named messages in it; all of them when none is named.
+async fn find(place: &Workplace, which: &Which, ids: &[String]) -> anyhow::Result<(Mailbox, Vec<Message>)> {
+    let mailbox = place.mailbox(&which.tenant, which.number.as_str()).await?;
+    let mut messages = place.store.messages(&mailbox.id, place.now).await?;
+    for id in ids {
+        if !messages.iter().any(|message| message.id.as_str() == id) {
+            bail!("mailbox {} has no message {id}; see `afterbeep message list {}`", mailbox.number, mailbox.number);
+        }
+    }
+    messages.retain(|message| ids.is_empty() || ids.iter().any(|id| message.id.as_str() == id));
+    Ok((mailbox, messages))
+}
+
+fn list(mailbox: &Mailbox, messages: &[Message], json: bool) -> anyhow::Result<()> {
+    let rows: Vec<Listed> = messages.iter().map(Listed::from).collect();
+    let local = |moment: Timestamp| mailbox.time_zone.format(moment, "%Y-%m-%d %H:%M");
+    output::rows(
+        &rows,
+        &[
+            ("ID", &|row| row.id.to_string()),
+            ("LIST", &|row| row.message.folder().as_str().to_owned()),
+            ("DATE", &|row| local(row.message.stamp_at)),
+            ("LENGTH", &|row| clock(row.message.duration.as_secs())),
+            ("CALLER", &|row| row.message.caller.display()),
+            ("MAILED", &|row| row.message.mailed_at.map_or_else(|| "-".to_owned(), local)),
+            ("KEPT UNTIL", &|row| local(row.message.expires_at)),
+            ("NOTE", &|row| if row.message.interrupted { "interrupted" } else { "" }.to_owned()),
+        ],
+        json,
+    )
+}
+
+async fn export(place: &Workplace, mailbox: &Mailbox, messages: &[Message], to: &Path, json: bool) -> anyhow::Result<()> {
+    std::fs::create_dir_all(to).with_context(|| format!("cannot make the folder {}", to.display()))?;
+    let mut written = Vec::new();
+    for message in messages {
+        let file = to.join(file_name(message, mailbox.time_zone));
+        if !file.exists() {
+            let audio = place.store.audio(&message.audio).await.with_context(|| format!("message {}", message.id))?;
+            write_whole(&file, &audio).with_context(|| format!("cannot write {}", file.display()))?;
+        }
+        written.push(Exported { id: message.id.clone(), file });
+    }
+    if json {
+        return output::json(&written);
+    }
+    let lines: String = written.iter().map(|exported| format!("{}\n", exported.file.display())).collect();
+    output::text(&lines)
+}
+
+/// Nobody sees half a file under its name.
+fn write_whole(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let unfinished = file.with_extension("part");
+    std::fs::write(&unfinished, bytes)?;
+    std::fs::rename(&unfinished, file)
+}
+
+/// When the message was left, for people, and its id, so that no two are alike. The caller's words are kept out of it.
+fn file_name(message: &Message, zone: TimeZone) -> String {
+    format!("{}_{}.wav", zone.format(message.deposited_at, "%Y-%m-%d_%H-%M-%S"), message.id)
+}
+
+async fn delete(place: &Workplace, messages: &[Message]) -> anyhow::Result<()> {
+    let mut deleted = 0;
+    for message in messages {
+        if delete_one(place, message).await.with_context(|| format!("message {}", message.id))? {
+            deleted += 1;
+        }
+    }
+    output::text(&format!("deleted {deleted} message{}\n", if deleted == 1 { "" } else { "s" }))
+}
+
+/// Deletes a message even if its subscriber is listening to it: the operator wants it gone, whatever changed about it.
+async fn delete_one(place: &Workplace, message: &Message) -> anyhow::Result<bool> {
+    let mut version = message.version;
+    loop {
+        match place.store.delete(&message.id, version, place.now).await {
+            Ok(()) => return Ok(true),
+            Err(ChangeError::Gone) => return Ok(false),
+            Err(ChangeError::Conflict) => match place.store.message(&message.id, place.now).await? {
+                Some(changed) => version = changed.version,
+                None => return Ok(false),
+            },
+            Err(error @ ChangeError::Store(_)) => return Err(error.into()),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    id: &'a MessageId,
+    list: &'static str,
+    caller_number: Option<&'a str>,
+    caller_name: Option<&'a str>,
+    duration_seconds: f64,
+    deposited_at: String,
+    stamp_at: String,
+    heard_at: Option<String>,
+    saved_at: Option<String>,
+    mailed_at: Option<String>,
+    expires_at: String,
+    interrupted: bool,
+    #[serde(skip)]
+    message: &'a Message,
+}
+
+impl<'a> From<&'a Message> for Listed<'a> {
+    fn from(message: &'a Message) -> Self {
+        let text = |moment: Option<Timestamp>| moment.map(|moment| moment.to_string());
+        Self {
+            id: &message.id,
+            list: message.folder().as_str(),
+            caller_number: message.caller.number.as_deref(),
+            caller_name: message.caller.name.as_deref(),
+            duration_seconds: message.duration.as_secs_f64(),
+            deposited_at: message.deposited_at.to_string(),
+            stamp_at: message.stamp_at.to_string(),
+            heard_at: text(message.heard_at),
+            saved_at: text(message.saved_at),
+            mailed_at: text(message.mailed_at),
+            expires_at: message.expires_at.to_string(),
+            interrupted: message.interrupted,
+            message,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Exported {
+    id: MessageId,
+    file: PathBuf,
+}
+
+/// Minutes and seconds: `1:05`.
+fn clock(seconds: u64) -> String {
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}
