@@ -12,7 +12,11 @@ use std::{
 };
 
 use chrono::Utc;
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+    time::timeout,
+};
 use tracing::{Instrument as _, info_span};
 
 use super::{
@@ -24,7 +28,7 @@ use super::{
     warning::{self, Warning},
 };
 use crate::{
-    domain::{mailbox::Mailbox, rules, time::Timestamp},
+    domain::{id::OutboxId, mailbox::Mailbox, rules, time::Timestamp},
     store::{
         ChangeError, Store, StoreError,
         outbox::{Errand, OutboxItem},
@@ -37,6 +41,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(10);
 /// What a lease has on top of the longest delivery: reading audio, composing, noting the outcome.
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
+/// How many accepted mails share a transaction at most.
+const GROUP: usize = 64;
 /// How often, and after which pause, noting that a mail was accepted is tried again: not knowing it means sending it twice.
 const NOTING: [Duration; 5] = [
     Duration::from_millis(50),
@@ -124,6 +130,7 @@ struct Post {
     client: Option<SmtpClient>,
     breaker: Mutex<Breaker>,
     lease: Duration,
+    accepted: mpsc::Sender<Accepted>,
 }
 
 /// What there is to send for an item.
@@ -148,7 +155,9 @@ impl Post {
             Some(_) => {}
         }
         let lease = SmtpClient::longest_delivery(settings.timeout) + LEASE_MARGIN;
-        Ok(Arc::new(Self { store, settings, client, breaker: Mutex::default(), lease }))
+        let (accepted, to_note) = mpsc::channel(GROUP);
+        tokio::spawn(note_in_groups(store.clone(), to_note));
+        Ok(Arc::new(Self { store, settings, client, breaker: Mutex::default(), lease, accepted }))
     }
 
     async fn handle(self: Arc<Self>, item: OutboxItem) {
@@ -276,17 +285,16 @@ impl Post {
         }
     }
 
-    async fn note_accepted(&self, item: &OutboxItem, accepted_at: Timestamp) -> Result<(), StoreError> {
-        for pause in NOTING {
-            match self.store.complete(&item.id, accepted_at).await {
-                Ok(()) => return Ok(()),
-                Err(error) => {
-                    tracing::warn!(error = &error as &dyn Error, "that a mail was accepted could not be noted; trying again");
-                    tokio::time::sleep(pause).await;
-                }
-            }
+    /// Returns when it is on disk that the mail was accepted. Mails accepted in the same moment share a transaction.
+    async fn note_accepted(&self, item: &OutboxItem, at: Timestamp) -> Result<(), StoreError> {
+        let (reply, noted) = oneshot::channel();
+        // Only when the notary is gone, as the process ends, is it done here.
+        if self.accepted.send(Accepted { item: item.id.clone(), at, reply }).await.is_ok()
+            && let Ok(noted) = noted.await
+        {
+            return noted;
         }
-        self.store.complete(&item.id, accepted_at).await
+        self.store.complete(&item.id, at).await
     }
 
     async fn note_failure(&self, item: &OutboxItem, failure: &Failure) -> Result<(), StoreError> {
@@ -326,6 +334,44 @@ impl Post {
             client.close().await;
         }
     }
+}
+
+/// A mail that the relay has accepted, on its way into the store.
+struct Accepted {
+    item: OutboxId,
+    at: Timestamp,
+    reply: oneshot::Sender<Result<(), StoreError>>,
+}
+
+/// Notes accepted mails, together those that arrive while the disk is busy with others.
+async fn note_in_groups(store: Store, mut accepted: mpsc::Receiver<Accepted>) {
+    let mut group = Vec::with_capacity(GROUP);
+    while accepted.recv_many(&mut group, GROUP).await > 0 {
+        let items: Vec<_> = group.iter().map(|one| (one.item.clone(), one.at)).collect();
+        let together = store.complete_all(&items).await;
+        for one in group.drain(..) {
+            let noted = match &together {
+                Ok(()) => Ok(()),
+                // One of them may be at fault.
+                Err(_) => note(&store, &one.item, one.at).await,
+            };
+            // Whoever waited may have been given up at a shutdown; it is noted all the same.
+            let _ = one.reply.send(noted);
+        }
+    }
+}
+
+async fn note(store: &Store, item: &OutboxId, at: Timestamp) -> Result<(), StoreError> {
+    for pause in NOTING {
+        match store.complete(item, at).await {
+            Ok(()) => return Ok(()),
+            Err(error) => {
+                tracing::warn!(outbox.id = %item, error = &error as &dyn Error, "that a mail was accepted could not be noted; trying again");
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+    store.complete(item, at).await
 }
 
 impl From<Result<ComposedMail, AddressError>> for Prepared {
@@ -384,7 +430,7 @@ fn now() -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::id::{MailboxId, OutboxId};
+    use crate::domain::id::MailboxId;
 
     const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 

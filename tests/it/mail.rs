@@ -197,7 +197,9 @@ mod outbox {
         assert_eq!(parsed.message_id().unwrap(), format!("{}@example.com", message.id));
         assert_eq!(parsed.attachment(0).unwrap().contents(), &system.store.audio(&message.audio).await.unwrap()[..]);
         let mailed = system.message_when(&message, |message| message.mailed_at.is_some()).await;
-        assert_eq!(mailed.expires_at, mailed.mailed_at.unwrap().after(rules::MAILED_LIFE));
+        let mailed_at = mailed.mailed_at.unwrap();
+        assert!(mailed_at >= received[0].at, "{mailed_at:?} is before {:?}", received[0].at);
+        assert_eq!(mailed.expires_at, mailed_at.after(rules::MAILED_LIFE));
         assert!(system.store.list_outbox().await.unwrap().is_empty());
         delivery.stop().await;
     }

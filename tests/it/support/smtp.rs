@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use afterbeep::domain::time::Timestamp;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufStream},
     net::{TcpListener, TcpStream},
@@ -43,6 +44,8 @@ pub struct Received {
     pub content: Vec<u8>,
     /// Whether the client was told 250.
     pub accepted: bool,
+    /// When its last byte had come.
+    pub at: Timestamp,
 }
 
 pub struct SmtpServer {
@@ -216,7 +219,8 @@ async fn converse(stream: TcpStream, shared: &Shared, hang_up: &mut watch::Recei
         let Some(reply) = answer(&mut stream, &plan, at, usual).await? else { return Ok(()) };
         if at == At::Data && reply.starts_with('3') {
             let content = content(&mut stream).await?;
-            let mail = |accepted| Received { from: from.clone(), to: to.clone(), content: content.clone(), accepted };
+            let at = chrono::Utc::now().into();
+            let mail = |accepted| Received { from: from.clone(), to: to.clone(), content: content.clone(), accepted, at };
             if matches!(plan, Plan::Drop(At::End) | Plan::Hang(At::End)) {
                 shared.received.send_modify(|received| received.push(mail(false)));
             }
