@@ -69,10 +69,12 @@ CREATE TABLE deposited (
 CREATE INDEX deposited_by_time ON deposited (deposited_at);
 
 -- Audio objects that rows refer to (removed_at is null), or that must not be referred to again because they are being removed.
--- Whoever inserts a key first decides whether an object is kept or swept.
+-- Whoever inserts a key first decides whether an object is kept or swept; a swept key is remembered for a while, so that a
+-- deposit that comes late learns of it.
 CREATE TABLE audio (
     key TEXT NOT NULL PRIMARY KEY,
-    removed_at BIGINT
+    removed_at BIGINT,
+    swept BIGINT NOT NULL
 );
 
 CREATE INDEX audio_by_removal ON audio (removed_at);

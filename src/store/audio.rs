@@ -80,7 +80,8 @@ impl Store {
 
     async fn forget_audio(&self, keys: &[&AudioKey]) -> Result<(), sqlx::Error> {
         let mut transaction = self.0.database.begin().await?;
-        let sql = format!("DELETE FROM audio WHERE removed_at IS NOT NULL AND key IN ({})", placeholders(1, keys.len()));
+        let sql =
+            format!("DELETE FROM audio WHERE removed_at IS NOT NULL AND swept = 0 AND key IN ({})", placeholders(1, keys.len()));
         let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
         for key in keys {
             query = query.bind(key.as_str());
@@ -92,7 +93,7 @@ impl Store {
 
 /// Adds the key of an object that is about to be referred to. Fails when the object has been swept.
 pub(super) async fn claim(connection: &mut AnyConnection, key: &AudioKey) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT INTO audio (key) VALUES ($1)").bind(key.as_str()).execute(connection).await?;
+    sqlx::query("INSERT INTO audio (key, swept) VALUES ($1, 0)").bind(key.as_str()).execute(connection).await?;
     Ok(())
 }
 

@@ -97,9 +97,16 @@ impl Store {
 
     /// Objects whose rows are gone but which could not be removed then.
     async fn finish_removals(&self) -> Result<u32, StoreError> {
-        let rows = sqlx::query("SELECT key FROM audio WHERE removed_at IS NOT NULL").fetch_all(self.0.database.reader()).await?;
-        let keys: Vec<AudioKey> = rows.iter().map(|row| row.text("key").map(AudioKey::from_stored)).collect::<Result<_, _>>()?;
-        Ok(self.remove_marked_audio(&keys).await)
+        let rows =
+            sqlx::query("SELECT key, swept FROM audio WHERE removed_at IS NOT NULL").fetch_all(self.0.database.reader()).await?;
+        let (mut marked, mut swept) = (Vec::new(), Vec::new());
+        for row in &rows {
+            let keys = if row.flag("swept")? { &mut swept } else { &mut marked };
+            keys.push(AudioKey::from_stored(row.text("key")?));
+        }
+        // Nearly always gone already.
+        self.remove_marked_audio(&swept).await;
+        Ok(self.remove_marked_audio(&marked).await)
     }
 
     /// Objects that no row has ever referred to: their deposit did not get as far.
@@ -124,7 +131,7 @@ impl Store {
             for key in &unknown {
                 // Who inserts the key first decides: a deposit that comes later finds the key taken, and puts its audio anew.
                 let mut transaction = self.0.database.begin().await?;
-                let claimed = sqlx::query("INSERT INTO audio (key, removed_at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+                let claimed = sqlx::query("INSERT INTO audio (key, removed_at, swept) VALUES ($1, $2, 1) ON CONFLICT DO NOTHING")
                     .bind(key.as_str())
                     .bind(now.as_millis())
                     .execute(&mut *transaction)
@@ -184,6 +191,10 @@ impl Store {
         sqlx::query("DELETE FROM passcode_attempts WHERE last_at <= $1 AND (locked_until IS NULL OR locked_until <= $2)")
             .bind(now.before(rules::MESSAGE_LIFE).as_millis())
             .bind(now.as_millis())
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query("DELETE FROM audio WHERE swept = 1 AND removed_at <= $1")
+            .bind(now.before(MEMORY).as_millis())
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;

@@ -46,9 +46,12 @@ pub enum DepositError {
     /// Too short to be a message. The recording is discarded.
     #[error("the recording is too short")]
     TooShort,
-    /// The mailbox has been removed, or the message would have expired long ago. The recording is discarded.
+    /// The mailbox or the message has been removed. The recording is discarded.
     #[error("nobody could hear the recording any more")]
     Pointless,
+    /// It would have expired already. The recording is put aside for a person: it may be the clock that is wrong.
+    #[error("the recording is older than a message's life")]
+    Expired,
     /// Something needed is down. The recording is safe in the spool and is tried again by [`Store::retry_spool`].
     #[error("the message is kept in the spool until the store can take it")]
     Later(#[source] StoreError),
@@ -95,7 +98,7 @@ impl Store {
     ) -> Result<Deposited, DepositError> {
         let envelope = journal.envelope().clone();
         if rules::is_expired(rules::expiry_after_deposit(seal.ended_at), now) {
-            return Err(throw_away(journal, "it would have expired already", DepositError::Pointless).await);
+            return Err(self.put_aside(journal).await);
         }
         let (journal, read) = blocking(move || {
             let read = journal.read_bytes(seal.kept_bytes);
@@ -132,7 +135,8 @@ impl Store {
             heard_at: None,
             saved_at: None,
             mailed_at: None,
-            duration,
+            // As the database keeps it.
+            duration: Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)),
             audio: key.clone(),
             interrupted: seal.interrupted,
             version: 1,
@@ -206,6 +210,15 @@ impl Store {
             return Err(stopped());
         }
         written.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    async fn put_aside(&self, journal: Journal) -> DepositError {
+        let id = journal.envelope().message.clone();
+        tracing::error!(message.id = %id, "a recording is older than a message's life; it goes to the spool's quarantine folder");
+        match blocking(move || journal.put_aside()).await {
+            Ok(()) => DepositError::Expired,
+            Err(source) => DepositError::Later(StoreError::spool(&self.0.spool_dir, source)),
+        }
     }
 
     /// Leaves a journal in the spool, durably, and gives it up.
@@ -378,9 +391,10 @@ async fn insert(connection: &mut AnyConnection, message: &Message, now: Timestam
     }
     let told = Fullness::from_stored(mailbox.integer("fullness_told")?);
     let level = rules::fullness(counts.total());
-    if level != told {
+    // Without an address nobody is told: a later address gets the warning.
+    if level < told || (level > told && has_email) {
         outbox::set_fullness_told(&mut *connection, &message.mailbox, level).await?;
-        if level > told && has_email {
+        if level > told {
             let errand = Errand::Fullness { held: counts.total() };
             outbox::insert(&mut *connection, &message.mailbox, &errand, now).await?;
             mails = true;

@@ -87,9 +87,16 @@ impl Store {
         now: Timestamp,
     ) -> Result<AudioKey, ChangeError> {
         let key = self.put_audio(wav).await?;
-        // An unknown commit outcome leaves an object that the sweep judges.
-        self.replace_greeting(mailbox, kind, Some(&key), now).await?;
-        Ok(key)
+        match self.replace_greeting(mailbox, kind, Some(&key), now).await {
+            Ok(()) => Ok(key),
+            Err(error) => {
+                // After any other error it may have been referred to: the sweep judges.
+                if matches!(error, ChangeError::Gone) {
+                    self.drop_unused_audio(&key).await;
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Goes back to the standard greeting, or to a mailbox without a spoken name.

@@ -19,7 +19,7 @@ use std::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, spool};
 use crate::domain::{
     caller::Caller,
     id::{CallId, MailboxId, MessageId},
@@ -250,6 +250,11 @@ impl Journal {
         }
     }
 
+    /// Moves the files where nothing touches them but a person.
+    pub(super) fn put_aside(self) -> io::Result<()> {
+        put_aside(&self.envelope_path)
+    }
+
     pub(super) fn seal(&self) -> Option<Seal> {
         self.seal
     }
@@ -303,6 +308,14 @@ pub(super) enum Adoption {
     Gone,
     /// Its envelope cannot be read; the lock on it is in the file.
     Corrupt(File),
+}
+
+/// Moves an envelope and its audio to the spool's quarantine folder, by whoever has the lock on it.
+pub(super) fn put_aside(envelope: &Path) -> io::Result<()> {
+    match spool::quarantine(&envelope.with_extension(AUDIO)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => spool::quarantine(envelope),
+    }
 }
 
 /// Runs something that waits for a disk.

@@ -9,6 +9,7 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use futures_util::StreamExt as _;
@@ -16,7 +17,7 @@ use futures_util::StreamExt as _;
 use super::{
     Store, StoreError,
     deposit::{Attempt, DepositError},
-    journal::{AUDIO, Adoption, ENVELOPE, Journal, UNFINISHED, blocking},
+    journal::{self, AUDIO, Adoption, ENVELOPE, Journal, UNFINISHED, blocking},
 };
 use crate::domain::{id::MessageId, time::Timestamp};
 
@@ -31,11 +32,11 @@ const SPARE_BYTES: u64 = 256 * 1024 * 1024;
 pub struct SpoolReport {
     /// Became messages, or were found to be messages already.
     pub deposited: u32,
-    /// Discarded, each with its reason in the log: too short, mailbox full or gone, expired.
+    /// Discarded, each with its reason in the log: too short, mailbox full or gone.
     pub discarded: u32,
     /// Still waiting, because something is down.
     pub waiting: u32,
-    /// Could not be read and were put aside.
+    /// Could not be read, or are older than any message, and were put aside.
     pub quarantined: u32,
 }
 
@@ -137,6 +138,7 @@ impl Store {
         match self.settle(journal, seal, now, Attempt::Again).await {
             Ok(_) => End::Deposited,
             Err(DepositError::Later(_)) => End::Waiting,
+            Err(DepositError::Expired) => End::Quarantined,
             Err(DepositError::MailboxFull | DepositError::TooShort | DepositError::Pointless) => End::Discarded,
         }
     }
@@ -158,11 +160,8 @@ fn wait(path: &Path, source: &io::Error) -> End {
 /// Moves an envelope that cannot be read, and its audio, out of the way.
 async fn put_aside(envelope: PathBuf, lock: File) -> End {
     let shown = envelope.display().to_string();
-    let moved = blocking(move || {
-        match quarantine(&envelope.with_extension(AUDIO)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => quarantine(&envelope)?,
-        }
+    let moved: io::Result<()> = blocking(move || {
+        journal::put_aside(&envelope)?;
         drop(lock);
         Ok(())
     })
@@ -203,8 +202,14 @@ fn lock_spool(dir: &Path) -> Result<File, StoreError> {
 fn remove_scraps(dir: &Path) {
     for extension in [UNFINISHED, super::greeting::SCRATCH] {
         for path in files(dir, extension).unwrap_or_default() {
-            let unlocked = File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
-            if unlocked && let Err(source) = fs::remove_file(&path) {
+            // Not one that is being made at this moment, and is not locked yet.
+            let young = |modified| SystemTime::now().duration_since(modified).is_ok_and(|age| age < Duration::from_mins(1));
+            let young = fs::metadata(&path).and_then(|file| file.modified()).is_ok_and(young);
+            let unlocked = || File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
+            if !young
+                && unlocked()
+                && let Err(source) = fs::remove_file(&path)
+            {
                 tracing::warn!(path = %path.display(), error = &source as &dyn std::error::Error, "a scrap stays behind");
             }
         }

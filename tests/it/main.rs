@@ -6,3 +6,4 @@ mod commands;
 mod jobs;
 mod mail;
 mod sip_transport;
+mod store;

@@ -1,4 +1,5 @@
 //! What the tests talk to.
 
 pub mod aiosmtpd;
+pub mod postgres;
 pub mod smtp;
