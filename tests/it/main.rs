@@ -2,6 +2,7 @@
 
 mod support;
 
+mod architecture;
 mod commands;
 mod jobs;
 mod mail;
