@@ -146,7 +146,7 @@ impl Asking {
                 Answer::Stored
             }
             Err(DepositError::MailboxFull) => Answer::MailboxFull,
-            Err(error @ (DepositError::TooShort | DepositError::Pointless)) => {
+            Err(error @ (DepositError::TooShort | DepositError::Pointless | DepositError::Expired)) => {
                 info!(%error, message.id = %message, "a recording is discarded");
                 Answer::Failed
             }
