@@ -105,6 +105,9 @@ impl<'a> Head<'a> {
         let start_line = lines.next_raw().unwrap_or_default();
         let mut headers = Vec::with_capacity(24);
         let mut fault = rest.is_none().then_some(Refusal::Malformed("No empty line after the headers".into()));
+        if !is_clean(start_line) {
+            fault.get_or_insert(Refusal::Malformed("Malformed start line".into()));
+        }
         let mut declared = None;
         for (index, field) in lines.enumerate() {
             let Some((name, value)) = field else {

@@ -323,6 +323,7 @@ fn what_is_owed_no_answer_is_ignored() {
         ("ACK", message("ACK sip:user@example.com SIP/2.0", "Content-Length: 99", "")),
         ("bigcode", message("SIP/2.0 4294967301 better not break the receiver", "CSeq: 5 INVITE", "")),
         ("a status that is none", message("SIP/2.0 099 x", "CSeq: 5 INVITE", "")),
+        ("a lone LF in the reason phrase", message("SIP/2.0 299 Fine\nTo: <sip:a@b>", "CSeq: 5 INVITE", "")),
         ("a response cut short", message("SIP/2.0 200 OK", "CSeq: 5 INVITE\nContent-Length: 99", "")),
         ("larger than a datagram can be", vec![b'A'; MAX_MESSAGE + 1]),
     ] {
