@@ -7,7 +7,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{net::UdpSocket, sync::watch, task::JoinHandle, time::MissedTickBehavior};
@@ -114,19 +114,10 @@ impl Line {
 
     /// Waits until nothing has been heard for `span`, counted from `from` at the earliest.
     pub async fn wait_for_quiet(&self, from: usize, span: Duration, limit: Duration) -> Option<()> {
-        let wanted = usize::try_from(span.as_millis() / FRAME.as_millis()).unwrap_or(usize::MAX);
-        let mut since: Option<tokio::time::Instant> = None;
-        let mut seen = 0;
-        self.wait(limit, move |state| {
+        self.wait(limit, |state| {
             let quiet_tail = frames(&state.heard, from).rev().take_while(|frame| loudness(frame) < QUIET).count();
             // A server that sends nothing is quiet too.
-            if state.heard.len() != seen {
-                seen = state.heard.len();
-                since = None;
-            }
-            let nothing_for = since.get_or_insert_with(tokio::time::Instant::now).elapsed();
-            let silent = usize::try_from(nothing_for.as_millis() / FRAME.as_millis()).unwrap_or(usize::MAX);
-            (quiet_tail + silent >= wanted).then_some(())
+            (FRAME * u32::try_from(quiet_tail).unwrap_or(u32::MAX) + state.heard_at.elapsed() >= span).then_some(())
         })
         .await
     }
@@ -135,16 +126,12 @@ impl Line {
     pub async fn wait_for_beep(&self, from: usize, limit: Duration) -> Option<usize> {
         self.wait(limit, |state| {
             let clean: Vec<bool> = frames(&state.heard, from).map(is_beep).collect();
-            let end = clean.windows(7).position(|w| w[..5] == [true; 5] && !w[5])?;
-            Some(from + (end + 5) * FRAME_SAMPLES)
+            let followed = clean.windows(6).position(|six| six == [true, true, true, true, true, false]);
+            // A server that sends nothing after the beep leaves no frame behind it.
+            let stopped = || clean.ends_with(&[true; 5]) && state.heard_at.elapsed() > FRAME * 3;
+            followed.map(|at| at + 5).or_else(|| stopped().then_some(clean.len())).map(|at| from + at * FRAME_SAMPLES)
         })
         .await
-        // A server that stops sending after the beep leaves no frame behind it.
-        .or_else(|| {
-            let state = self.lock();
-            let clean: Vec<bool> = frames(&state.heard, from).map(is_beep).collect();
-            (clean.iter().rev().skip_while(|beep| !**beep).take_while(|beep| **beep).count() >= 5).then_some(state.heard.len())
-        })
     }
 
     /// Looks at the state every 20 ms until `look` finds something.
@@ -187,6 +174,8 @@ struct State {
     /// The RTP timestamp of `heard[0]`, and the stream it belongs to.
     heard_from: Option<(u32, u32)>,
     heard: Vec<i16>,
+    /// When the latest packet came.
+    heard_at: Instant,
 }
 
 enum Saying {
@@ -213,6 +202,7 @@ impl State {
             ssrc: rand::random(),
             heard_from: None,
             heard: Vec::new(),
+            heard_at: Instant::now(),
         }
     }
 
@@ -234,7 +224,8 @@ impl State {
                 let length = u16::try_from(KEY.0.as_millis() * 8).unwrap_or(u16::MAX);
                 packet.marker = *sent == 0;
                 // All packets of one key carry the time it began (RFC 4733 §2.5.1.2).
-                packet.timestamp = self.timestamp.wrapping_sub(u32::from(*sent) + u32::from(*ended) * FRAME_SAMPLES as u32);
+                let repeated = u32::from(ended.saturating_sub(1)) * FRAME_SAMPLES as u32;
+                packet.timestamp = self.timestamp.wrapping_sub(u32::from(*sent) + repeated);
                 packet.payload_type = self.telephone_event.unwrap_or(101);
                 *sent = (*sent + FRAME_SAMPLES as u16).min(length);
                 let over = *sent == length;
@@ -273,6 +264,7 @@ impl State {
         let Some(packet) = Packet::parse(datagram) else { return };
         let Some(codec) = Codec::from_payload_type(packet.payload_type) else { return };
         let samples = codec.decoded(packet.payload);
+        self.heard_at = Instant::now();
         let here = self.heard.len();
         let (stream, start) = *self.heard_from.get_or_insert((packet.ssrc, packet.timestamp));
         let mut at = packet.timestamp.wrapping_sub(start) as usize;

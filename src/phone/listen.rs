@@ -1,9 +1,13 @@
 //! Recognising, in what was heard, audio that we know.
 
+use std::ops::Range;
+
 /// Samples in one step of the coarse search: 10 ms.
 const STEP: usize = 80;
 /// How many of the best coarse places are looked at sample by sample.
 const CANDIDATES: usize = 12;
+/// How much of the known audio, its loudest part, is enough to find the very sample: 250 ms.
+const EXCERPT: usize = 2000;
 
 /// A place where the known audio was heard.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,18 +35,30 @@ pub fn find(known: &[i16], heard: &[i16]) -> Option<Match> {
         .collect();
     coarse.sort_by(|a, b| b.0.total_cmp(&a.0));
 
+    let excerpt = loudest(known, &known_loudness);
     let mut best: Option<Match> = None;
     for (_, place) in coarse.into_iter().take(CANDIDATES) {
         let first = place.saturating_sub(STEP);
         let last = (place + STEP).min(heard.len() - known.len());
-        for at in first..=last {
-            let Some(likeness) = sample_correlation(known, &heard[at..at + known.len()]) else { continue };
-            if best.is_none_or(|best| likeness > best.likeness) {
-                best = Some(Match { at, likeness });
-            }
+        let alike = |at: &usize| {
+            let there = &heard[at + excerpt.start..at + excerpt.end];
+            sample_correlation(&known[excerpt.clone()], there).unwrap_or(-1.0)
+        };
+        let Some(at) = (first..=last).max_by(|a, b| alike(a).total_cmp(&alike(b))) else { continue };
+        let Some(likeness) = sample_correlation(known, &heard[at..at + known.len()]) else { continue };
+        if best.is_none_or(|best| likeness > best.likeness) {
+            best = Some(Match { at, likeness });
         }
     }
     best
+}
+
+/// Where the loudest part of the known audio is.
+fn loudest(known: &[i16], loudness: &[f64]) -> Range<usize> {
+    let steps = (EXCERPT / STEP).min(loudness.len());
+    let energy = |from: &usize| loudness[*from..from + steps].iter().map(|level| level * level).sum::<f64>();
+    let from = (0..=loudness.len() - steps).max_by(|a, b| energy(a).total_cmp(&energy(b))).unwrap_or(0);
+    from * STEP..((from + steps) * STEP).min(known.len())
 }
 
 /// Root mean square of each whole step.

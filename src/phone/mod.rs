@@ -1,4 +1,256 @@
 //! A telephone of our own: for the terminal (`afterbeep call`), for the quickstart's self-test, and for the tests.
+//!
+//! [`Phone::dial`] makes a [`Call`], which speaks, presses keys and listens through its [`Line`]. [`listen`] recognises what was
+//! heard. Clarity before speed: the server's own audio is in `media`.
 
 pub mod line;
 pub mod listen;
+
+use std::{io, time::Duration};
+
+use crate::{
+    audio::codec::Codec,
+    sdp::{self, AnswerError, Direction, LocalMedia, Negotiated, OwnOffer},
+    sip::{
+        user_agent::{DialEnd, DialEvent, DialledCall, Invitation, UserAgent},
+        wire::{Malformed, NameAddr, SipUri},
+    },
+};
+
+pub use line::Line;
+
+/// A telephone that calls one server.
+pub struct Phone {
+    agent: UserAgent,
+    from: String,
+    codecs: Vec<Codec>,
+    telephone_event: bool,
+    headers: Vec<(String, String)>,
+}
+
+/// Why a call did not come about.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// What to call is no SIP URI.
+    #[error("{uri:?} is not a SIP URI: write sip:NUMBER@HOST or sip:NUMBER@HOST:PORT")]
+    Uri {
+        /// What was given.
+        uri: String,
+        /// Why.
+        source: Malformed,
+    },
+    /// The telephone has no socket, or no connection.
+    #[error("the telephone cannot reach the server")]
+    Unreachable(#[from] io::Error),
+    /// The other side refused.
+    #[error("the call was refused: {status} {reason}")]
+    Refused {
+        /// The SIP status.
+        status: u16,
+        /// Its words.
+        reason: String,
+    },
+    /// The other side hung up before it answered what was asked.
+    #[error("the call ended")]
+    Ended,
+    /// The other side's session description does not fit.
+    #[error("the other side's session description does not fit")]
+    Session(#[from] AnswerError),
+}
+
+impl Phone {
+    /// A telephone for calls to the host of `target`, over TCP if its `transport` parameter says so.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Unreachable`] when there is no way to the host.
+    pub async fn towards(target: &str) -> Result<Self, CallError> {
+        Ok(Self::with_agent(UserAgent::towards(&uri(target)?).await?))
+    }
+
+    fn with_agent(agent: UserAgent) -> Self {
+        Self { agent, from: "afterbeep".to_owned(), codecs: Codec::ALL.to_vec(), telephone_event: true, headers: Vec::new() }
+    }
+
+    /// Calls as `user`: a number or a name.
+    #[must_use]
+    pub fn from(self, user: &str) -> Self {
+        Self { from: user.to_owned(), ..self }
+    }
+
+    /// Offers these codecs only, best first.
+    #[must_use]
+    pub fn codecs(self, codecs: &[Codec]) -> Self {
+        Self { codecs: codecs.to_vec(), ..self }
+    }
+
+    /// Does not offer telephone-event, so that keys are tones.
+    #[must_use]
+    pub fn without_telephone_event(self) -> Self {
+        Self { telephone_event: false, ..self }
+    }
+
+    /// Sends one more header with each INVITE.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Calls, and waits for the answer.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    pub async fn dial(&self, target: &str) -> Result<Call, CallError> {
+        self.call(target, false).await
+    }
+
+    /// Calls without an offer, so that the other side makes it.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    pub async fn dial_without_offer(&self, target: &str) -> Result<Call, CallError> {
+        self.call(target, true).await
+    }
+
+    async fn call(&self, target: &str, late: bool) -> Result<Call, CallError> {
+        let line = Line::open(self.agent.local_ip()).await?;
+        let address = line.local_address()?;
+        let local =
+            LocalMedia { address: address.ip(), port: address.port(), session_id: rand::random::<u64>() >> 1, version: 1 };
+        let offer = sdp::offer(&local, &self.codecs);
+        let offer = if self.telephone_event { offer } else { offer.without_telephone_event() };
+        let from = NameAddr::new(SipUri::at(Some(&self.from), self.agent.local_addr()));
+        let mut invitation = Invitation::new(uri(target)?, from, offer.bytes());
+        invitation.headers.clone_from(&self.headers);
+        if late {
+            invitation.offer = None;
+        }
+        let mut sip = self.agent.dial(invitation).await?;
+        let negotiated = loop {
+            match sip.next_event().await {
+                DialEvent::Answered { sdp } if late => {
+                    let (answer, negotiated) = sdp::answer(&sdp::parse_offer(&sdp).map_err(AnswerError::from)?, &local)?;
+                    sip.confirm(answer);
+                    break negotiated;
+                }
+                DialEvent::Answered { sdp } => break sdp::accept_answer(&offer, &sdp)?,
+                DialEvent::Rejected { status, reason, .. } => return Err(CallError::Refused { status, reason }),
+                DialEvent::Ended(_) => return Err(CallError::Ended),
+                DialEvent::Provisional(_)
+                | DialEvent::Reanswered { .. }
+                | DialEvent::ReofferRefused { .. }
+                | DialEvent::InfoAnswered { .. } => {}
+            }
+        };
+        line.connect(&negotiated);
+        Ok(Call { sip, line, offer, local, negotiated })
+    }
+}
+
+/// An answered call. Dropping it hangs up.
+pub struct Call {
+    sip: DialledCall,
+    line: Line,
+    offer: OwnOffer,
+    local: LocalMedia,
+    negotiated: Negotiated,
+}
+
+impl Call {
+    /// The audio of the call.
+    #[must_use]
+    pub fn line(&self) -> &Line {
+        &self.line
+    }
+
+    /// What both sides agreed on last.
+    #[must_use]
+    pub fn negotiated(&self) -> &Negotiated {
+        &self.negotiated
+    }
+
+    /// Presses a key by SIP INFO, and waits until the other side has answered it.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Refused`] when INFO is not taken, [`CallError::Ended`].
+    pub async fn press_by_info(&mut self, key: char) -> Result<(), CallError> {
+        self.sip.info("application/dtmf-relay", format!("Signal={key}\r\nDuration=160\r\n"));
+        loop {
+            match self.sip.next_event().await {
+                DialEvent::InfoAnswered { status: 200 } => return Ok(()),
+                DialEvent::InfoAnswered { status } => {
+                    return Err(CallError::Refused { status, reason: "INFO is not taken".to_owned() });
+                }
+                DialEvent::Ended(_) | DialEvent::Rejected { .. } => return Err(CallError::Ended),
+                _ => {}
+            }
+        }
+    }
+
+    /// Holds the call: we send, but do not want to hear (`sendonly`).
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    pub async fn hold(&mut self) -> Result<(), CallError> {
+        self.reinvite(Direction::SendOnly).await
+    }
+
+    /// Resumes a call on hold.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    pub async fn resume(&mut self) -> Result<(), CallError> {
+        self.reinvite(Direction::SendReceive).await
+    }
+
+    async fn reinvite(&mut self, direction: Direction) -> Result<(), CallError> {
+        self.local.version += 1;
+        let codecs = [self.negotiated.codec];
+        self.offer = sdp::offer(&self.local, &codecs).with_direction(direction);
+        self.sip.reinvite(self.offer.bytes());
+        loop {
+            match self.sip.next_event().await {
+                DialEvent::Reanswered { sdp } => {
+                    self.negotiated = sdp::accept_answer(&self.offer, &sdp)?;
+                    self.line.connect(&self.negotiated);
+                    return Ok(());
+                }
+                DialEvent::ReofferRefused { status } => {
+                    return Err(CallError::Refused { status, reason: "the new offer is refused".to_owned() });
+                }
+                DialEvent::Ended(_) | DialEvent::Rejected { .. } => return Err(CallError::Ended),
+                _ => {}
+            }
+        }
+    }
+
+    /// Hangs up, and waits until the other side has confirmed it.
+    pub async fn hang_up(mut self) {
+        self.sip.hangup();
+        while !matches!(self.sip.next_event().await, DialEvent::Ended(_) | DialEvent::Rejected { .. }) {}
+    }
+
+    /// Waits until the other side hangs up. `false` when it has not within `limit`.
+    pub async fn wait_for_the_end(&mut self, limit: Duration) -> bool {
+        let ended = async {
+            loop {
+                match self.sip.next_event().await {
+                    DialEvent::Ended(end) => return end == DialEnd::TheyHungUp,
+                    DialEvent::Rejected { .. } => return true,
+                    _ => {}
+                }
+            }
+        };
+        tokio::time::timeout(limit, ended).await.unwrap_or(false)
+    }
+}
+
+fn uri(text: &str) -> Result<SipUri, CallError> {
+    SipUri::parse(text).map_err(|source| CallError::Uri { uri: text.to_owned(), source })
+}
