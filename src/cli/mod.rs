@@ -6,7 +6,9 @@
 //!
 //! Start with [`run`]. One file for each command; `output` prints tables and JSON.
 
+mod quickstart;
 mod serve;
+mod call;
 mod mailbox;
 mod message;
 mod outbox;
@@ -39,8 +41,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Quickstart(quickstart::QuickstartArgs),
     /// Run the server; SIGTERM drains it: no new calls, running ones finish, then it ends
     Serve,
+    Call(call::CallArgs),
     /// Add, list, show, change or remove mailboxes
     #[command(subcommand)]
     Mailbox(mailbox::MailboxCommand),
@@ -76,6 +80,8 @@ async fn dispatch(command: Command, file: Option<&Path>) -> anyhow::Result<()> {
             start_log(&config.log)?;
             serve::run(config).await
         }
+        Command::Quickstart(args) => quickstart::run(args).await,
+        Command::Call(args) => call::run(args).await,
         Command::Mailbox(command) => mailbox::run(command, file).await,
         Command::Message(command) => message::run(command, file).await,
         Command::Outbox(command) => outbox::run(command, file).await,
