@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_range_too_small_for_a_pair_has_none() {
-        for range in [30_001..=30_002, 30_000..=30_000, 9..=3] {
+        for range in [30_001..=30_002, 30_000..=30_000, RangeInclusive::new(9, 3)] {
             assert_eq!(bind(LOOPBACK, Some(&range)).expect_err("no pair").kind(), io::ErrorKind::AddrInUse);
         }
     }

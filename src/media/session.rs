@@ -392,13 +392,10 @@ impl Session {
             None => return false,
             Some(KeyOut::Event { sender, timestamp }) => {
                 let timestamp = *timestamp;
-                match (sender.next_packet(), payload_type) {
-                    (Some(key), Some(payload_type)) => {
-                        self.send_packet(payload_type, key.marker, timestamp, &key.payload, now);
-                        self.sender.marker = true;
-                        return true;
-                    }
-                    (None, _) | (_, None) => {}
+                if let (Some(key), Some(payload_type)) = (sender.next_packet(), payload_type) {
+                    self.send_packet(payload_type, key.marker, timestamp, &key.payload, now);
+                    self.sender.marker = true;
+                    return true;
                 }
             }
             Some(KeyOut::Tone(player)) => {
@@ -463,8 +460,8 @@ impl Session {
     fn report(&mut self, context: &Context<'_>, goodbye: bool) {
         let (Some(ports), Some(Connection { stream, latch, rtcp_source })) = (&self.ports, &self.connection) else { return };
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let ntp =
-            (since_1970.as_secs().wrapping_add(NTP_TO_UNIX)) << 32 | (u64::from(since_1970.subsec_nanos()) << 32) / 1_000_000_000;
+        let seconds = since_1970.as_secs().wrapping_add(NTP_TO_UNIX) << 32;
+        let ntp = seconds | ((u64::from(since_1970.subsec_nanos()) << 32) / 1_000_000_000);
         // Who sent nothing since the last report reports as a receiver (RFC 3550 §6.4).
         let lately = self.sender.sent_at.is_some_and(|at| context.now.saturating_sub(at) < REPORT_EVERY * 2);
         let sent = lately.then_some(Sent { ntp, timestamp: self.sender.timestamp, ..self.sender.sent });

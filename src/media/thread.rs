@@ -183,7 +183,13 @@ impl MediaThread {
         loop {
             match self.orders.try_recv() {
                 Ok((_, Order::Open(session))) => self.open(session),
-                Ok((id, order)) => self.with_session(id, now, |session, context| session.obey(order, context)),
+                Ok((id, order)) => {
+                    // What arrived before the call hung up was said before, and belongs to the recording.
+                    if matches!(order, Order::StopRecording | Order::Close) {
+                        self.receive_for(id, now);
+                    }
+                    self.with_session(id, now, |session, context| session.obey(order, context));
+                }
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
             }
@@ -262,6 +268,17 @@ impl MediaThread {
             if ready.len() < READY {
                 return;
             }
+        }
+    }
+
+    /// Takes what has arrived for one session.
+    fn receive_for(&mut self, id: u64, now: Duration) {
+        let Some(Some(slot)) = self.by_id.get(&id).and_then(|&index| self.slots.get_mut(index)) else { return };
+        let context = Context { now, config: &self.config, writer: &self.writer, orders: &self.way };
+        for _ in 0..BACKLOG {
+            let Some(ports) = slot.session.ports() else { return };
+            let Some((length, source)) = read(&ports.rtp, &mut self.datagram[..]) else { return };
+            slot.session.receive(&self.datagram[..length], source, &context);
         }
     }
 

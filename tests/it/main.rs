@@ -8,3 +8,4 @@ mod jobs;
 mod mail;
 mod sip_transport;
 mod store;
+mod media;
