@@ -485,7 +485,7 @@ fn too_slow(limit: Duration) -> io::Error {
 }
 
 async fn close(connections: Vec<Idle>) {
-    let farewells = connections.into_iter().map(async |mut idle| {
+    let farewells = connections.into_iter().map(|mut idle| async move {
         // Whether it is heard does not matter.
         let _ = timeout(FAREWELL, idle.connection.command(Quit)).await;
     });
