@@ -11,18 +11,14 @@ use tracing::{error, info, warn};
 
 use crate::{
     call::{Calls, library::Library},
-    config::{Config, Transport as ConfiguredTransport},
+    config::Config,
     delivery::{self, MailSettings, Relay, Sender},
     domain::{rules, time::Timestamp},
     ivr,
     jobs::scheduler::{self, Calendar},
     media::{MediaConfig, MediaEngine},
-    sip::{
-        flow::{ListenAddr, Transport},
-        transport::SipServer,
-        uas::UasConfig,
-    },
-    store::{Store, StoreConfig, audio, spool::SpoolReport},
+    sip::{flow::ListenAddr, transport::SipServer, uas::UasConfig},
+    store::{self, Store, StoreConfig, audio, spool::SpoolReport},
 };
 
 /// How many new calls may wait for a task of theirs.
@@ -60,9 +56,8 @@ impl Server {
             ..MediaConfig::default()
         })
         .context("cannot start the media threads")?;
-        let listen: Vec<_> = config.sip.listen.iter().map(listen_address).collect();
-        let uas = UasConfig { max_calls: config.sip.max_calls as usize, ..UasConfig::default() };
-        let sip = SipServer::bind(&listen, uas)
+        let uas = UasConfig { max_calls: config.max_calls() as usize, ..UasConfig::default() };
+        let sip = SipServer::bind(&config.sip.listen, uas)
             .context("cannot listen for calls; set sip.listen to addresses of this machine that are free")?;
         let addresses = sip.local_addrs();
 
@@ -138,7 +133,7 @@ impl Server {
 pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
     let audio_dir = config.audio_dir();
     let folder = |path: &std::path::Path| {
-        std::fs::create_dir_all(path).with_context(|| format!("cannot make the folder {}; set data_dir", path.display()))
+        store::make_private_dir(path).with_context(|| format!("cannot make the folder {}; set data_dir", path.display()))
     };
     folder(&config.data_dir)?;
     folder(&audio_dir)?;
@@ -221,14 +216,6 @@ fn calendar(config: &Config) -> Calendar {
         warn_subscribers: jobs.warn_subscribers.schedule().clone(),
         retry_outbox: jobs.retry_outbox.schedule().clone(),
     }
-}
-
-fn listen_address(configured: &crate::config::ListenAddr) -> ListenAddr {
-    let transport = match configured.transport {
-        ConfiguredTransport::Udp => Transport::Udp,
-        ConfiguredTransport::Tcp => Transport::Tcp,
-    };
-    ListenAddr { transport, address: configured.address }
 }
 
 async fn until(mut flag: watch::Receiver<bool>) {

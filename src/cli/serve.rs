@@ -25,9 +25,6 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let server = Server::start(&config).await?;
     let addresses: Vec<String> = server.addresses().iter().map(ToString::to_string).collect();
     info!(addresses = addresses.join(" "), data = %config.data_dir.display(), "ready for calls");
-    if config.mail.relay.is_none() {
-        info!(folder = %config.mail_dir().display(), "no mail relay is configured: mails are written as .eml files");
-    }
     // Nobody may be reading; the log says it too.
     let _ = writeln!(std::io::stdout(), "ready {}", addresses.join(" "));
     tokio::select! {

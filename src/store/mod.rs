@@ -80,6 +80,8 @@ pub fn sqlite_url(file: &Path) -> String {
     url
 }
 
+pub use spool::make_private_dir;
+
 /// The store. Clones share everything.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);

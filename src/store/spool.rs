@@ -239,8 +239,13 @@ fn files(dir: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Makes a folder that only the server can look into: it will hold what people said.
-pub(super) fn make_private_dir(dir: &Path) -> Result<(), StoreError> {
+/// Makes a folder that only the server can look into, and the folders above it: it will hold what people said, or the hashes of
+/// their passcodes. One that is there stays as it is.
+///
+/// # Errors
+///
+/// [`StoreError::Spool`] when it can be neither made nor used.
+pub fn make_private_dir(dir: &Path) -> Result<(), StoreError> {
     make_private_dir_io(dir).map_err(|source| StoreError::spool(dir, source))
 }
 
