@@ -196,3 +196,34 @@ pub(super) fn placeholders(first: usize, count: usize) -> String {
     let list: Vec<String> = (first..first + count).map(|n| format!("${n}")).collect();
     list.join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_commit_on_sqlite_reaches_the_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::open(&super::super::sqlite_url(&dir.path().join("a.db"))).await.unwrap();
+
+        for pool in [&database.readers, &database.writers] {
+            let full = sqlx::query("PRAGMA synchronous").fetch_one(pool).await.unwrap();
+            let mode = sqlx::query("PRAGMA journal_mode").fetch_one(pool).await.unwrap();
+            assert_eq!((full.integer("synchronous").unwrap(), mode.text("journal_mode").unwrap().as_str()), (2, "wal"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dropped_transaction_changes_nothing_and_frees_the_writer() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::open(&super::super::sqlite_url(&dir.path().join("a.db"))).await.unwrap();
+
+        let mut dropped = database.begin().await.unwrap();
+        sqlx::query("INSERT INTO clock (id, seen_at) VALUES (1, 5)").execute(&mut *dropped).await.unwrap();
+        drop(dropped);
+        let kept = database.begin().await.unwrap();
+        kept.commit().await.unwrap();
+
+        assert_eq!(sqlx::query("SELECT * FROM clock").fetch_all(database.reader()).await.unwrap().len(), 0);
+    }
+}

@@ -74,17 +74,6 @@ impl Store {
     ) -> Result<Deposited, DepositError> {
         let kept_bytes = journal.envelope().encoding.bytes(kept);
         let seal = Seal { kept_bytes, ended_at, interrupted };
-        let (journal, sealed) = blocking(move || {
-            let mut journal = journal;
-            let sealed = journal.write_seal(seal);
-            (journal, sealed)
-        })
-        .await;
-        if let Err(source) = sealed {
-            // The message can still be made; only a crash within the next moments would take it for an interrupted one.
-            tracing::warn!(message.id = %journal.envelope().message, error = &source as &dyn std::error::Error,
-                "the end of a recording could not be noted in the spool");
-        }
         self.settle(journal, seal, ended_at, Attempt::First).await
     }
 
@@ -100,19 +89,25 @@ impl Store {
         if rules::is_expired(rules::expiry_after_deposit(seal.ended_at), now) {
             return Err(self.put_aside(journal).await);
         }
-        let (journal, read) = blocking(move || {
-            let read = journal.read_bytes(seal.kept_bytes);
-            (journal, read)
+        let shortest = self.0.shortest_message;
+        let (journal, finished_wav) = blocking(move || {
+            let mut journal = journal;
+            if attempt == Attempt::First
+                && let Err(source) = journal.write_seal(seal)
+            {
+                // The message can still be made; only a crash within the next moments would take it for an interrupted one.
+                tracing::warn!(message.id = %journal.envelope().message, error = &source as &dyn std::error::Error,
+                    "the end of a recording could not be noted in the spool");
+            }
+            let wav = finish_wav(&journal, seal, shortest);
+            (journal, wav)
         })
         .await;
-        let recorded = match read {
-            Ok(recorded) => recorded,
+        let (duration, wav) = match finished_wav {
+            Ok(Some(finished)) => finished,
+            Ok(None) => return Err(throw_away(journal, "it is too short to be a message", DepositError::TooShort).await),
             Err(source) => return Err(self.keep(journal, StoreError::spool(&self.0.spool_dir, source)).await),
         };
-        let duration = envelope.encoding.duration(recorded.len() as u64);
-        if !rules::is_long_enough(duration, self.0.shortest_message) {
-            return Err(throw_away(journal, "it is too short to be a message", DepositError::TooShort).await);
-        }
         if attempt == Attempt::Again {
             // Ask first: an earlier attempt may have got through without our hearing of it.
             match self.deposited(&envelope.message).await {
@@ -121,7 +116,7 @@ impl Store {
                 Err(error) => return Err(self.keep(journal, error).await),
             }
         }
-        let key = match self.put_audio(wav::finish(envelope.encoding, &recorded)).await {
+        let key = match self.put_audio(wav).await {
             Ok(key) => key,
             Err(error) => return Err(self.keep(journal, error).await),
         };
@@ -146,8 +141,11 @@ impl Store {
                 if mails {
                     self.0.outbox_grew.notify_one();
                 }
-                tracing::info!(call.id = %envelope.call, message.id = %message.id, mailbox.id = %message.mailbox,
-                    seconds = duration.as_secs_f32(), interrupted = message.interrupted, "deposited a message");
+                // The call that waits for a first attempt reports it itself.
+                if attempt == Attempt::Again {
+                    tracing::info!(call.id = %envelope.call, message.id = %message.id, mailbox.id = %message.mailbox,
+                        seconds = duration.as_secs_f32(), interrupted = message.interrupted, "deposited a message from the spool");
+                }
                 finished(journal).await;
                 Ok(Deposited { message, counts })
             }
@@ -224,14 +222,20 @@ impl Store {
     /// Leaves a journal in the spool, durably, and gives it up.
     async fn keep(&self, journal: Journal, error: StoreError) -> DepositError {
         let id = journal.envelope().message.clone();
-        tracing::error!(message.id = %id, error = &error as &dyn std::error::Error,
-            "a message waits in the spool until the store can take it");
         if let Err(source) = blocking(move || journal.sync()).await {
             tracing::error!(message.id = %id, error = &source as &dyn std::error::Error,
                 "a waiting message could not be synced");
         }
         DepositError::Later(error)
     }
+}
+
+/// The WAV of a sealed journal, with its length, if it is long enough to be a message.
+fn finish_wav(journal: &Journal, seal: Seal, shortest: Duration) -> std::io::Result<Option<(Duration, Vec<u8>)>> {
+    let encoding = journal.envelope().encoding;
+    let recorded = journal.read_bytes(seal.kept_bytes)?;
+    let duration = encoding.duration(recorded.len() as u64);
+    Ok(rules::is_long_enough(duration, shortest).then(|| (duration, wav::finish(encoding, &recorded))))
 }
 
 /// Whether a journal is deposited for the first time; if not, the message may already be there.

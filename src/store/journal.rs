@@ -181,14 +181,14 @@ impl Journal {
             return Ok(Adoption::Corrupt(envelope_file));
         }
         // The last whole seal counts: one that was torn by a crash is followed by the seal of the next attempt.
-        let seal = lines.filter_map(read_line::<Seal>).last();
-        Ok(Adoption::Adopted(Self {
+        let seal = lines.filter_map(read_line::<Seal>).next_back();
+        Ok(Adoption::Adopted(Box::new(Self {
             envelope,
             seal,
             envelope_path: envelope_path.to_owned(),
             audio_path: envelope_path.with_extension(AUDIO),
             envelope_file,
-        }))
+        })))
     }
 
     /// What was written before the beep.
@@ -245,7 +245,7 @@ impl Journal {
     pub(super) fn remove(&self) -> io::Result<()> {
         // The envelope goes last: audio without an envelope could not be told from somebody's lost message.
         match fs::remove_file(&self.audio_path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => fs::remove_file(&self.envelope_path),
         }
     }
@@ -301,7 +301,7 @@ impl Journal {
 /// What became of an attempt to take over a journal.
 pub(super) enum Adoption {
     /// It is ours now.
-    Adopted(Journal),
+    Adopted(Box<Journal>),
     /// Somebody is still at work on it.
     Owned,
     /// It has just been finished.

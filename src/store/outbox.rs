@@ -140,8 +140,20 @@ impl Store {
     /// [`StoreError::Database`]; then none is completed.
     pub async fn complete_all(&self, accepted: &[(OutboxId, Timestamp)]) -> Result<(), StoreError> {
         let mut transaction = self.0.database.begin().await?;
+        let mut items = Vec::with_capacity(accepted.len());
         for (id, at) in accepted {
-            complete(&mut transaction, id, *at).await?;
+            let rows = sqlx::query("DELETE FROM outbox WHERE id = $1 RETURNING *")
+                .bind(id.as_str())
+                .fetch_all(&mut *transaction)
+                .await?;
+            if let Some(row) = rows.first() {
+                items.push((read(row)?, *at));
+            }
+        }
+        // Every node takes mailboxes in the same order, so that two never wait for each other.
+        items.sort_by(|(a, _), (b, _)| a.mailbox.cmp(&b.mailbox));
+        for (item, at) in &items {
+            complete(&mut transaction, item, *at).await?;
         }
         transaction.commit().await?;
         Ok(())
@@ -322,9 +334,8 @@ impl Store {
     }
 }
 
-async fn complete(connection: &mut AnyConnection, id: &OutboxId, now: Timestamp) -> Result<(), StoreError> {
-    let rows = sqlx::query("DELETE FROM outbox WHERE id = $1 RETURNING *").bind(id.as_str()).fetch_all(&mut *connection).await?;
-    let Some(item) = rows.first().map(read).transpose()? else { return Ok(()) };
+/// Notes at the mailbox and the message that an item was accepted.
+async fn complete(connection: &mut AnyConnection, item: &OutboxItem, now: Timestamp) -> Result<(), StoreError> {
     let mailbox = sqlx::query("UPDATE mailboxes SET mail_problem = NULL WHERE id = $1 RETURNING voice_to_email_since")
         .bind(item.mailbox.as_str())
         .fetch_all(&mut *connection)

@@ -121,7 +121,7 @@ impl Store {
         let adopting = path.clone();
         let adopted = blocking(move || Journal::adopt(&adopting)).await;
         let journal = match adopted {
-            Ok(Adoption::Adopted(journal)) => journal,
+            Ok(Adoption::Adopted(journal)) => *journal,
             Ok(Adoption::Owned | Adoption::Gone) => return End::NotOurs,
             Ok(Adoption::Corrupt(lock)) => return put_aside(path, lock).await,
             Err(source) => return wait(&path, &source),
@@ -137,7 +137,11 @@ impl Store {
         };
         match self.settle(journal, seal, now, Attempt::Again).await {
             Ok(_) => End::Deposited,
-            Err(DepositError::Later(_)) => End::Waiting,
+            Err(DepositError::Later(error)) => {
+                tracing::error!(path = %path.display(), error = &error as &dyn std::error::Error,
+                    "a message waits in the spool until the store can take it");
+                End::Waiting
+            }
             Err(DepositError::Expired) => End::Quarantined,
             Err(DepositError::MailboxFull | DepositError::TooShort | DepositError::Pointless) => End::Discarded,
         }

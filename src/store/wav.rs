@@ -55,7 +55,7 @@ const fn table(a_law: bool) -> [i16; 256] {
 
 const fn expand_mulaw(byte: u8) -> i16 {
     let inverted = !byte;
-    let magnitude = ((((inverted & 0x0f) as i16) << 3) + 0x84 << ((inverted >> 4) & 7)) - 0x84;
+    let magnitude = (((((inverted & 0x0f) as i16) << 3) + 0x84) << ((inverted >> 4) & 7)) - 0x84;
     if inverted & 0x80 == 0 { magnitude } else { -magnitude }
 }
 

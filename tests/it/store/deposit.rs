@@ -41,7 +41,7 @@ async fn a_deposited_message_is_whole(house: House) {
         .unwrap();
 
     let messages = house.store.messages(&mailbox.id, NOW).await.unwrap();
-    assert_eq!(messages, [deposited.message.clone()]);
+    assert_eq!(messages, std::slice::from_ref(&deposited.message));
     assert_eq!(deposited.counts, Counts { new: 1, saved: 0 });
     let message = deposited.message;
     assert_eq!((message.id, message.caller, message.interrupted), (envelope.message, envelope.caller, false));
