@@ -70,6 +70,16 @@ impl Line {
         self.lock().saying.push_back(Saying::Audio { samples, from: 0 });
     }
 
+    /// How much of what was to be said has not been sent yet, in samples; pauses after keys count as well.
+    #[must_use]
+    pub fn unsaid(&self) -> usize {
+        let left = |saying: &Saying| match saying {
+            Saying::Audio { samples, from } => samples.len() - from,
+            Saying::Key { .. } => 0,
+        };
+        self.lock().saying.iter().map(left).sum()
+    }
+
     /// Presses keys by RFC 4733, or by their tones where telephone-event was not negotiated. Unknown keys are pauses of 1 s.
     pub fn press(&self, keys: &str) {
         let mut state = self.lock();

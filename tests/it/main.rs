@@ -4,6 +4,7 @@ mod support;
 
 mod architecture;
 mod commands;
+mod crash;
 mod jobs;
 mod mail;
 mod sip_transport;
