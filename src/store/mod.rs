@@ -10,6 +10,7 @@ pub mod spool;
 pub mod audio;
 pub mod message;
 pub mod mailbox;
+mod hash;
 pub mod passcode;
 pub mod greeting;
 pub mod outbox;
