@@ -45,9 +45,7 @@ enum Fetched {
 pub struct Driver {
     calls: Arc<Calls>,
     session: CallSession,
-    id: CallId,
-    caller: Caller,
-    guesser: String,
+    line: Line,
     menus: ivr::Session,
     /// What the menus do first.
     opening: Vec<Effect>,
@@ -65,6 +63,19 @@ pub struct Driver {
     /// The caller is gone; what is open is finished, and nothing new is waited for.
     gone: bool,
     deadline: Option<Instant>,
+}
+
+/// Which call it is, and what is known about its other end.
+#[derive(Clone)]
+pub struct Line {
+    /// The call.
+    pub id: CallId,
+    /// Who calls.
+    pub caller: Caller,
+    /// What tells this guesser of passcodes from others.
+    pub guesser: String,
+    /// The domain in which an access code was dialled; may be empty.
+    pub domain: String,
 }
 
 /// What is playing, as far as the next key or effect must know.
@@ -85,15 +96,13 @@ enum Recording {
 impl Driver {
     /// Puts a call together. Nothing is played before [`Driver::run`].
     #[must_use]
-    pub fn new(calls: Arc<Calls>, session: CallSession, id: CallId, caller: Caller, guesser: String, entry: Entry) -> Self {
+    pub fn new(calls: Arc<Calls>, session: CallSession, line: Line, entry: Entry) -> Self {
         let (menus, opening) = ivr::Session::new(entry, calls.menus.clone());
         Self {
             opening,
             calls,
             session,
-            id,
-            caller,
-            guesser,
+            line,
             menus,
             asked: None,
             fetching: None,
@@ -431,14 +440,7 @@ impl Driver {
             }
             _ => None,
         };
-        let asking = Asking {
-            calls: self.calls.clone(),
-            call: self.id.clone(),
-            caller: self.caller.clone(),
-            guesser: self.guesser.clone(),
-            codec: self.session.codec(),
-            recording: taken,
-        };
+        let asking = Asking { calls: self.calls.clone(), line: self.line.clone(), codec: self.session.codec(), recording: taken };
         self.asked = Some(Box::pin(asking.carry_out(question)));
     }
 }
@@ -457,10 +459,15 @@ impl Calls {
         let encoded = tokio::task::spawn_blocking(move || {
             wav::read(&wav, rules::LONGEST_MESSAGE).map(|samples| EncodedAudio::new(codec, &samples))
         });
-        match encoded.await.expect("decoding a WAV does not panic") {
-            Ok(audio) => Some(Arc::new(audio)),
-            Err(error) => {
+        match encoded.await {
+            Ok(Ok(audio)) => Some(Arc::new(audio)),
+            Ok(Err(error)) => {
                 error!(error = &error as &dyn std::error::Error, audio = %key, "stored audio is no WAV");
+                None
+            }
+            // It panicked, or the server is being torn down.
+            Err(error) => {
+                error!(error = &error as &dyn std::error::Error, audio = %key, "stored audio was not decoded");
                 None
             }
         }

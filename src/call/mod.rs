@@ -3,17 +3,21 @@
 //! This is where protocol, audio, menus and store meet. It decides as little as possible: which mailbox is [`route`]'s
 //! decision, what is said and done is `ivr`'s, what is kept is `store`'s. Start with [`Calls::run`], then [`driver`].
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
 };
-use tracing::{Instrument, debug, error, info, info_span};
+use tracing::{Instrument, Span, debug, error, field, info, info_span};
 
 use crate::{
     audio::codec::Codec,
-    domain::{id::CallId, mailbox::Mailbox, rules, time::Timestamp},
+    domain::{caller::Caller, id::CallId, mailbox::Mailbox, rules, time::Timestamp},
     ivr::{self, Entry, MailboxView},
     media::MediaEngine,
     sip::{event::Command, handle::NewCall},
@@ -44,13 +48,15 @@ pub struct Calls {
     /// What subscribers dial to listen to their messages.
     pub access_codes: Vec<String>,
     /// Whether an address is a trusted peer's.
-    pub trusts: Box<dyn Fn(std::net::IpAddr) -> bool + Send + Sync>,
+    pub trusts: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
     /// The time on the wall.
     pub now: fn() -> Timestamp,
 }
 
 /// When a caller may try again after a refusal for our own trouble.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
+/// How many characters of a Call-ID the log shows.
+const LONGEST_CALL_ID: usize = 64;
 
 impl Calls {
     /// Leads every call that comes in until the channel closes, then waits for the calls in progress, but not longer than until
@@ -62,7 +68,8 @@ impl Calls {
                 call = incoming.recv() => match call {
                     Some(call) => {
                         let id = CallId::random();
-                        let span = info_span!("call", id = %id, sip = call.invite.call_id);
+                        let sip = shown_call_id(&call.invite.call_id);
+                        let span = info_span!("call", call.id = %id, sip.call_id = sip, mailbox.id = field::Empty);
                         running.spawn(self.clone().lead(call, id, stop.clone()).instrument(span));
                     }
                     None => break,
@@ -80,12 +87,10 @@ impl Calls {
         let NewCall { invite, handle } = call;
         let trusted = (self.trusts)(invite.source.ip());
         let caller = route::caller(&invite, trusted);
-        // A stranger can write any number into From, so only the address tells strangers apart.
-        let guesser = match caller.number.as_deref().filter(|_| trusted) {
-            Some(number) => format!("number {number}"),
-            None => format!("address {}", invite.source.ip()),
-        };
-        let entry = match self.entry(route::route(&invite, trusted, &self.access_codes)).await {
+        let guesser = guesser(&caller, trusted, invite.source.ip());
+        let route = route::route(&invite, trusted, &self.access_codes);
+        let domain = if let Route::Retrieval { domain, .. } = &route { domain.clone() } else { String::new() };
+        let entry = match self.entry(route).await {
             Ok(entry) => entry,
             Err(error) => {
                 error!(error = &error as &dyn std::error::Error, "a call is refused: the store does not answer");
@@ -98,22 +103,24 @@ impl Calls {
             Err(refusal) => return debug!(%refusal, "a call is refused"),
         };
         info!(purpose = purpose(&entry), "a call is answered");
-        driver::Driver::new(self, session, id, caller, guesser, entry).run(stop).await;
+        driver::Driver::new(self, session, driver::Line { id, caller, guesser, domain }, entry).run(stop).await;
     }
 
     /// What the menus begin with.
     async fn entry(&self, route: Route) -> Result<Entry, StoreError> {
         match route {
-            Route::Retrieval { own_line: None } => Ok(Entry::Retrieval { mailbox: None }),
-            Route::Retrieval { own_line: Some(line) } => {
+            Route::Retrieval { own_line: None, .. } => Ok(Entry::Retrieval { mailbox: None }),
+            Route::Retrieval { own_line: Some(line), .. } => {
                 let mailbox = self.find(&line).await?.filter(|mailbox| mailbox.enabled);
+                mailbox.iter().for_each(note_mailbox);
                 let view = mailbox.map(|mailbox| MailboxView::of(&mailbox, false));
                 Ok(Entry::Retrieval { mailbox: view })
             }
             Route::Deposit { candidates } => {
                 for (dialled, reason) in candidates {
                     let Some(mailbox) = self.find(&dialled).await? else { continue };
-                    debug!(mailbox.id = %mailbox.id, ?reason, "the mailbox is chosen");
+                    note_mailbox(&mailbox);
+                    debug!(?reason, "the mailbox is chosen");
                     if !mailbox.enabled {
                         return Ok(Entry::Unavailable);
                     }
@@ -125,15 +132,41 @@ impl Calls {
         }
     }
 
-    /// The mailbox in the tenant of the domain dialled, else in the default tenant.
+    /// The mailbox in the tenant of the domain dialled, else in the default tenant. Looks into both whatever it finds, so that
+    /// neither answer comes sooner.
     async fn find(&self, dialled: &Dialled) -> Result<Option<Mailbox>, StoreError> {
-        if !dialled.domain.is_empty()
-            && let Some(mailbox) = self.store.find_mailbox(&dialled.domain, &dialled.number).await?
-        {
-            return Ok(Some(mailbox));
-        }
-        self.store.find_mailbox("", &dialled.number).await
+        let of_tenant = match dialled.domain.as_str() {
+            "" => None,
+            tenant => self.store.find_mailbox(tenant, &dialled.number).await?,
+        };
+        let of_default = self.store.find_mailbox("", &dialled.number).await?;
+        Ok(of_tenant.or(of_default))
     }
+}
+
+/// Names the mailbox in the call's span.
+fn note_mailbox(mailbox: &Mailbox) {
+    Span::current().record("mailbox.id", field::display(&mailbox.id));
+}
+
+/// What tells one guesser of passcodes from others.
+///
+/// A stranger can write any number into From, so only the address tells strangers apart; and of an IPv6 address only the network,
+/// since every host has 2^64 addresses to choose from.
+fn guesser(caller: &Caller, trusted: bool, source: IpAddr) -> String {
+    match (caller.number.as_deref().filter(|_| trusted), source.to_canonical()) {
+        (Some(number), _) => format!("number {number}"),
+        (None, IpAddr::V4(address)) => format!("address {address}"),
+        (None, IpAddr::V6(address)) => {
+            let network = Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX));
+            format!("address {network}/64")
+        }
+    }
+}
+
+/// As much of a Call-ID as finds the call in other people's traces: not the host behind it, nor kilobytes of it.
+fn shown_call_id(call_id: &str) -> String {
+    call_id.split('@').next().unwrap_or_default().chars().take(LONGEST_CALL_ID).collect()
 }
 
 fn purpose(entry: &Entry) -> &'static str {
@@ -153,3 +186,85 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 
 /// The codecs we offer when the caller made no offer, best first.
 const OFFERED: [Codec; 2] = Codec::ALL;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{passcode::Passcode, time::TimeZone},
+        ivr::{Answer, Question},
+        media::MediaConfig,
+        store::{StoreConfig, mailbox::NewMailbox},
+    };
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    #[tokio::test]
+    async fn a_number_typed_is_looked_for_where_the_access_code_was_dialled() {
+        let folder = tempfile::tempdir().unwrap();
+        let calls = calls(folder.path()).await;
+        let mailbox = |tenant: &str, number: &str| NewMailbox {
+            tenant: tenant.to_owned(),
+            number: number.parse().unwrap(),
+            aliases: vec![],
+            name: String::new(),
+            email: None,
+            voice_to_email: false,
+            time_zone: TimeZone::UTC,
+            language: "en".to_owned(),
+            passcode: Passcode::typed("49158730").unwrap(),
+        };
+        let ours = calls.store.create_mailbox(mailbox("a.example", "1001"), NOW).await.unwrap().id;
+        let default = calls.store.create_mailbox(mailbox("", "1001"), NOW).await.unwrap().id;
+        let only_default = calls.store.create_mailbox(mailbox("", "1002"), NOW).await.unwrap().id;
+
+        assert_eq!(found(&calls, "a.example", "1001").await, Some(ours));
+        assert_eq!(found(&calls, "b.example", "1001").await, Some(default.clone()));
+        assert_eq!(found(&calls, "", "1001").await, Some(default));
+        assert_eq!(found(&calls, "a.example", "1002").await, Some(only_default));
+        assert_eq!(found(&calls, "a.example", "1003").await, None);
+    }
+
+    #[test]
+    fn strangers_are_told_apart_by_what_they_cannot_choose() {
+        let told = |number: Option<&str>, trusted, source: &str| {
+            let caller = Caller { number: number.map(str::to_owned), name: None };
+            guesser(&caller, trusted, source.parse().unwrap())
+        };
+
+        assert_eq!(told(Some("1001"), true, "192.0.2.1"), "number 1001");
+        assert_eq!(told(Some("1001"), false, "192.0.2.1"), told(Some("1002"), false, "192.0.2.1"));
+        assert_ne!(told(None, true, "192.0.2.1"), told(None, true, "192.0.2.2"));
+        assert_eq!(told(None, false, "2001:db8::1"), told(None, false, "2001:db8::ffff:1"));
+        assert_ne!(told(None, false, "2001:db8::1"), told(None, false, "2001:db8:0:1::1"));
+        assert_ne!(told(None, false, "::ffff:192.0.2.1"), told(None, false, "::ffff:192.0.2.2"));
+    }
+
+    #[test]
+    fn the_log_shows_a_call_id_without_its_host_and_never_pages_of_it() {
+        assert_eq!(shown_call_id("a84b4c76e66710@192.0.2.7"), "a84b4c76e66710");
+        assert_eq!(shown_call_id(&"x".repeat(60_000)).len(), LONGEST_CALL_ID);
+    }
+
+    async fn found(calls: &Arc<Calls>, domain: &str, number: &str) -> Option<crate::domain::id::MailboxId> {
+        let line =
+            driver::Line { id: CallId::random(), caller: Caller::private(), guesser: String::new(), domain: domain.to_owned() };
+        let asking = question::Asking { calls: calls.clone(), line, codec: Codec::Pcmu, recording: None };
+        match asking.carry_out(Question::FindMailbox(number.to_owned())).await.answer {
+            Answer::Mailbox(found) => found.map(|view| view.id),
+            other => panic!("{other:?} is no answer to the question"),
+        }
+    }
+
+    async fn calls(folder: &std::path::Path) -> Arc<Calls> {
+        Arc::new(Calls {
+            store: Store::open(StoreConfig::local(folder).unwrap()).await.unwrap(),
+            media: MediaEngine::start(MediaConfig::default()).unwrap(),
+            library: Library::default(),
+            menus: ivr::Settings::default(),
+            access_codes: vec![],
+            trusts: Box::new(|_| false),
+            now: || NOW,
+        })
+    }
+}

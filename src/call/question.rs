@@ -2,17 +2,19 @@
 
 use std::{error::Error, sync::Arc, time::Duration};
 
-use tracing::{error, info};
+use tracing::error;
 
 use super::{
     Calls,
+    driver::Line,
+    note_mailbox,
+    route::Dialled,
     tape::{Tape, encoding_of},
 };
 use crate::{
     audio::codec::Codec,
     domain::{
-        caller::Caller,
-        id::{CallId, MailboxId, MessageId},
+        id::{MailboxId, MessageId},
         rules,
     },
     ivr::{Answer, MailboxView, Question, RecordKind, Verdict},
@@ -28,10 +30,7 @@ use crate::{
 /// A question and what it is about.
 pub struct Asking {
     pub calls: Arc<Calls>,
-    pub call: CallId,
-    pub caller: Caller,
-    /// What tells this guesser of passcodes from others.
-    pub guesser: String,
+    pub line: Line,
     /// What a new tape is written in.
     pub codec: Codec,
     /// The recording that `StoreMessage` or `SetGreeting` takes over.
@@ -75,10 +74,10 @@ impl Asking {
         let envelope = Envelope {
             message: MessageId::random(),
             mailbox: mailbox.clone(),
-            caller: self.caller.clone(),
+            caller: self.line.caller.clone(),
             started_at: now,
             encoding,
-            call: self.call.clone(),
+            call: self.line.id.clone(),
         };
         store.create_journal(envelope).await.map(Tape::Message).map_err(failed)
     }
@@ -89,11 +88,13 @@ impl Asking {
         match question {
             Question::PrepareRecording { .. } => Ok(Answer::Failed),
             Question::FindMailbox(number) => {
-                let mailbox = store.find_mailbox("", &number).await?.filter(|mailbox| mailbox.enabled);
+                let dialled = Dialled { number, domain: self.line.domain };
+                let mailbox = self.calls.find(&dialled).await?.filter(|mailbox| mailbox.enabled);
+                mailbox.iter().for_each(note_mailbox);
                 Ok(Answer::Mailbox(mailbox.map(|mailbox| Box::new(MailboxView::of(&mailbox, false)))))
             }
             Question::CheckPasscode { mailbox, digits, own_line } => {
-                let source = if own_line { AttemptSource::OwnLine } else { AttemptSource::Remote(self.guesser.clone()) };
+                let source = if own_line { AttemptSource::OwnLine } else { AttemptSource::Remote(self.line.guesser) };
                 let verdict = store.check_passcode(mailbox.as_ref(), &source, &digits, now).await?;
                 Ok(Answer::Passcode(match verdict {
                     PasscodeVerdict::Right => Verdict::Right,
@@ -133,23 +134,13 @@ impl Asking {
 
     async fn store_message(self) -> Answer {
         let Some((Tape::Message(journal), kept)) = self.recording else { return Answer::Failed };
-        let message = journal.envelope().message.clone();
+        // What became of it is in the store's log.
         match self.calls.store.deposit(journal, kept, (self.calls.now)(), false).await {
-            Ok(deposited) => {
-                let (mailbox, seconds) = (&deposited.message.mailbox, kept.as_secs_f64());
-                info!(mailbox.id = %mailbox, message.id = %message, seconds, "a message is deposited");
-                Answer::Stored
-            }
-            // Safe in the spool: for the caller it is as good as stored.
-            Err(DepositError::Later(error)) => {
-                error!(error = &error as &dyn Error, message.id = %message, "a message waits in the spool");
-                Answer::Stored
-            }
+            // What waits in the spool is safe: for the caller it is as good as stored.
+            Ok(_) | Err(DepositError::Later(_)) => Answer::Stored,
             Err(DepositError::MailboxFull) => Answer::MailboxFull,
-            Err(error @ (DepositError::TooShort | DepositError::Pointless | DepositError::Expired)) => {
-                info!(%error, message.id = %message, "a recording is discarded");
-                Answer::Failed
-            }
+            Err(DepositError::Pointless) => Answer::MailboxGone,
+            Err(DepositError::TooShort | DepositError::Expired) => Answer::Failed,
         }
     }
 

@@ -20,6 +20,8 @@ pub enum Route {
     Retrieval {
         /// The subscriber's own line, if a trusted peer vouches for it.
         own_line: Option<Dialled>,
+        /// The domain that the code was dialled in: where a mailbox number that is typed is looked for.
+        domain: String,
     },
     /// A message is to be left in the first of these that is a mailbox.
     Deposit {
@@ -62,9 +64,13 @@ pub enum Reason {
 #[must_use]
 pub fn route(invite: &IncomingCall, trusted: bool, access_codes: &[String]) -> Route {
     let request = dialled(&invite.request_uri);
-    if request.as_ref().is_some_and(|dialled| access_codes.contains(&dialled.number)) {
-        let asserted = invite.asserted.iter().find_map(|identity| dialled(&identity.uri));
-        return Route::Retrieval { own_line: asserted.filter(|_| trusted) };
+    if let Some(Dialled { domain, .. }) = request.as_ref().filter(|dialled| access_codes.contains(&dialled.number)) {
+        let mut own_line = invite.asserted.iter().filter(|_| trusted).find_map(|identity| dialled(&identity.uri));
+        if let Some(line) = own_line.as_mut().filter(|line| line.domain.is_empty()) {
+            // A tel: identity has no domain; the line is where it dials.
+            line.domain.clone_from(domain);
+        }
+        return Route::Retrieval { own_line, domain: domain.clone() };
     }
     let mut candidates = Vec::new();
     if trusted {
@@ -147,13 +153,21 @@ mod tests {
         let mut call = call("sip:*98@vm.example");
         call.asserted = vec![address("<sip:1001@pbx.example>")];
 
-        assert_eq!(decide(&call, true), Route::Retrieval { own_line: Some(number("1001", "pbx.example")) });
-        assert_eq!(decide(&call, false), Route::Retrieval { own_line: None });
+        assert_eq!(decide(&call, true), retrieval(Some(number("1001", "pbx.example"))));
+        assert_eq!(decide(&call, false), retrieval(None));
+    }
+
+    #[test]
+    fn a_line_without_a_domain_is_where_it_dials() {
+        let mut call = call("sip:*98@VM.example");
+        call.asserted = vec![address("<tel:1001>")];
+
+        assert_eq!(decide(&call, true), retrieval(Some(number("1001", "vm.example"))));
     }
 
     #[test]
     fn an_escaped_access_code_is_an_access_code() {
-        assert_eq!(decide(&call("sip:%2A98@vm.example"), true), Route::Retrieval { own_line: None });
+        assert_eq!(decide(&call("sip:%2A98@vm.example"), true), retrieval(None));
     }
 
     #[test]
@@ -161,7 +175,7 @@ mod tests {
         let mut call = call("sip:*98@vm.example");
         call.from = address("<sip:1001@pbx.example>");
 
-        assert_eq!(decide(&call, true), Route::Retrieval { own_line: None });
+        assert_eq!(decide(&call, true), retrieval(None));
     }
 
     #[test]
@@ -249,6 +263,10 @@ mod tests {
 
     fn decide(call: &IncomingCall, trusted: bool) -> Route {
         route(call, trusted, &CODES.map(str::to_owned))
+    }
+
+    fn retrieval(own_line: Option<Dialled>) -> Route {
+        Route::Retrieval { own_line, domain: "vm.example".to_owned() }
     }
 
     fn candidates(call: &IncomingCall, trusted: bool) -> Vec<(Dialled, Reason)> {
