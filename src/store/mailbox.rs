@@ -124,12 +124,16 @@ impl Store {
         Ok(mailbox)
     }
 
-    /// The mailbox that a dialled number reaches: its number or one of its aliases, exactly.
+    /// The mailbox that a dialled number reaches: its number or one of its aliases, exactly. What cannot be a number or a tenant
+    /// reaches none; PostgreSQL would refuse to compare with some of what can be dialled, such as `%00`.
     ///
     /// # Errors
     ///
     /// [`StoreError::Database`].
     pub async fn find_mailbox(&self, tenant: &str, dialled: &str) -> Result<Option<Mailbox>, StoreError> {
+        if dialled.parse::<MailboxNumber>().is_err() || tenant.contains('\0') {
+            return Ok(None);
+        }
         let rows = sqlx::query(
             "SELECT m.*, a.number AS alias_number FROM mailbox_numbers n
              JOIN mailboxes m ON m.id = n.mailbox_id

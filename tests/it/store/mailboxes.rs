@@ -37,6 +37,10 @@ async fn a_mailbox_is_found_by_its_number_and_its_aliases_exactly(house: House) 
         assert_eq!(house.store.find_mailbox("", dialled).await.unwrap(), None, "{dialled}");
     }
     assert_eq!(house.store.find_mailbox("example.com", "2002").await.unwrap(), None);
+    for impossible in ["\0", "1001\0", "*98", "1001;x", "", &"1".repeat(60_000)] {
+        assert_eq!(house.store.find_mailbox("", impossible).await.unwrap(), None);
+    }
+    assert_eq!(house.store.find_mailbox("\0", "1001").await.unwrap(), None);
     assert_eq!(house.store.mailbox(&made.id).await.unwrap(), Some(made));
 }
 
