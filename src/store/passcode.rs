@@ -1,7 +1,7 @@
 //! Passcodes: hashing them, checking them, and locking out who guesses.
 //!
-//! Every check costs the same work, whether the mailbox exists, is disabled, is locked to the outside or just has another
-//! passcode; only a source that is locked itself is turned away without any. A failure is written down *before* the work and taken
+//! Every check costs the same work and the same one write, whether the mailbox exists, is disabled, is locked to the outside or just
+//! has another passcode (but for the one failure that locks it); only a source that is locked itself is turned away without any. A failure is written down *before* the work and taken
 //! back after a success, so that guesses made at the same time, in many calls or on many nodes, count like guesses in a row.
 
 use std::sync::{Arc, LazyLock};
@@ -74,8 +74,8 @@ impl Store {
             self.take_back_failure(mailbox, source, &counted).await?;
             return Ok(PasscodeVerdict::Right);
         }
-        if let Some(mailbox) = mailbox {
-            self.lock_remote_access(mailbox, source, now).await?;
+        if let Some(mailbox) = mailbox.filter(|_| counted.locks_remote_access) {
+            self.lock_remote_access(mailbox, now).await?;
         }
         tracing::info!(mailbox.id = mailbox.map(MailboxId::as_str), "a passcode was wrong");
         Ok(PasscodeVerdict::Wrong)
@@ -208,12 +208,13 @@ impl Store {
         .bind(version)
         .execute(&mut *transaction)
         .await?;
-        let mut counted = Counted { key, before, same, version, hash: DUMMY_HASH.clone(), open: false };
+        let mut counted =
+            Counted { key, before, same, version, hash: DUMMY_HASH.clone(), open: false, locks_remote_access: false };
         if let Some(mailbox) = mailbox {
             let remote = i64::from(*source != AttemptSource::OwnLine);
             let rows = sqlx::query(
                 "UPDATE mailboxes SET remote_failures = remote_failures + $2 WHERE id = $1
-                 RETURNING passcode_hash, enabled, remote_locked_at",
+                 RETURNING passcode_hash, enabled, remote_failures, remote_locked_at",
             )
             .bind(mailbox.as_str())
             .bind(remote)
@@ -221,7 +222,10 @@ impl Store {
             .await?;
             if let Some(row) = rows.first() {
                 counted.hash = row.text("passcode_hash")?;
-                counted.open = row.flag("enabled")? && (remote == 0 || row.maybe_moment("remote_locked_at")?.is_none());
+                let unlocked = row.maybe_moment("remote_locked_at")?.is_none();
+                counted.open = row.flag("enabled")? && (remote == 0 || unlocked);
+                counted.locks_remote_access =
+                    remote == 1 && unlocked && rules::locks_remote_access(row.count("remote_failures")?);
             }
         }
         transaction.commit().await?;
@@ -259,11 +263,8 @@ impl Store {
         Ok(())
     }
 
-    /// After a failure: ends remote access when there were too many in a row, and tells the owner once.
-    async fn lock_remote_access(&self, mailbox: &MailboxId, source: &AttemptSource, now: Timestamp) -> Result<(), StoreError> {
-        if *source == AttemptSource::OwnLine {
-            return Ok(());
-        }
+    /// After a failure that was one too many: ends remote access, unless a success came between, and tells the owner once.
+    async fn lock_remote_access(&self, mailbox: &MailboxId, now: Timestamp) -> Result<(), StoreError> {
         let mut transaction = self.0.database.begin().await?;
         let rows = sqlx::query(
             "UPDATE mailboxes SET deposit_turn = deposit_turn + 1 WHERE id = $1 AND remote_locked_at IS NULL
@@ -300,6 +301,8 @@ struct Counted {
     version: i64,
     hash: String,
     open: bool,
+    /// Whether it is one failure too many in a row from elsewhere than the own line.
+    locks_remote_access: bool,
 }
 
 fn source_key(mailbox: Option<&MailboxId>, source: &AttemptSource) -> String {
