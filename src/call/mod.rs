@@ -103,6 +103,8 @@ impl Calls {
             Err(refusal) => return debug!(%refusal, "a call is refused"),
         };
         info!(purpose = purpose(&entry), "a call is answered");
+        // It may be kilobytes, and the call may last.
+        drop(invite);
         driver::Driver::new(self, session, driver::Line { id, caller, guesser, domain }, entry).run(stop).await;
     }
 

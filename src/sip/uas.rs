@@ -32,6 +32,11 @@ use super::{
 pub const INFO_TYPES: [&str; 2] = ["application/dtmf-relay", "application/dtmf"];
 /// The longest INFO body that can mean a digit.
 const LONGEST_INFO: usize = 1024;
+/// The longest INVITE that is taken, in bytes. Much of one is remembered, for 32 seconds even of a refused one: so a flood of them can
+/// take a quarter of what it could with messages as long as the wire layer reads.
+const LONGEST_INVITE: usize = 16 * 1024;
+/// So many calls of one address may always wait for their ACK, as far as there are so many.
+const ALWAYS_UNACKNOWLEDGED: usize = 8;
 /// How long a call or a re-INVITE may wait for the answer of our own side.
 const LONGEST_SILENCE: Duration = Duration::from_mins(2);
 /// What this server can do.
@@ -46,8 +51,8 @@ pub const CAPABILITIES: Capabilities = Capabilities {
 pub struct UasConfig {
     /// Calls at once; more are refused with 503.
     pub max_calls: usize,
-    /// Calls at once from one address that it has not acknowledged yet; more are refused with 503. So a stranger who only
-    /// sends INVITEs cannot take all the calls there are.
+    /// Calls at once from one address that it has not acknowledged yet; more are refused with 503. It is never more than half of
+    /// `max_calls`, so a stranger who only sends INVITEs cannot take all the calls there are.
     pub max_unacknowledged_per_address: usize,
     /// When a caller refused for overload may try again.
     pub retry_after: Duration,
@@ -63,7 +68,7 @@ impl Default for UasConfig {
     fn default() -> Self {
         Self {
             max_calls: 4000,
-            max_unacknowledged_per_address: 2000,
+            max_unacknowledged_per_address: 1000,
             retry_after: Duration::from_secs(5),
             user: "voicemail".to_owned(),
             server: concat!("afterbeep/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -293,6 +298,7 @@ impl Uas {
         }
         match inbound.method() {
             Method::Cancel => self.cancel(&inbound, now),
+            Method::Invite if inbound.length > LONGEST_INVITE => self.reject(&inbound, 513),
             _ if inbound.to_tag.is_some() => self.in_dialog(inbound, now),
             Method::Invite => self.invite(inbound, now),
             Method::Options => self.options(&inbound, now),
@@ -396,6 +402,11 @@ impl Uas {
         4 * self.config.max_calls + 1024
     }
 
+    /// How many calls of one address may wait for their ACK.
+    fn most_unacknowledged(&self) -> usize {
+        self.config.max_unacknowledged_per_address.min((self.config.max_calls / 2).max(ALWAYS_UNACKNOWLEDGED))
+    }
+
     // A call begins.
 
     fn invite(&mut self, inbound: Inbound, now: Instant) {
@@ -407,7 +418,7 @@ impl Uas {
         if self.draining
             || self.calls.len() >= self.config.max_calls
             || self.invites.len() >= self.most_transactions()
-            || self.unacknowledged.get(&source).is_some_and(|&calls| calls >= self.config.max_unacknowledged_per_address)
+            || self.unacknowledged.get(&source).is_some_and(|&calls| calls >= self.most_unacknowledged())
         {
             return self.reject_for_overload(&inbound);
         }

@@ -522,6 +522,27 @@ fn one_address_cannot_take_all_calls_without_ever_acknowledging() {
 }
 
 #[test]
+fn one_address_cannot_take_all_of_a_small_server_either() {
+    let mut test = Test::with(UasConfig { max_calls: 40, ..UasConfig::default() });
+
+    for call in 1..=30 {
+        test.send(invite_of_call(call));
+    }
+
+    assert_eq!(test.uas.calls(), 20);
+}
+
+#[test]
+fn an_invite_that_would_fill_the_memory_is_refused_and_forgotten() {
+    let mut test = Test::new();
+
+    test.send(invite(1, &"x".repeat(LONGEST_INVITE)));
+
+    assert_eq!(status(&test.received()), 513);
+    test.is_empty();
+}
+
+#[test]
 fn a_flood_of_calls_that_are_refused_leaves_bounded_state() {
     let mut test = Test::with(UasConfig { max_calls: 10, ..UasConfig::default() });
 
