@@ -3,6 +3,9 @@
 //! Audio in memory is mono 16-bit PCM at 8000 Hz; a frame is 160 samples, 20 ms. Nothing here knows of packets, calls or
 //! files: `rtp` and `media` move the samples. Start with [`codec::Codec`].
 
+// Tests may take their first moment from the clock.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 use std::time::Duration;
 
 pub mod codec;

@@ -17,6 +17,9 @@
 //! 6. If nothing is handed in for [`Session::timeout`] after the latest call of `handle`, `Timeout` is.
 //! 7. After the end, inputs give no effects.
 
+// Tests may take their first moment from the clock.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 use std::time::Duration;
 
 use crate::domain::{

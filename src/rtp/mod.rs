@@ -7,6 +7,9 @@
 //! Moments are a [`Duration`](std::time::Duration) since any fixed start of the caller's choosing: nobody here looks at
 //! a clock.
 
+// Tests may take their first moment from the clock.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 pub mod latch;
 pub mod packet;
 pub mod reception;

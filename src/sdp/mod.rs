@@ -4,6 +4,9 @@
 //! late offer and for our own telephone. Bytes are read over the `sdp-types` crate, after lines that do not concern us are
 //! dropped ([`description`]). No sockets, no names to resolve: an address that is no IP address is refused.
 
+// Tests may take their first moment from the clock.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 use std::net::{IpAddr, SocketAddr};
 
 use crate::audio::codec::Codec;

@@ -4,6 +4,9 @@
 //! neither waits nor looks at a clock; then [`transport`], the sockets around it. [`wire`] reads and writes messages.
 //! Not here: what a caller hears ([`crate::call`]), and what an SDP body means ([`crate::sdp`]).
 
+// Tests may take their first moment from the clock.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 pub mod event;
 pub mod uas;
 pub mod uac;
@@ -12,8 +15,11 @@ mod dialog;
 pub mod transaction;
 pub mod timer;
 pub mod flow;
+#[expect(clippy::disallowed_methods, reason = "it waits for sockets")]
 pub mod transport;
+#[expect(clippy::disallowed_methods, reason = "it waits for sockets")]
 mod connection;
 pub mod handle;
+#[expect(clippy::disallowed_methods, reason = "it waits for sockets")]
 pub mod user_agent;
 pub mod wire;
