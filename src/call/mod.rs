@@ -194,7 +194,7 @@ mod tests {
     use super::*;
     use crate::{
         domain::{passcode::Passcode, time::TimeZone},
-        ivr::{Answer, Question},
+        ivr::{Answer, Digits, Question},
         media::MediaConfig,
         store::{StoreConfig, mailbox::NewMailbox},
     };
@@ -252,7 +252,7 @@ mod tests {
         let line =
             driver::Line { id: CallId::random(), caller: Caller::private(), guesser: String::new(), domain: domain.to_owned() };
         let asking = question::Asking { calls: calls.clone(), line, codec: Codec::Pcmu, recording: None };
-        match asking.carry_out(Question::FindMailbox(number.to_owned())).await.answer {
+        match asking.carry_out(Question::FindMailbox(Digits(number.to_owned()))).await.answer {
             Answer::Mailbox(found) => found.map(|view| view.id),
             other => panic!("{other:?} is no answer to the question"),
         }

@@ -17,7 +17,7 @@ use crate::{
         id::{MailboxId, MessageId},
         rules,
     },
-    ivr::{Answer, MailboxView, Question, RecordKind, Verdict},
+    ivr::{Answer, Digits, MailboxView, Question, RecordKind, Verdict},
     store::{
         ChangeError, StoreError,
         deposit::DepositError,
@@ -87,7 +87,7 @@ impl Asking {
         let now = (self.calls.now)();
         match question {
             Question::PrepareRecording { .. } => Ok(Answer::Failed),
-            Question::FindMailbox(number) => {
+            Question::FindMailbox(Digits(number)) => {
                 let dialled = Dialled { number, domain: self.line.domain };
                 let mailbox = self.calls.find(&dialled).await?.filter(|mailbox| mailbox.enabled);
                 mailbox.iter().for_each(note_mailbox);

@@ -1,9 +1,11 @@
 //! Who called.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// The calling party as the network told us; every part may be missing, none is proof.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
     /// Number or SIP user part, as received. Absent when withheld.
     pub number: Option<String>,
@@ -35,5 +37,31 @@ impl Caller {
             (Some(name), None) => name.clone(),
             (None, None) => "Private caller".to_owned(),
         }
+    }
+}
+
+/// Logs must not carry names or full numbers, so the debug form shows the last two characters of the number only.
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.number {
+            Some(number) => {
+                let shown = number.chars().count().saturating_sub(2);
+                write!(f, "Caller(…{})", number.chars().skip(shown).collect::<String>())
+            }
+            None => f.write_str("Caller(…)"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_is_never_printed_whole() {
+        let caller = Caller { number: Some("+12025550143".to_owned()), name: Some("Ann Lee".to_owned()) };
+
+        assert_eq!(format!("{caller:?}"), "Caller(…43)");
+        assert_eq!(format!("{:?}", Caller::private()), "Caller(…)");
     }
 }

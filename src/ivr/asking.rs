@@ -1,6 +1,6 @@
 //! Asking a caller for a key, or for digits: said once, again twice if nothing comes, then given up.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::{
     Item,
@@ -57,14 +57,19 @@ impl Asking {
 }
 
 /// Digits that the caller was asked to type.
-#[derive(Debug)]
 pub(super) struct DigitEntry {
     asking: Asking,
     typed: String,
 }
 
+/// What is typed may be a passcode.
+impl fmt::Debug for DigitEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DigitEntry").field("asking", &self.asking).finish_non_exhaustive()
+    }
+}
+
 /// What came of an input to a [`DigitEntry`].
-#[derive(Debug)]
 pub(super) enum Typed {
     /// More is awaited.
     More(DigitEntry),

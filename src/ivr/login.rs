@@ -2,7 +2,7 @@
 //! locked one apart.
 
 use super::{
-    Answer, Input, Item, MailboxView, PromptId, Question, Verdict,
+    Answer, Digits, Input, Item, MailboxView, PromptId, Question, Verdict,
     asking::{DigitEntry, Typed},
     enrolment::Enrolment,
     phrase::say,
@@ -87,7 +87,7 @@ impl Login {
         match typed {
             Typed::More(entry) => self.at(State::Number(entry)),
             Typed::Complete(number) if !number.is_empty() => {
-                call.ask(Question::FindMailbox(number));
+                call.ask(Question::FindMailbox(Digits(number)));
                 self.at(State::Finding)
             }
             Typed::Complete(_) | Typed::Back => self.ask_number(call),

@@ -20,7 +20,7 @@
 // Tests may take their first moment from the clock.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use crate::domain::{
     greeting::GreetingKind,
@@ -283,7 +283,7 @@ pub enum Question {
         mailbox: MailboxId,
     },
     /// Looks up the mailbox with the number typed. `Mailbox`.
-    FindMailbox(String),
+    FindMailbox(Digits),
     /// Checks a passcode. For `mailbox: None` the same work is done, and the verdict is `Wrong`. `Passcode`.
     CheckPasscode {
         /// The mailbox, if there is one.
@@ -309,6 +309,16 @@ pub enum Question {
     ChangePasscode(MailboxId, Passcode),
     /// Notes that the first login is done. `Done`.
     FinishEnrolment(MailboxId),
+}
+
+/// Digits as they were typed. Not printable: where a number is asked, a passcode may be typed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Digits(pub String);
+
+impl fmt::Debug for Digits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digits(…)")
+    }
 }
 
 /// The answer to a question.

@@ -1,6 +1,6 @@
 //! One call from its first phrase to its end: hands each input to the moment the caller is in.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, fmt, time::Duration};
 
 use super::{
     Effect, Entry, Input, Item, PromptId, Question, RecordKind, RecordingEnd, Settings,
@@ -15,11 +15,17 @@ use super::{
 use crate::domain::rules;
 
 /// The menus of one call.
-#[derive(Debug)]
 pub struct Session {
     call: Call,
     moment: Moment,
     typed_ahead: VecDeque<Digit>,
+}
+
+/// What is typed ahead may be a passcode.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("moment", &self.moment).finish_non_exhaustive()
+    }
 }
 
 /// How many keys can be pressed ahead while an answer is awaited.

@@ -197,7 +197,7 @@ fn describe(effect: &Effect) -> String {
         Effect::DiscardRecording => "discard".to_owned(),
         Effect::Ask(question) => match question {
             Question::PrepareRecording { kind, .. } => format!("prepare {kind:?}?"),
-            Question::FindMailbox(number) => format!("find {number}?"),
+            Question::FindMailbox(Digits(number)) => format!("find {number}?"),
             Question::CheckPasscode { mailbox, digits, own_line } => {
                 let mailbox = mailbox.as_ref().map_or("nobody", MailboxId::as_str);
                 format!("{mailbox} {}{}?", digits.digits(), if *own_line { " own line" } else { "" })

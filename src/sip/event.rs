@@ -1,6 +1,6 @@
 //! What happens in a call, and what can be done with it: the words between [`super::uas`] and those who hold a call.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{fmt, net::SocketAddr, time::Duration};
 
 use super::wire::{Diversion, HistoryEntry, NameAddr, SipUri};
 
@@ -11,7 +11,6 @@ pub struct CallRef(pub u64);
 /// Something happened in a call.
 ///
 /// `Incoming` comes first and `Ended` last, each exactly once, whoever ended the call and however.
-#[derive(Debug)]
 pub enum Event {
     /// A call arrived and waits for [`Command::Answer`] or [`Command::Refuse`].
     Incoming(Box<IncomingCall>),
@@ -35,6 +34,19 @@ pub enum Event {
     },
     /// The call is over; no command has an effect any more.
     Ended(EndReason),
+}
+
+/// The body of an INFO request is a key, and may be one of a passcode.
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Incoming(call) => f.debug_tuple("Incoming").field(call).finish(),
+            Self::Acknowledged { .. } => f.write_str("Acknowledged"),
+            Self::Reoffer { .. } => f.write_str("Reoffer"),
+            Self::Info { .. } => f.write_str("Info"),
+            Self::Ended(reason) => f.debug_tuple("Ended").field(reason).finish(),
+        }
+    }
 }
 
 /// Why a call is over.
@@ -91,7 +103,7 @@ pub enum Command {
 }
 
 /// A call that arrives, as its INVITE tells it. Nothing in it is proven: who is believed is decided by `call`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct IncomingCall {
     /// The Call-ID, for logs.
     pub call_id: String,
@@ -117,4 +129,11 @@ pub struct IncomingCall {
     pub user_agent: Option<String>,
     /// The SDP offer; without one our answer is to be an offer.
     pub offer: Option<Vec<u8>>,
+}
+
+/// Logs must not carry names or full numbers.
+impl fmt::Debug for IncomingCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IncomingCall").field("source", &self.source).field("local", &self.local).finish_non_exhaustive()
+    }
 }

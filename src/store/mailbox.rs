@@ -12,7 +12,7 @@ use crate::domain::{
 };
 
 /// A mailbox to be made.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct NewMailbox {
     /// The SIP domain; empty for the default tenant.
     pub tenant: String,
@@ -35,7 +35,7 @@ pub struct NewMailbox {
 }
 
 /// What to change about a mailbox; `None` leaves it alone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct MailboxChange {
     /// A new number.
     pub number: Option<MailboxNumber>,

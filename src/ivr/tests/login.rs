@@ -38,6 +38,21 @@ fn number_and_passcode_can_be_typed_ahead() {
 }
 
 #[test]
+fn what_is_typed_is_never_printed() {
+    let mut telephone = Telephone::call(Entry::Retrieval { mailbox: Some(mailbox()) });
+    telephone.press("49158");
+    let typing = format!("{:?}", telephone.session);
+    telephone.press("730#49158730#");
+    let checking = format!("{:?} {:?}", telephone.session, telephone.open);
+    let mut elsewhere = Telephone::call(Entry::Retrieval { mailbox: None });
+    elsewhere.press("49158#");
+
+    for printed in [typing, checking, format!("{:?} {:?}", elsewhere.session, elsewhere.open)] {
+        assert!(!printed.contains("49158") && !printed.contains("Four"), "{printed}");
+    }
+}
+
+#[test]
 fn unknown_disabled_wrong_and_locked_sound_the_same() {
     let disabled = MailboxView { enabled: false, ..mailbox() };
     let by_number = |found: Option<MailboxView>, verdict| {
