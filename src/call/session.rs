@@ -101,7 +101,8 @@ pub async fn answer(engine: &Arc<MediaEngine>, invite: &IncomingCall, sip: CallH
                 }
                 if let Some(negotiated) = negotiated {
                     let session = CallSession { sip, media, media_events, negotiated, local, offered: None };
-                    session.connect();
+                    // A first offer of `sendonly` is a caller who only speaks, not one on hold.
+                    session.connect(negotiated.direction_receive);
                     return Ok(session);
                 }
             }
@@ -134,7 +135,7 @@ impl CallSession {
             Ok((answer, agreed)) => {
                 self.local.version += 1;
                 self.negotiated = agreed;
-                self.connect();
+                self.reconnect();
                 self.sip.send(Command::AnswerReoffer { sdp: answer });
             }
             Err(error) => {
@@ -150,7 +151,7 @@ impl CallSession {
         match sdp::accept_answer(&offer, answer.unwrap_or_default()) {
             Ok(agreed) => {
                 self.negotiated = agreed;
-                self.connect();
+                self.reconnect();
             }
             Err(error) => {
                 tracing::debug!(%error, "the answer to our offer does not fit");
@@ -159,7 +160,12 @@ impl CallSession {
         }
     }
 
-    fn connect(&self) {
+    /// Goes on with what a re-INVITE changed. Whoever holds us plays music at most: it is not recorded, and may cease.
+    fn reconnect(&self) {
+        self.connect(self.negotiated.direction_receive && !self.negotiated.is_hold());
+    }
+
+    fn connect(&self, receive: bool) {
         let agreed = &self.negotiated;
         self.media.connect(Stream {
             codec: agreed.codec,
@@ -169,7 +175,7 @@ impl CallSession {
             remote_rtcp: agreed.remote_rtcp,
             rtcp_mux: agreed.rtcp_mux,
             send: agreed.direction_send,
-            receive: agreed.direction_receive,
+            receive,
             // Keys are looked for in the audio only where nothing better was agreed on.
             detect_inband: agreed.telephone_event.is_none(),
         });
