@@ -15,7 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("rtp", &[]),
     ("sip", &[]),
     ("ivr", &["domain"]),
-    ("store", &["domain"]),
+    ("store", &["domain", "audio"]),
     ("media", &["rtp", "audio"]),
     ("call", &["domain", "sip", "sdp", "rtp", "audio", "media", "ivr", "store"]),
     ("delivery", &["domain", "store", "sip"]),
