@@ -28,7 +28,7 @@ use crate::{
 pub use crate::sip::flow::{ListenAddr, Transport};
 pub use load::{ConfigError, Loaded, Problem};
 pub use reference::{example_file, reference_page, show};
-pub use value::{CronExpression, LogFormat, LogLevel, MailAddress, Network, PortRange, Secret, SecretUrl};
+pub use value::{CronExpression, LogFormat, LogLevel, Network, PortRange, Secret, SecretUrl};
 
 use value::{Shape, span, time_zone};
 
@@ -109,14 +109,15 @@ settings! {
     mail: MailSettings {
         /// The mail server that takes our mails: `smtp://` (no encryption), `smtp+starttls://` or `smtps://`, then
         /// `[user[:password]@]host[:port]`, with special characters in user and password percent-encoded. Without it, mails are
-        /// written as `.eml` files under the data folder.
+        /// written as `.eml` files under the data folder, and messages keep their whole life: the three days of a mailed message
+        /// begin when a mail server has accepted it, and a file is no mail server.
         relay: Option<SecretUrl> = None, r#""smtp+starttls://relay.example:587""#;
         /// The password for the relay's user, if it is not in `relay`.
         password: Option<Secret> = None, r#""correct horse""#;
         /// A file that holds the password for the relay's user.
         password_file: Option<PathBuf> = None, r#""/run/secrets/afterbeep-mail-password""#;
         /// The sender of every mail.
-        from: MailAddress = value::text("Voicemail <voicemail@localhost>"), r#""Voicemail <voicemail@example.com>""#;
+        from: Sender = value::text("Voicemail <voicemail@localhost>"), r#""Voicemail <voicemail@example.com>""#;
         /// How long the relay may take over one step of a delivery.
         #[serde(with = "span")]
         timeout: Duration = Duration::from_secs(30), r#""30s""#;
@@ -240,9 +241,6 @@ impl Config {
         let relay = self.mail.relay.as_ref().map(|url| Relay::parse(url.expose(), password));
         if let Some(Err(error)) = relay {
             expect("mail.relay", false, &|| error.to_string());
-        }
-        if let Err(error) = Sender::new(&self.mail.from.name, &self.mail.from.address) {
-            expect("mail.from", false, &|| error.to_string());
         }
         expect("mail.password", self.mail.password.is_none() || self.mail.password_file.is_none(), &|| {
             "give either password or password_file, not both".to_owned()

@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 use crate::{
     call::{Calls, library::Library},
     config::Config,
-    delivery::{self, MailSettings, Relay, Sender},
+    delivery::{self, MailSettings, Relay},
     domain::{rules, time::Timestamp},
     ivr,
     jobs::scheduler::{self, Calendar},
@@ -168,7 +168,7 @@ pub fn mail_settings(config: &Config) -> anyhow::Result<MailSettings> {
     };
     Ok(MailSettings {
         relay,
-        from: Sender::new(&mail.from.name, &mail.from.address).context("mail.from")?,
+        from: mail.from.clone(),
         timeout: mail.timeout,
         parallel: mail.parallel,
         mail_dir: config.mail_dir(),
