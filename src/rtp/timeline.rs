@@ -86,9 +86,9 @@ impl Timeline {
         if length == 0 || packet.payload.len() > LONGEST_PAYLOAD {
             return;
         }
-        let elapsed = now.saturating_sub(*self.started.get_or_insert(now));
-        // Clocks of phones run up to a per cent off. What is further ahead is a flood.
-        if self.end() + length > samples(elapsed + elapsed / 50) + BURST {
+        self.started.get_or_insert(now);
+        if self.end() + length > self.farthest(now) {
+            // A flood.
             return;
         }
         match self.stream {
@@ -148,9 +148,20 @@ impl Timeline {
         (offset.unsigned_abs() <= AHEAD).then(|| stream.end.checked_add_signed(offset)).flatten()
     }
 
-    /// Where the audio ends, with what waits.
+    /// Where the audio ends, with what waits, and with a pause if it turns out to belong into the recording.
     fn end(&self) -> u64 {
-        self.stream.map_or(self.written, |stream| stream.end)
+        self.stream.map_or(self.written, |stream| stream.end) + self.stall.map_or(0, |stall| stall.pause)
+    }
+
+    /// The real time since the first packet.
+    fn elapsed(&self, now: Duration) -> u64 {
+        self.started.map_or(0, |started| samples(now.saturating_sub(started)))
+    }
+
+    /// How far a recording can be: clocks of phones run up to a per cent off, or two.
+    fn farthest(&self, now: Duration) -> u64 {
+        let elapsed = self.elapsed(now);
+        elapsed + elapsed / 50 + BURST
     }
 
     /// The next packet of the stream, or one further on.
@@ -158,16 +169,18 @@ impl Timeline {
         let length = packet.payload.len() as u64;
         let pause = samples(now.saturating_sub(stream.arrived)).saturating_sub(length);
         let gap = i64::from(packet.timestamp.wrapping_sub(stream.end_timestamp).cast_signed());
-        let Some(gap) = u64::try_from(gap).ok().filter(|gap| *gap <= pause + AHEAD) else {
+        let believable = |gap: &u64| *gap <= pause + AHEAD && self.end() + gap + length <= self.farthest(now);
+        let Some(gap) = u64::try_from(gap).ok().filter(believable) else {
             // A new packet in an old place, or in one that the clock cannot have reached.
             return self.restart(stream, packet, now, out);
         };
-        if self.stall.is_none() && pause > gap + STALL {
+        let missing = pause.saturating_sub(gap).min(self.elapsed(now).saturating_sub(stream.end + gap));
+        if self.stall.is_none() && missing > STALL {
             if packet.marker {
                 // The phone says itself that there was a silence, though it did not count it.
                 return self.restart(stream, packet, now, out);
             }
-            self.stall = Some(Stall { since: now, pause: pause - gap });
+            self.stall = Some(Stall { since: now, pause: missing });
         }
         let place = stream.end + gap;
         self.note(packet, place, now);
@@ -195,7 +208,9 @@ impl Timeline {
             return;
         };
         if place >= self.written && self.waiting.iter().all(|waiting| waiting.sequence != packet.sequence) {
-            self.wait(packet, place, now);
+            // Whatever it claims to hold, newer packets have the last word on what comes after it.
+            let payload = &packet.payload[..packet.payload.len().min(back.unsigned_abs() as usize)];
+            self.wait(&Packet { payload, ..*packet }, place, now);
             self.poll(now, out);
         }
     }
@@ -205,6 +220,7 @@ impl Timeline {
         self.end_stall(now);
         self.release(None, out);
         let pause = samples(now.saturating_sub(before.arrived)).saturating_sub(packet.payload.len() as u64);
+        let pause = pause.min(self.elapsed(now).saturating_sub(self.written));
         self.place(packet, self.written + if pause > JITTER { pause } else { 0 }, now, out);
     }
 
@@ -360,6 +376,19 @@ mod tests {
     }
 
     #[test]
+    fn a_late_packet_does_not_reach_beyond_the_newest() {
+        let mut call = Recorded::default();
+
+        call.receive(frame(0), 0);
+        call.receive(frame(2), 40);
+        let long = original(1..4);
+        call.receive(Packet { payload: &long, ..frame(1) }, 41);
+        call.receive(frame(3), 60);
+
+        assert_eq!(call.audio, original(0..4));
+    }
+
+    #[test]
     fn repeated_packets_count_once() {
         let mut call = Recorded::default();
 
@@ -496,7 +525,24 @@ mod tests {
             call.receive(frame(index), index);
         }
 
-        assert!(call.audio.len() as u64 <= samples(Duration::from_secs(5)) + BURST + AHEAD, "{}", call.audio.len());
+        assert!(call.audio.len() as u64 <= samples(Duration::from_secs(5)) * 102 / 100 + BURST, "{}", call.audio.len());
+    }
+
+    #[test]
+    fn what_is_claimed_while_a_pause_is_watched_comes_on_top_of_the_pause() {
+        let mut call = Recorded::default();
+        for index in 0..2 {
+            call.receive(frame(index), 20 * index);
+        }
+
+        for index in 0..4 {
+            let claim = Packet { sequence: 2 + index as u16 * 9, timestamp: 320 + index as u32 * 6160, ..frame(2) };
+            call.receive(claim, 2900 + 24 * index);
+        }
+        let audio = &mut call.audio;
+        call.timeline.finish(Duration::from_secs(3), &mut |run| write(audio, run));
+
+        assert!(call.audio.len() as u64 <= samples(Duration::from_secs(3)) * 102 / 100 + BURST, "{}", call.audio.len());
     }
 
     #[test]
@@ -557,6 +603,21 @@ mod tests {
         assert_eq!(call.timeline.place_of(1, 9_000_000), None, "another clock");
     }
 
+    #[test]
+    fn timestamps_that_run_ahead_are_not_believed_for_long() {
+        let mut call = Recorded::default();
+
+        // Each claims twice the time that passed; and in the end packets stop, which adds nothing to what was claimed.
+        for index in 0..40 {
+            call.receive(Packet { timestamp: index as u32 * 8000, ..frame(index) }, 500 * index);
+        }
+        for index in 40..60 {
+            call.receive(Packet { timestamp: 320_000 + index as u32 * 160, ..frame(index) }, 22_000 + 20 * index);
+        }
+
+        assert!(call.audio.len() as u64 <= samples(Duration::from_secs(24)) + BURST, "{}", call.audio.len());
+    }
+
     proptest! {
         /// A network that loses, repeats and swaps within the window: each frame comes out in its place or as silence.
         #[test]
@@ -602,7 +663,7 @@ mod tests {
                 call.receive(Packet { marker, payload_type: 0, sequence, timestamp, ssrc, payload }, now);
                 prop_assert_eq!(call.timeline.written(), call.audio.len() as u64);
             }
-            let bound = samples(Duration::from_millis(now)) * 102 / 100 + BURST + 2 * AHEAD;
+            let bound = samples(Duration::from_millis(now)) * 102 / 100 + BURST;
             prop_assert!(call.audio.len() as u64 <= bound, "{} of {}", call.audio.len(), bound);
         }
     }
