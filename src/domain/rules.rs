@@ -30,6 +30,8 @@ pub const FIRST_LOCK: Duration = Duration::from_mins(15);
 pub const FAILURES_BEFORE_REMOTE_LOCK: u32 = 10;
 /// Passcode attempts in one call.
 pub const ATTEMPTS_PER_CALL: u32 = 3;
+/// How often a mailbox number can be typed in one call: a line is no tool for listing them.
+pub const NUMBERS_PER_CALL: u32 = 5;
 /// The most digits a passcode can have.
 pub const LONGEST_PASSCODE: usize = 20;
 /// How long a call goes on without any RTP.

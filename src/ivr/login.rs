@@ -26,6 +26,8 @@ pub(super) struct Login {
     /// Whether another mailbox can be chosen with `*`.
     may_choose: bool,
     attempts_left: u32,
+    /// How often a number can still be asked for.
+    numbers_left: u32,
     state: State,
 }
 
@@ -50,14 +52,14 @@ impl Login {
 
     pub fn begin_with_number(call: &mut Call) -> Moment {
         let entry = DigitEntry::begin(call, vec![], say([PromptId::EnterMailbox]));
-        let attempts_left = rules::ATTEMPTS_PER_CALL;
-        Self { mailbox: None, own: None, may_choose: true, attempts_left, state: State::Number(entry) }.into()
+        let (attempts_left, numbers_left) = (rules::ATTEMPTS_PER_CALL, rules::NUMBERS_PER_CALL.saturating_sub(1));
+        Self { mailbox: None, own: None, may_choose: true, attempts_left, numbers_left, state: State::Number(entry) }.into()
     }
 
     fn begin(call: &mut Call, mailbox: Option<MailboxView>, own: Option<MailboxId>, may_choose: bool) -> Moment {
         let entry = DigitEntry::begin(call, vec![], say([PromptId::EnterPasscode]));
-        let attempts_left = rules::ATTEMPTS_PER_CALL;
-        Self { mailbox, own, may_choose, attempts_left, state: State::Passcode(entry) }.into()
+        let (attempts_left, numbers_left) = (rules::ATTEMPTS_PER_CALL, rules::NUMBERS_PER_CALL);
+        Self { mailbox, own, may_choose, attempts_left, numbers_left, state: State::Passcode(entry) }.into()
     }
 
     pub fn step(mut self, input: Input, call: &mut Call) -> Moment {
@@ -184,8 +186,11 @@ impl Login {
     }
 
     fn ask_number(self, call: &mut Call) -> Moment {
+        let Some(numbers_left) = self.numbers_left.checked_sub(1) else {
+            return call.part(say([PromptId::TooManyAttempts, PromptId::Goodbye]));
+        };
         let entry = DigitEntry::begin(call, vec![], say([PromptId::EnterMailbox]));
-        Self { mailbox: None, ..self }.at(State::Number(entry))
+        Self { mailbox: None, numbers_left, ..self }.at(State::Number(entry))
     }
 
     fn ask_passcode(self, call: &mut Call, question: Vec<Item>) -> Moment {

@@ -38,6 +38,19 @@ fn number_and_passcode_can_be_typed_ahead() {
 }
 
 #[test]
+fn a_call_is_no_tool_for_listing_mailboxes() {
+    let mut telephone = Telephone::call(Entry::Retrieval { mailbox: None });
+    for _ in 1..rules::NUMBERS_PER_CALL {
+        telephone.press("1001#").answer(Answer::Mailbox(None)).press("*");
+    }
+    telephone.press("1001#").answer(Answer::Mailbox(None)).forget();
+
+    telephone.press("*");
+
+    assert_eq!(telephone.look(), "too-many-attempts goodbye");
+}
+
+#[test]
 fn what_is_typed_is_never_printed() {
     let mut telephone = Telephone::call(Entry::Retrieval { mailbox: Some(mailbox()) });
     telephone.press("49158");
