@@ -62,6 +62,8 @@ pub struct Driver {
     stopped_at: HashMap<MessageId, Duration>,
     /// The caller is gone; what is open is finished, and nothing new is waited for.
     gone: bool,
+    /// The media thread is gone, and tells nothing any more.
+    media_gone: bool,
     deadline: Option<Instant>,
 }
 
@@ -112,6 +114,7 @@ impl Driver {
             recording: Recording::Nothing,
             stopped_at: HashMap::new(),
             gone: false,
+            media_gone: false,
             deadline: None,
         }
     }
@@ -123,7 +126,7 @@ impl Driver {
         while !self.is_finished() {
             let input = tokio::select! {
                 event = self.session.sip.next_event(), if !self.gone => self.sip_event(event),
-                event = self.session.media_events.recv() => self.media_event(event),
+                event = self.session.media_events.recv(), if !self.media_gone => self.media_event(event),
                 outcome = awaited(&mut self.asked) => {
                     self.asked = None;
                     if let Some(tape) = outcome.tape {
@@ -189,12 +192,22 @@ impl Driver {
                 self.caller_gone()
             }
             Some(MediaEvent::FirstPacket) => None,
-            // The media thread is gone; a journal that it was writing is recovered at the next start.
             None => {
                 error!("a call is cut off: its media thread is gone");
-                self.recording = Recording::Nothing;
+                self.media_gone = true;
                 self.session.sip.send(Command::Hangup { reason: Some("media stopped".to_owned()) });
-                self.caller_gone()
+                match std::mem::replace(&mut self.recording, Recording::Nothing) {
+                    // Its end would never be told. A message's journal stays in the spool and becomes an interrupted one.
+                    Recording::Running(tape) => {
+                        drop(tape);
+                        self.gone = true;
+                        Some(Input::RecordingDone { kept: Duration::ZERO, ended_by: RecordingEnd::Hangup })
+                    }
+                    other => {
+                        self.recording = other;
+                        self.caller_gone()
+                    }
+                }
             }
         }
     }
