@@ -8,7 +8,10 @@
 use std::{sync::Arc, time::Duration};
 
 use sqlx::AnyConnection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout, timeout_at},
+};
 
 use super::{
     Store, StoreError, audio,
@@ -27,6 +30,13 @@ use crate::domain::{
 
 /// How many deposits share one commit at most.
 const GROUP: usize = 64;
+
+/// How long the writing of a deposit is waited for: longer than SQLite waits for another process that has it locked.
+const WRITING: Duration = Duration::from_secs(15);
+/// How long the audio store may take.
+const PUTTING: Duration = Duration::from_secs(30);
+/// How long a question to the database may take.
+const ASKING: Duration = Duration::from_secs(5);
 
 /// A message that is now in its mailbox.
 #[derive(Clone, Debug)]
@@ -115,8 +125,16 @@ impl Store {
                 Ok(true) => return self.already(journal, &envelope.message, &envelope.mailbox, now).await,
                 Err(error) => return Err(self.keep(journal, error).await),
             }
+            if !seal.interrupted {
+                // Its caller may have been told that it is sent. Asked before its audio is put, because it will be asked often.
+                match within(ASKING, DATABASE, self.counts(&envelope.mailbox, now)).await {
+                    Ok(counts) if rules::admits(counts.total()) => {}
+                    Ok(_) => return Err(self.keep(journal, StoreError::NoRoom).await),
+                    Err(error) => return Err(self.keep(journal, error).await),
+                }
+            }
         }
-        let key = match self.put_audio(wav).await {
+        let key = match within(PUTTING, "the audio store", self.put_audio(wav)).await {
             Ok(key) => key,
             Err(error) => return Err(self.keep(journal, error).await),
         };
@@ -153,6 +171,10 @@ impl Store {
                 self.drop_unused_audio(&key).await;
                 self.already(journal, &message.id, &message.mailbox, now).await
             }
+            Ok(Written::Full) if attempt == Attempt::Again && !seal.interrupted => {
+                self.drop_unused_audio(&key).await;
+                Err(self.keep(journal, StoreError::NoRoom).await)
+            }
             Ok(Written::Full) => {
                 self.drop_unused_audio(&key).await;
                 Err(throw_away(journal, "the mailbox is full", DepositError::MailboxFull).await)
@@ -176,11 +198,9 @@ impl Store {
 
     /// Whether a message with this id has ever been deposited.
     pub(super) async fn deposited(&self, id: &MessageId) -> Result<bool, StoreError> {
-        let rows = sqlx::query("SELECT message_id FROM deposited WHERE message_id = $1")
-            .bind(id.as_str())
-            .fetch_all(self.0.database.reader())
-            .await?;
-        Ok(!rows.is_empty())
+        let ask = sqlx::query("SELECT message_id FROM deposited WHERE message_id = $1").bind(id.as_str());
+        let asked = async { Ok(ask.fetch_all(self.0.database.reader()).await?) };
+        Ok(!within(ASKING, DATABASE, asked).await?.is_empty())
     }
 
     async fn already(
@@ -190,8 +210,8 @@ impl Store {
         mailbox: &MailboxId,
         now: Timestamp,
     ) -> Result<Deposited, DepositError> {
-        let found = async { Ok((self.message(id, now).await?, self.counts(mailbox, now).await?)) }.await;
-        match found {
+        let find = async { Ok((self.message(id, now).await?, self.counts(mailbox, now).await?)) };
+        match within(ASKING, DATABASE, find).await {
             Ok((Some(message), counts)) => {
                 finished(journal).await;
                 Ok(Deposited { message, counts })
@@ -203,11 +223,17 @@ impl Store {
 
     async fn write(&self, message: Message, now: Timestamp) -> Result<Written, WriteError> {
         let (reply, written) = oneshot::channel();
-        let stopped = || WriteError::NotWritten(StoreError::Database(sqlx::Error::PoolClosed));
-        if self.0.deposits.send(Pending { message, now, reply }).await.is_err() {
-            return Err(stopped());
+        let deadline = Instant::now() + WRITING;
+        match timeout_at(deadline, self.0.deposits.send(Pending { message, now, reply })).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(WriteError::NotWritten(StoreError::Database(sqlx::Error::PoolClosed))),
+            Err(_) => return Err(WriteError::NotWritten(StoreError::Silent(DATABASE))),
         }
-        written.await.unwrap_or_else(|_| Err(stopped()))
+        match timeout_at(deadline, written).await {
+            Ok(Ok(written)) => written,
+            // It may be committed by now, or still be on its way.
+            Ok(Err(_)) | Err(_) => Err(WriteError::Unknown(StoreError::Silent(DATABASE))),
+        }
     }
 
     async fn put_aside(&self, journal: Journal) -> DepositError {
@@ -228,6 +254,17 @@ impl Store {
         }
         DepositError::Later(error)
     }
+}
+
+const DATABASE: &str = "the database";
+
+/// Gives up waiting for something that neither works nor fails, as a call waits for it.
+async fn within<T>(
+    limit: Duration,
+    what: &'static str,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    timeout(limit, work).await.unwrap_or(Err(StoreError::Silent(what)))
 }
 
 /// The WAV of a sealed journal, with its length, if it is long enough to be a message.
@@ -305,9 +342,19 @@ pub(super) async fn write_in_groups(database: Database, mut pending: mpsc::Recei
 }
 
 async fn write_group(database: &Database, group: Vec<Pending>) {
+    let mut transaction = match database.begin().await {
+        Ok(transaction) => transaction,
+        Err(error) => {
+            // None of them is at fault, and each would wait as long again.
+            let error = Arc::new(error);
+            for one in group {
+                let _ = one.reply.send(Err(WriteError::NotWritten(StoreError::Busy(Arc::clone(&error)))));
+            }
+            return;
+        }
+    };
     let mut decided = Vec::with_capacity(group.len());
     let together: Result<_, sqlx::Error> = async {
-        let mut transaction = database.begin().await?;
         for one in &group {
             decided.push(insert(&mut transaction, &one.message, one.now).await?);
         }
@@ -427,6 +474,72 @@ impl StoredFullness for Fullness {
             Self::Roomy => 0,
             Self::NearlyFull => 1,
             Self::Full => 2,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{caller::Caller, id::CallId, passcode::Passcode, time::TimeZone},
+        store::{
+            StoreConfig,
+            journal::{Encoding, Envelope},
+            mailbox::NewMailbox,
+        },
+    };
+    use std::io::Write as _;
+
+    #[tokio::test]
+    async fn a_commit_that_nobody_reports_keeps_its_audio() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(StoreConfig::local(dir.path()).unwrap()).await.unwrap();
+        let mut inner = Arc::into_inner(store.0).unwrap();
+        let (deposits, mut pending) = mpsc::channel(1);
+        inner.deposits = deposits;
+        let database = inner.database.clone();
+        tokio::spawn(async move {
+            while let Some(Pending { message, now, reply }) = pending.recv().await {
+                let (unheard, _) = oneshot::channel();
+                write_one(&database, Pending { message, now, reply: unheard }).await;
+                drop(reply);
+            }
+        });
+        let store = Store(Arc::new(inner));
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        let mailbox = store.create_mailbox(mailbox(), now).await.unwrap().id;
+        let journal = store.create_journal(envelope(mailbox, now)).await.unwrap();
+        journal.audio_file().unwrap().write_all(&[0x9a; 24_000]).unwrap();
+
+        let deposited = store.deposit(journal, Duration::from_secs(3), now, false).await.unwrap();
+
+        assert_eq!(store.audio(&deposited.message.audio).await.unwrap().len(), 44 + 2 * 24_000);
+        assert_eq!(store.spooled().await.unwrap(), 0);
+    }
+
+    fn envelope(mailbox: MailboxId, now: Timestamp) -> Envelope {
+        Envelope {
+            message: MessageId::random(),
+            mailbox,
+            caller: Caller::private(),
+            started_at: now,
+            encoding: Encoding::Mulaw,
+            call: CallId::random(),
+        }
+    }
+
+    fn mailbox() -> NewMailbox {
+        NewMailbox {
+            tenant: String::new(),
+            number: "1001".parse().unwrap(),
+            aliases: Vec::new(),
+            name: String::new(),
+            email: None,
+            voice_to_email: false,
+            time_zone: TimeZone::UTC,
+            language: "en".to_owned(),
+            passcode: Passcode::typed("49158730").unwrap(),
         }
     }
 }

@@ -166,6 +166,15 @@ pub enum StoreError {
     /// The database did not confirm a commit, which may have taken effect or not.
     #[error("the database did not confirm that it saved")]
     Commit(#[source] Arc<sqlx::Error>),
+    /// The database cannot be written to at the moment.
+    #[error("the database takes no deposits")]
+    Busy(#[source] Arc<sqlx::Error>),
+    /// The database or the audio store neither works nor fails.
+    #[error("{0} did not answer in time")]
+    Silent(&'static str),
+    /// A message that was accepted does not fit into its mailbox any more.
+    #[error("the mailbox is full; what its caller was told is sent waits for room")]
+    NoRoom,
     /// The schema could not be brought up to date.
     #[error("the database's schema could not be brought up to date")]
     Migration(#[from] sqlx::migrate::MigrateError),

@@ -4,10 +4,10 @@ use std::{fs, io::Write as _, os::unix::fs::PermissionsExt as _, time::Duration}
 
 use afterbeep::{
     domain::rules,
-    store::{StoreError, journal::Journal, spool::SpoolReport},
+    store::{StoreError, deposit::DepositError, journal::Journal, spool::SpoolReport},
 };
 
-use super::{House, NOW, envelope, journal, on_both_databases};
+use super::{House, NOW, deposit, envelope, journal, on_both_databases};
 
 on_both_databases! {
     a_recording_whose_server_died_becomes_an_interrupted_message
@@ -16,6 +16,7 @@ on_both_databases! {
     recovery_discards_what_is_no_message
     a_clock_that_leaps_destroys_no_recording
     recovery_fills_a_mailbox_but_does_not_overfill_it
+    what_a_caller_was_told_is_sent_waits_until_the_mailbox_has_room
     zeros_at_the_end_of_a_recording_are_no_audio
     an_unreadable_envelope_is_put_aside_with_its_audio
     an_accepted_recording_is_not_interrupted_by_a_restart
@@ -109,6 +110,24 @@ async fn recovery_fills_a_mailbox_but_does_not_overfill_it(house: House) {
     let report = house.store.recover(NOW).await.unwrap();
 
     assert_eq!(report, SpoolReport { deposited: 3, discarded: 2, ..SpoolReport::default() });
+    assert_eq!(house.store.counts(&mailbox.id, NOW).await.unwrap().total(), 300);
+}
+
+async fn what_a_caller_was_told_is_sent_waits_until_the_mailbox_has_room(house: House) {
+    let mailbox = house.mailbox("1001").await;
+    house.fill(&mailbox.id, 299).await;
+    house.audio.set_down(true);
+    let kept = deposit(&house.store, &mailbox.id, NOW).await;
+    house.audio.set_down(false);
+    let last = house.deposit(&mailbox.id, NOW).await;
+
+    let full = house.store.retry_spool(NOW).await.unwrap();
+    house.store.delete(&last.id, last.version, NOW).await.unwrap();
+    let roomy = house.store.retry_spool(NOW).await.unwrap();
+
+    assert!(matches!(kept, Err(DepositError::Later(_))), "{kept:?}");
+    assert_eq!(full, SpoolReport { waiting: 1, ..SpoolReport::default() });
+    assert_eq!(roomy, SpoolReport { deposited: 1, ..SpoolReport::default() });
     assert_eq!(house.store.counts(&mailbox.id, NOW).await.unwrap().total(), 300);
 }
 
