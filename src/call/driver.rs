@@ -1,7 +1,7 @@
 //! Drives the menus of one call: events in, effects out. What a key means and what comes next is decided in `ivr`.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     future::{Future, pending},
     pin::Pin,
     sync::Arc,
@@ -122,7 +122,7 @@ impl Driver {
     /// Leads the call to its end. Returns when everything that was recorded is stored or discarded.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let opening = std::mem::take(&mut self.opening);
-        self.perform(opening);
+        self.perform(opening).await;
         while !self.is_finished() {
             let input = tokio::select! {
                 event = self.session.sip.next_event(), if !self.gone => self.sip_event(event),
@@ -146,7 +146,7 @@ impl Driver {
             };
             if let Some(input) = input {
                 let effects = self.menus.handle(input);
-                self.perform(effects);
+                self.perform(effects).await;
             }
         }
         if !matches!(self.recording, Recording::Nothing) {
@@ -263,8 +263,9 @@ impl Driver {
         Some(Input::RecordingDone { kept, ended_by })
     }
 
-    fn perform(&mut self, effects: Vec<Effect>) {
-        for effect in effects {
+    async fn perform(&mut self, effects: Vec<Effect>) {
+        let mut effects = VecDeque::from(effects);
+        while let Some(effect) = effects.pop_front() {
             match effect {
                 Effect::Play { items, interruptible } => {
                     self.leave_playing();
@@ -285,14 +286,16 @@ impl Driver {
                 Effect::ResumePlaying => self.pause(false),
                 Effect::Seek(seek) => self.seek(seek),
                 Effect::Record { longest, trailing_silence, end_digits, .. } => {
-                    self.record(longest, trailing_silence, &end_digits);
+                    if let Some(failed) = self.record(longest, trailing_silence, &end_digits).await {
+                        effects.extend(self.menus.handle(failed));
+                    }
                 }
                 Effect::StopRecording => {
                     if let Recording::Running(_) = self.recording {
                         self.session.media.stop_recording();
                     }
                 }
-                Effect::DiscardRecording => self.discard(),
+                Effect::DiscardRecording => self.discard().await,
                 Effect::Ask(question) => self.ask(question),
                 Effect::HangUp => {
                     self.gone = true;
@@ -378,10 +381,14 @@ impl Driver {
     fn fetch(&self, items: Vec<Item>) -> Fetching {
         let (calls, codec) = (self.calls.clone(), self.session.codec());
         let recording = match &self.recording {
-            Recording::Done { tape, kept } if items.contains(&Item::TheRecording) => tape.read(*kept, codec).ok().map(Arc::new),
+            Recording::Done { tape, kept } if items.contains(&Item::TheRecording) => Some(tape.read(*kept, codec)),
             _ => None,
         };
         Box::pin(async move {
+            let recording = match recording {
+                Some(reading) => reading.await.ok().map(Arc::new),
+                None => None,
+            };
             let mut clips = Vec::with_capacity(items.len());
             for item in items {
                 match item {
@@ -401,13 +408,18 @@ impl Driver {
         Box::pin(async move { calls.audio(&key, codec).await.map(Fetched::Message) })
     }
 
-    fn record(&mut self, longest: Duration, trailing_silence: Option<Duration>, end_digits: &[Digit]) {
+    /// Starts recording; answers what to tell the menus if that fails.
+    async fn record(&mut self, longest: Duration, trailing_silence: Option<Duration>, end_digits: &[Digit]) -> Option<Input> {
         self.stop_playing();
         let tape = match std::mem::replace(&mut self.recording, Recording::Nothing) {
             Recording::Prepared(tape) | Recording::Done { tape, .. } => tape,
-            other => return self.recording = other,
+            other => {
+                self.recording = other;
+                return None;
+            }
         };
-        match tape.restart() {
+        let (tape, file) = tape.restarted().await;
+        match file {
             Ok(file) => {
                 self.latest_recording = RecordingId(self.latest_recording.0.wrapping_add(1));
                 self.session.media.record(RecordSpec {
@@ -419,20 +431,21 @@ impl Driver {
                     end_digits: DigitSet::of(&end_digits.iter().map(|digit| digit.as_char()).collect::<String>()),
                 });
                 self.recording = Recording::Running(tape);
+                None
             }
             Err(error) => {
                 error!(error = &error as &dyn std::error::Error, "what is recorded cannot be written");
                 self.recording = Recording::Done { tape, kept: Duration::ZERO };
-                let effects = self.menus.handle(Input::RecordingDone { kept: Duration::ZERO, ended_by: RecordingEnd::Failed });
-                self.perform(effects);
+                Some(Input::RecordingDone { kept: Duration::ZERO, ended_by: RecordingEnd::Failed })
             }
         }
     }
 
-    fn discard(&mut self) {
+    /// Returns when the recording is gone for good, so that nobody is told so before.
+    async fn discard(&mut self) {
         match std::mem::replace(&mut self.recording, Recording::Nothing) {
             Recording::Prepared(tape) | Recording::Done { tape, .. } => {
-                if let Err(error) = tape.discard() {
+                if let Err(error) = tape.discard().await {
                     error!(error = &error as &dyn std::error::Error, "a discarded recording could not be removed");
                 }
             }

@@ -12,6 +12,7 @@ use std::{
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
+    time::timeout,
 };
 use tracing::{Instrument, Span, debug, error, field, info, info_span};
 
@@ -58,6 +59,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(10);
 /// How many characters of a Call-ID the log shows.
 const LONGEST_CALL_ID: usize = 64;
 
+/// How long a caller hears nothing while the store is asked for the mailbox; then whoever sent the call may send it elsewhere.
+const DECIDE: Duration = Duration::from_secs(5);
+
 impl Calls {
     /// Leads every call that comes in until the channel closes, then waits for the calls in progress, but not longer than until
     /// `stop` says so: then they are hung up, and what was recorded is kept.
@@ -90,7 +94,8 @@ impl Calls {
         let guesser = guesser(&caller, trusted, invite.source.ip());
         let route = route::route(&invite, trusted, &self.access_codes);
         let domain = if let Route::Retrieval { domain, .. } = &route { domain.clone() } else { String::new() };
-        let entry = match self.entry(route).await {
+        let entry = timeout(DECIDE, self.entry(route)).await.unwrap_or_else(|_| Err(StoreError::Silent("the store")));
+        let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
                 error!(error = &error as &dyn std::error::Error, "a call is refused: the store does not answer");

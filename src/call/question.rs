@@ -2,7 +2,8 @@
 
 use std::{error::Error, sync::Arc, time::Duration};
 
-use tracing::error;
+use tokio::time::timeout;
+use tracing::{error, warn};
 
 use super::{
     Calls,
@@ -26,6 +27,11 @@ use crate::{
         passcode::{AttemptSource, PasscodeVerdict},
     },
 };
+
+/// How long a question may take while the caller waits: longer than SQLite waits for another process that has it locked.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How long the beep waits for the mailbox to be counted.
+const COUNTING: Duration = Duration::from_secs(3);
 
 /// A question and what it is about.
 pub struct Asking {
@@ -53,7 +59,12 @@ impl Asking {
         match tape {
             Some(Ok(tape)) => Outcome { answer: Answer::RecordingReady, tape: Some(tape) },
             Some(Err(answer)) => Outcome { answer, tape: None },
-            None => Outcome { answer: self.answer(question).await.unwrap_or_else(failed), tape: None },
+            // A deposit has time limits of its own: it must not be dropped half-way.
+            None if matches!(question, Question::StoreMessage) => Outcome { answer: self.store_message().await, tape: None },
+            None => {
+                let answer = timeout(PATIENCE, self.answer(question)).await.unwrap_or_else(|_| Err(silent()));
+                Outcome { answer: answer.unwrap_or_else(failed), tape: None }
+            }
         }
     }
 
@@ -67,9 +78,13 @@ impl Asking {
         // A disk that cannot take a whole message must not take half of one.
         store.check_spool().await.map_err(failed)?;
         let now = (self.calls.now)();
-        let counts = store.counts(mailbox, now).await.map_err(failed)?;
-        if !rules::admits(counts.total()) {
-            return Err(Answer::MailboxFull);
+        match timeout(COUNTING, store.counts(mailbox, now)).await.unwrap_or_else(|_| Err(silent())) {
+            Ok(counts) if rules::admits(counts.total()) => {}
+            Ok(_) => return Err(Answer::MailboxFull),
+            // It had room when the call came in. The spool takes the message, and the deposit counts again.
+            Err(error) => {
+                warn!(error = &error as &dyn Error, "a message is taken without counting the mailbox");
+            }
         }
         let envelope = Envelope {
             message: MessageId::random(),
@@ -86,7 +101,7 @@ impl Asking {
         let store = &self.calls.store;
         let now = (self.calls.now)();
         match question {
-            Question::PrepareRecording { .. } => Ok(Answer::Failed),
+            Question::PrepareRecording { .. } | Question::StoreMessage => Ok(Answer::Failed),
             Question::FindMailbox(Digits(number)) => {
                 let dialled = Dialled { number, domain: self.line.domain };
                 let mailbox = self.calls.find(&dialled).await?.filter(|mailbox| mailbox.enabled);
@@ -102,7 +117,6 @@ impl Asking {
                     PasscodeVerdict::LockedOut => Verdict::LockedOut,
                 }))
             }
-            Question::StoreMessage => Ok(self.store_message().await),
             Question::ListMessages(mailbox) => Ok(Answer::Messages { now, messages: store.messages(&mailbox, now).await? }),
             Question::MarkHeard(id, version) => self.changed(&id, store.mark_heard(&id, version, now).await).await,
             Question::Save(id, version) => self.changed(&id, store.save(&id, version, now).await).await,
@@ -172,6 +186,10 @@ fn gone(error: ChangeError) -> Result<Answer, StoreError> {
         ChangeError::Store(error) => Err(error),
         ChangeError::Conflict | ChangeError::Gone => Ok(Answer::MailboxGone),
     }
+}
+
+fn silent() -> StoreError {
+    StoreError::Silent("the store")
 }
 
 fn failed(error: StoreError) -> Answer {

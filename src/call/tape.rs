@@ -1,14 +1,14 @@
 //! What a call records into: a journal for a message, which outlives a crash, or a scratch for the subscriber's own recordings,
-//! which does not.
+//! which does not. Whatever waits for the disk waits apart from the tasks of calls.
 
-use std::{fs::File, io, time::Duration};
+use std::{fs::File, future::Future, io, time::Duration};
 
 use crate::{
     audio::codec::Codec,
     media::EncodedAudio,
     store::{
         greeting::Scratch,
-        journal::{Encoding, Journal},
+        journal::{Encoding, Journal, blocking},
     },
 };
 
@@ -21,16 +21,16 @@ pub enum Tape {
 }
 
 impl Tape {
-    /// An empty file to append to; what was recorded before is forgotten.
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be emptied or opened.
-    pub fn restart(&self) -> io::Result<File> {
-        match self {
-            Self::Message(journal) => journal.restart(),
-            Self::Scratch(scratch) => scratch.restart(),
-        }
+    /// Gives the tape back with an empty file to append to; what was recorded before is forgotten.
+    pub async fn restarted(self) -> (Self, io::Result<File>) {
+        blocking(move || {
+            let file = match &self {
+                Self::Message(journal) => journal.restart(),
+                Self::Scratch(scratch) => scratch.restart(),
+            };
+            (self, file)
+        })
+        .await
     }
 
     /// The codec of the bytes in it.
@@ -44,17 +44,17 @@ impl Tape {
     }
 
     /// The first `kept` of it, for the line.
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be read.
-    pub fn read(&self, kept: Duration, codec: Codec) -> io::Result<EncodedAudio> {
-        let mut bytes = match self {
-            Self::Message(journal) => journal.read(kept)?,
-            Self::Scratch(scratch) => scratch.read(kept)?,
+    pub fn read(&self, kept: Duration, codec: Codec) -> impl Future<Output = io::Result<EncodedAudio>> + Send + use<> {
+        let own = self.codec();
+        let read: Box<dyn FnOnce() -> io::Result<Vec<u8>> + Send> = match self {
+            Self::Message(journal) => Box::new(journal.reader(kept)),
+            Self::Scratch(scratch) => Box::new(scratch.reader(kept)),
         };
-        self.codec().transcode(codec, &mut bytes);
-        Ok(EncodedAudio::from_bytes(codec, &bytes))
+        blocking(move || {
+            let mut bytes = read()?;
+            own.transcode(codec, &mut bytes);
+            Ok(EncodedAudio::from_bytes(codec, &bytes))
+        })
     }
 
     /// Forgets it.
@@ -62,11 +62,12 @@ impl Tape {
     /// # Errors
     ///
     /// When a file cannot be removed.
-    pub fn discard(self) -> io::Result<()> {
-        match self {
+    pub async fn discard(self) -> io::Result<()> {
+        blocking(move || match self {
             Self::Message(journal) => journal.discard("the caller discarded it"),
             Self::Scratch(_) => Ok(()),
-        }
+        })
+        .await
     }
 
     fn encoding(&self) -> Encoding {

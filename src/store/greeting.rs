@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read as _},
+    io,
     os::unix::fs::OpenOptionsExt as _,
     path::PathBuf,
     time::Duration,
@@ -11,7 +11,7 @@ use std::{
 use super::{
     ChangeError, Store, StoreError, audio,
     database::Columns as _,
-    journal::{Encoding, blocking},
+    journal::{Encoding, blocking, read_at_most},
     wav,
 };
 use crate::domain::{
@@ -67,7 +67,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<AudioKey, ChangeError> {
         let wav = blocking(move || {
-            let recorded = scratch.read(kept).map_err(|source| StoreError::spool(&scratch.path, source))?;
+            let recorded = scratch.reader(kept)().map_err(|source| StoreError::spool(&scratch.path, source))?;
             Ok::<_, StoreError>(wav::finish(scratch.encoding, &recorded))
         })
         .await?;
@@ -164,15 +164,10 @@ impl Scratch {
         Ok(file)
     }
 
-    /// The recorded bytes up to `kept`, to be played back.
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be read.
-    pub fn read(&self, kept: Duration) -> io::Result<Vec<u8>> {
-        let mut recorded = Vec::new();
-        File::open(&self.path)?.take(self.encoding.bytes(kept)).read_to_end(&mut recorded)?;
-        Ok(recorded)
+    /// The recorded bytes up to `kept`, to be played back: read when the function given back is called, which waits for the disk.
+    pub fn reader(&self, kept: Duration) -> impl FnOnce() -> io::Result<Vec<u8>> + Send + use<> {
+        let (path, bytes) = (self.path.clone(), self.encoding.bytes(kept));
+        move || read_at_most(&path, bytes)
     }
 
     /// What the bytes are.

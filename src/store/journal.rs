@@ -217,13 +217,11 @@ impl Journal {
         Ok(file)
     }
 
-    /// The recorded bytes up to `kept`, to be played back to the caller.
-    ///
-    /// # Errors
-    ///
-    /// When the audio file cannot be read.
-    pub fn read(&self, kept: Duration) -> io::Result<Vec<u8>> {
-        read_at_most(&self.audio_path, self.envelope.encoding.bytes(kept))
+    /// The recorded bytes up to `kept`, to be played back to the caller: read when the function given back is called, which
+    /// waits for the disk.
+    pub fn reader(&self, kept: Duration) -> impl FnOnce() -> io::Result<Vec<u8>> + Send + use<> {
+        let (path, bytes) = (self.audio_path.clone(), self.envelope.encoding.bytes(kept));
+        move || read_at_most(&path, bytes)
     }
 
     /// Removes the recording: the caller does not want it kept. The reason goes to the log.
@@ -319,7 +317,7 @@ pub(super) fn put_aside(envelope: &Path) -> io::Result<()> {
 }
 
 /// Runs something that waits for a disk.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
@@ -330,7 +328,7 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     }
 }
 
-fn read_at_most(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
+pub(super) fn read_at_most(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
     let mut read = Vec::new();
     File::open(path)?.take(bytes).read_to_end(&mut read)?;
     Ok(read)
@@ -369,7 +367,7 @@ mod tests {
         let Adoption::Adopted(adopted) = Journal::adopt(&path).unwrap() else { panic!("nobody owns it") };
 
         assert_eq!(adopted.envelope(), &written);
-        assert_eq!(adopted.read(Duration::from_millis(100)).unwrap().len(), 800);
+        assert_eq!(adopted.reader(Duration::from_millis(100))().unwrap().len(), 800);
         assert!(matches!(Journal::adopt(&path).unwrap(), Adoption::Owned));
         adopted.discard("a test").unwrap();
         assert!(matches!(Journal::adopt(&path).unwrap(), Adoption::Gone));

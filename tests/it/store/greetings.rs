@@ -40,7 +40,7 @@ async fn an_accepted_greeting_replaces_the_old_one(house: House) {
 async fn a_recording_that_is_not_accepted_leaves_nothing(house: House) {
     let scratch = house.store.create_scratch(Encoding::Mulaw).await.unwrap();
     scratch.audio_file().unwrap().write_all(&[0xff; 900]).unwrap();
-    assert_eq!(scratch.read(Duration::from_millis(100)).unwrap().len(), 800);
+    assert_eq!(scratch.reader(Duration::from_millis(100))().unwrap().len(), 800);
     // A server that starts beside it leaves it alone.
     house.another().await.recover(NOW).await.unwrap();
     assert_eq!(house.spooled_files().len(), 1);
