@@ -31,7 +31,7 @@ use tempfile::TempDir;
 
 use server::Server;
 
-mod server;
+pub mod server;
 
 /// How many data folders are crashed on at the same time, and how many callers each has.
 const LANES: u32 = 3;
@@ -45,7 +45,7 @@ const LOSS: Duration = Duration::from_secs(1);
 /// What every caller waits for at most.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// A caller draws breath after the beep.
-const BREATH: usize = 1600;
+pub const BREATH: usize = 1600;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_killed_server_loses_nothing_it_promised() {
@@ -304,7 +304,7 @@ impl Attempt {
 
 /// How many samples of the words there are at the beginning of a recording, after the caller's breath; damaged frames in between
 /// count, as the network may lose some.
-fn kept_words(words: &[i16], recorded: &[i16]) -> Option<usize> {
+pub fn kept_words(words: &[i16], recorded: &[i16]) -> Option<usize> {
     // The recording starts with what the line carried between the beep and the first word.
     let latest = (BREATH + 4000).min(recorded.len());
     let start = (0..latest).find(|&at| {
@@ -387,7 +387,7 @@ async fn keep_calling(target: String, prefix: String, mut random: StdRng, attemp
 }
 
 /// Waits until a prompt begins to be heard, to the very sample.
-async fn hears(call: &Call, prompt: PromptId, codec: Codec, from: usize) -> bool {
+pub async fn hears(call: &Call, prompt: PromptId, codec: Codec, from: usize) -> bool {
     let samples = wav::read(prompt.wav(), PATIENCE).expect("an embedded prompt");
     let samples = codec.decoded(&codec.encoded(&samples));
     let energy = |part: &[i16]| part.iter().map(|&sample| i64::from(sample).pow(2)).sum::<i64>();
@@ -455,7 +455,7 @@ fn duration(samples: usize) -> Duration {
 }
 
 /// Speech-like noise that nobody else says.
-fn babble(random: &mut StdRng, samples: usize) -> Vec<i16> {
+pub fn babble(random: &mut StdRng, samples: usize) -> Vec<i16> {
     let mut audio = Vec::with_capacity(samples + 3200);
     while audio.len() < samples {
         let loudness = random.random_range(2000..9000);

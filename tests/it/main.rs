@@ -5,6 +5,7 @@ mod support;
 mod architecture;
 mod commands;
 mod crash;
+mod faults;
 mod jobs;
 mod mail;
 mod sip_transport;

@@ -26,9 +26,18 @@ impl Server {
         Self::start_in(tempfile::tempdir().expect("a folder for the server"), settings)
     }
 
+    /// Starts a server with more at the top of its settings.
+    pub fn start_with(top: &str) -> Self {
+        Self::start_on(tempfile::tempdir().expect("a folder for the server"), top, "")
+    }
+
     /// Starts a server on a folder that an earlier one left behind.
     pub fn start_in(folder: TempDir, settings: &str) -> Self {
-        let own = "data_dir = \"data\"\n";
+        Self::start_on(folder, "", settings)
+    }
+
+    fn start_on(folder: TempDir, top: &str, settings: &str) -> Self {
+        let own = format!("data_dir = \"data\"\n{top}");
         let own_sip = "listen = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\n";
         let settings = if settings.contains("[sip]") {
             settings.replacen("[sip]\n", &format!("[sip]\n{own_sip}"), 1)

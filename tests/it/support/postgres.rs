@@ -9,6 +9,7 @@ use std::{
 };
 
 use afterbeep::domain::id::OutboxId;
+use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 
 /// The URL of a new, empty database; `None` when the developer does without PostgreSQL.
@@ -17,8 +18,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 ///
 /// When no server can be started and the developer has not said to do without.
 pub async fn new_database() -> Option<String> {
-    if env::var_os("AFTERBEEP_TEST_WITHOUT_POSTGRES").is_some_and(|set| set == "1") {
-        eprintln!("skipped: AFTERBEEP_TEST_WITHOUT_POSTGRES=1");
+    if does_without() {
         return None;
     }
     static SERVER: OnceLock<Server> = OnceLock::new();
@@ -29,6 +29,58 @@ pub async fn new_database() -> Option<String> {
     connection.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
     connection.close().await.unwrap();
     Some(server.url(&name))
+}
+
+/// A server that nobody else uses, so that it can be made to hang.
+pub struct OwnServer(Server);
+
+impl OwnServer {
+    /// `None` when the developer does without PostgreSQL.
+    pub fn start() -> Option<Self> {
+        (!does_without()).then(|| Self(Server::start()))
+    }
+
+    /// The URL of a database.
+    pub fn url(&self) -> String {
+        self.0.url("postgres")
+    }
+
+    /// Stops every process of the server where it is.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets them go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let file = std::fs::read_to_string(self.0.dir.join("data/postmaster.pid")).unwrap();
+        let postmaster: i32 = file.lines().next().unwrap().parse().unwrap();
+        // The postmaster first, so that no process is added behind our back.
+        kill_process(Pid::from_raw(postmaster).unwrap(), signal).unwrap();
+        let children = std::fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).unwrap();
+        for child in children.split_whitespace().filter_map(|child| Pid::from_raw(child.parse().ok()?)) {
+            // One may just have ended.
+            let _ = kill_process(child, signal);
+        }
+    }
+}
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        // A stopped server cannot be stopped for good.
+        self.thaw();
+    }
+}
+
+fn does_without() -> bool {
+    let without = env::var_os("AFTERBEEP_TEST_WITHOUT_POSTGRES").is_some_and(|set| set == "1");
+    if without {
+        eprintln!("skipped: AFTERBEEP_TEST_WITHOUT_POSTGRES=1");
+    }
+    without
 }
 
 struct Server {
