@@ -219,6 +219,7 @@ impl Session {
             return;
         }
         if is_key {
+            self.heard.reception.count_event(&packet);
             if let Some(press) = self.heard.keys.receive(&packet, context.now) {
                 let place = self.recorder.as_ref().map_or(0, |recorder| recorder.place_of(&press));
                 self.key(press.digit, place, context);

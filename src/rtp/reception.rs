@@ -40,12 +40,7 @@ impl Reception {
         let transit = arrival.wrapping_sub(packet.timestamp);
         match &mut self.stream {
             Some(stream) if stream.ssrc == packet.ssrc => {
-                stream.received += 1;
-                let ahead = packet.sequence.wrapping_sub(stream.highest);
-                if ahead != 0 && ahead < 0x8000 {
-                    stream.wraps = stream.wraps.wrapping_add(u16::from(packet.sequence < stream.highest));
-                    stream.highest = packet.sequence;
-                }
+                stream.count(packet);
                 // A timestamp that leaps is no jitter; without this one leap would spoil the figure for seconds.
                 let difference = transit.wrapping_sub(stream.transit).cast_signed().unsigned_abs().min(8000);
                 stream.transit = transit;
@@ -64,6 +59,15 @@ impl Reception {
                     received_before: 0,
                 });
             }
+        }
+    }
+
+    /// Counts a packet of the stream that is heard whose timestamp does not say when it was sent: all packets of one
+    /// telephone-event carry the time it began (RFC 4733 §2.5.1.2).
+    pub fn count_event(&mut self, packet: &Packet<'_>) {
+        if let Some(stream) = self.stream.as_mut().filter(|stream| stream.ssrc == packet.ssrc) {
+            self.received += 1;
+            stream.count(packet);
         }
     }
 
@@ -110,9 +114,34 @@ impl Reception {
     }
 }
 
+impl Stream {
+    fn count(&mut self, packet: &Packet<'_>) {
+        self.received += 1;
+        let ahead = packet.sequence.wrapping_sub(self.highest);
+        if ahead != 0 && ahead < 0x8000 {
+            self.wraps = self.wraps.wrapping_add(u16::from(packet.sequence < self.highest));
+            self.highest = packet.sequence;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_no_loss_and_no_jitter() {
+        let mut reception = Reception::default();
+
+        for index in 0..20_u16 {
+            let timestamp = if (5..15).contains(&index) { 5 } else { index };
+            let packet = packet(index, timestamp);
+            if timestamp == index && index != 5 { reception.count(&packet, at(index)) } else { reception.count_event(&packet) }
+        }
+
+        let block = reception.block(at(20)).expect("a stream");
+        assert_eq!((block.lost, block.jitter), (0, 0));
+    }
 
     #[test]
     fn an_even_stream_has_neither_loss_nor_jitter() {
