@@ -141,12 +141,14 @@ impl MediaThread {
         let mut ready = Vec::with_capacity(READY);
         let mut due = self.started.elapsed() + TICK;
         loop {
+            let was_idle = self.by_id.is_empty();
             let woken = self.sleep_until(due);
             let now = self.started.elapsed();
             if woken && !self.take_orders(now) {
                 return self.close_all(now);
             }
-            if self.by_id.is_empty() {
+            // Without a session no tick is due, so none is late.
+            if was_idle || self.by_id.is_empty() {
                 due = now + TICK;
                 continue;
             }
