@@ -96,6 +96,8 @@ struct Inner {
     shortest_message: Duration,
     /// Deposits on their way to the one writer that groups them into transactions.
     deposits: mpsc::Sender<deposit::Pending>,
+    /// Attempts from one source take turns.
+    attempts: passcode::Turns,
     /// How many passcodes are hashed at once.
     hashing: Arc<Semaphore>,
     outbox_grew: Notify,
@@ -128,6 +130,7 @@ impl Store {
             node: config.node,
             shortest_message: config.shortest_message,
             deposits,
+            attempts: passcode::Turns::default(),
             hashing: Arc::new(Semaphore::new(processors)),
             outbox_grew: Notify::new(),
             spool_lock: std::sync::Mutex::new(None),

@@ -3,8 +3,13 @@
 //! Every check costs the same work and the same one write, whether the mailbox exists, is disabled, is locked to the outside or just
 //! has another passcode (but for the one failure that locks it); only a source that is locked itself is turned away without any. A failure is written down *before* the work and taken
 //! back after a success, so that guesses made at the same time, in many calls or on many nodes, count like guesses in a row.
+//! Attempts from one source take turns, so that subscribers behind one PBX who log in at the same moment do not lock each other
+//! out with failures that are yet to be taken back.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::{Arc, LazyLock},
+};
 
 use sqlx::AnyConnection;
 
@@ -64,6 +69,7 @@ impl Store {
         passcode: &Passcode,
         now: Timestamp,
     ) -> Result<PasscodeVerdict, StoreError> {
+        let _turn = self.0.attempts.take(&source_key(mailbox, source)).await;
         let Some(counted) = self.count_failure(mailbox, source, now).await? else {
             tracing::warn!(mailbox.id = mailbox.map(MailboxId::as_str), "a locked-out source tried a passcode");
             return Ok(PasscodeVerdict::LockedOut);
@@ -289,6 +295,23 @@ impl Store {
         self.0.outbox_grew.notify_one();
         tracing::warn!(mailbox.id = %mailbox, "remote access to a mailbox was locked after too many wrong passcodes");
         Ok(())
+    }
+}
+
+/// The turns of sources on this node. Sources that share a place wait for each other for nothing, some ten milliseconds.
+pub(super) struct Turns([tokio::sync::Mutex<()>; 64]);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| tokio::sync::Mutex::new(())))
+    }
+}
+
+impl Turns {
+    async fn take(&self, source: &str) -> tokio::sync::MutexGuard<'_, ()> {
+        let mut hasher = DefaultHasher::new();
+        source.hash(&mut hasher);
+        self.0[hasher.finish() as usize % self.0.len()].lock().await
     }
 }
 

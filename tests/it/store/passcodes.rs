@@ -24,6 +24,7 @@ on_both_databases! {
     the_fifth_failure_locks_a_source_and_each_lock_is_twice_as_long
     a_lock_outlives_the_server_and_holds_on_every_node
     guesses_made_at_once_count_like_guesses_in_a_row
+    subscribers_who_log_in_at_once_through_one_pbx_do_not_lock_each_other_out
     a_success_forgets_the_failures_before_it
     knowing_one_passcode_does_not_pay_for_guessing_another
     ten_failures_in_a_row_end_remote_access_and_tell_the_owner
@@ -102,6 +103,18 @@ async fn guesses_made_at_once_count_like_guesses_in_a_row(house: House) {
 
     assert_eq!(verdicts.iter().filter(|verdict| **verdict == Wrong).count(), 5);
     assert_eq!(verdicts.iter().filter(|verdict| **verdict == LockedOut).count(), 15);
+}
+
+async fn subscribers_who_log_in_at_once_through_one_pbx_do_not_lock_each_other_out(house: House) {
+    let mut mailboxes = Vec::new();
+    for n in 0..12 {
+        mailboxes.push(house.mailbox(&format!("10{n:02}")).await.id);
+    }
+
+    let logins = mailboxes.iter().map(|mailbox| attempt(&house.store, Some(mailbox), "pbx", RIGHT, NOW));
+    let verdicts = futures_util::future::join_all(logins).await;
+
+    assert_eq!(verdicts, [Right; 12]);
 }
 
 async fn a_success_forgets_the_failures_before_it(house: House) {
