@@ -101,6 +101,9 @@ pub struct Settings {
     /// A further number that reaches the mailbox; can be given several times
     #[arg(long = "alias", value_name = "NUMBER")]
     aliases: Vec<MailboxNumber>,
+    /// Whether the first login is done; off asks for passcode, name and greeting at the next
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
+    enrolled: Option<Switch>,
 }
 
 #[derive(Args, Debug)]
@@ -130,9 +133,6 @@ pub struct Change {
     /// Open it to logins again after too many wrong passcodes
     #[arg(long)]
     unlock: bool,
-    /// Whether the first login is done; off asks for passcode, name and greeting at the next
-    #[arg(long, value_name = "on|off", hide_possible_values = true)]
-    enrolled: Option<Switch>,
 }
 
 #[derive(Args, Debug)]
@@ -187,7 +187,11 @@ async fn add(place: &Workplace, which: Which, settings: Settings, passcode: &Giv
         language: settings.language.unwrap_or_else(|| defaults.language.clone()),
         passcode,
     };
-    let mailbox = place.store.create_mailbox(new, place.now).await?;
+    let mut mailbox = place.store.create_mailbox(new, place.now).await?;
+    if settings.enrolled == Some(Switch::On) {
+        let enrolled = MailboxChange { enrolled: Some(true), ..MailboxChange::default() };
+        mailbox = place.store.update_mailbox(&mailbox.id, enrolled, place.now).await?;
+    }
     print_one(place, mailbox, generated, json).await
 }
 
@@ -318,7 +322,7 @@ impl Change {
             time_zone: settings.time_zone,
             language: settings.language.clone(),
             enabled: (self.enable || self.disable).then_some(self.enable),
-            enrolled: self.enrolled.map(|switch| switch == Switch::On),
+            enrolled: settings.enrolled.map(|switch| switch == Switch::On),
         })
     }
 }
