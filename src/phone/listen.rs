@@ -6,6 +6,8 @@ use std::ops::Range;
 const STEP: usize = 80;
 /// How many of the best coarse places are looked at sample by sample.
 const CANDIDATES: usize = 12;
+/// A place whose loudness is less alike than this is looked at only if none is better.
+const PROMISING: f64 = 0.5;
 /// How much of the known audio, its loudest part, is enough to find the very sample: 250 ms.
 const EXCERPT: usize = 2000;
 
@@ -34,10 +36,11 @@ pub fn find(known: &[i16], heard: &[i16]) -> Option<Match> {
         .filter_map(|(place, window)| correlation(&known_loudness, window).map(|likeness| (likeness, place * STEP)))
         .collect();
     coarse.sort_by(|a, b| b.0.total_cmp(&a.0));
+    coarse.truncate(CANDIDATES.min(coarse.partition_point(|(likeness, _)| *likeness >= PROMISING)).max(1));
 
     let excerpt = loudest(known, &known_loudness);
     let mut best: Option<Match> = None;
-    for (_, place) in coarse.into_iter().take(CANDIDATES) {
+    for (_, place) in coarse {
         let first = place.saturating_sub(STEP);
         let last = (place + STEP).min(heard.len() - known.len());
         let alike = |at: &usize| {
