@@ -1,5 +1,9 @@
 //! What the tests talk to.
 
 pub mod aiosmtpd;
+pub mod baresip;
+pub mod caller;
 pub mod postgres;
+pub mod server;
+pub mod sipp;
 pub mod smtp;

@@ -1,0 +1,284 @@
+//! Callers leave messages, by a telephone of our own: what is heard, what is kept, and what is not.
+
+use std::time::Duration;
+
+use afterbeep::{
+    audio::codec::Codec,
+    ivr::PromptId,
+    phone::{CallError, Phone, listen},
+};
+
+use crate::support::{
+    caller::{Caller, FIRST_PHRASE, SECOND_PHRASE, TOLERANCE, expect_speech, speech, through, words},
+    server::{Server, TRUSTING, eventually},
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_message_is_kept_to_the_byte_as_it_was_spoken() {
+    let server = Server::start("");
+    server.add_mailbox("1001", &[]);
+    let (speech, _) = speech();
+
+    let mut caller = Caller::dial(&server, "1001").await;
+    caller.hears(PromptId::ReachedNumber).await;
+    caller.hears(PromptId::LeaveMessage).await;
+    caller.hears_beep().await;
+    caller.says(&speech).await;
+    caller.hangs_up().await;
+
+    let message = &server.wait_for_messages("1001", 1)[0];
+    let audio = &server.audio("1001")[0];
+    let at = place_of(audio, &through(Codec::Pcmu, &speech));
+    assert!(audio[..at].iter().all(|&sample| sample == 0), "before the speech there is silence");
+    assert!((audio.len() - at).abs_diff(speech.len()) <= TOLERANCE, "{} samples from {at} on", audio.len());
+    let seconds = message["duration_seconds"].as_f64().unwrap();
+    assert!((seconds - audio.len() as f64 / 8000.0).abs() < 0.001, "{message}");
+    assert_eq!((&message["list"], &message["caller_number"]), (&"new".into(), &"2025550143".into()));
+    assert_eq!(message["interrupted"], false);
+    server.expect_tidiness();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_caller_with_a_law_over_tcp_or_ipv6_or_without_an_offer_leaves_a_message_as_well() {
+    let server = Server::start("");
+    for number in ["1001", "1002", "1003"] {
+        server.add_mailbox(number, &[]);
+    }
+    let (speech, _) = speech();
+    let a_law = async {
+        let target = format!("sip:1001@{};transport=tcp", server.tcp());
+        let phone = Phone::towards(&target).await.unwrap().codecs(&[Codec::Pcma]);
+        let call = phone.dial(&target).await.unwrap();
+        assert_eq!(call.negotiated().codec, Codec::Pcma);
+        call
+    };
+    let ipv6 = async {
+        let target = format!("sip:1002@{}", server.udp_ipv6());
+        let call = Phone::towards(&target).await.unwrap().dial(&target).await.unwrap();
+        assert!(call.negotiated().remote.is_ipv6());
+        call
+    };
+    let late_offer = async {
+        let target = format!("sip:1003@{}", server.udp());
+        Phone::towards(&target).await.unwrap().dial_without_offer(&target).await.unwrap()
+    };
+    let calls = [a_law.await, ipv6.await, late_offer.await];
+
+    let deposits = calls.map(|call| {
+        let mut caller = Caller::from(call);
+        let speech = speech.clone();
+        tokio::spawn(async move {
+            caller.skips_to_the_beep().await;
+            caller.says(&speech).await;
+            caller.hangs_up().await;
+        })
+    });
+    for deposit in deposits {
+        deposit.await.unwrap();
+    }
+
+    for (number, codec) in [("1001", Codec::Pcma), ("1002", Codec::Pcmu), ("1003", Codec::Pcmu)] {
+        server.wait_for_messages(number, 1);
+        place_of(&server.audio(number)[0], &through(codec, &speech));
+    }
+    server.expect_tidiness();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn the_key_that_ends_a_message_is_not_in_it() {
+    let server = Server::start("");
+    for number in ["1001", "1002"] {
+        server.add_mailbox(number, &[]);
+    }
+    let speech = through(Codec::Pcmu, &speech().0);
+    let leave = async |number: &str, in_band: bool| {
+        let set_up = |phone: Phone| if in_band { phone.without_telephone_event() } else { phone };
+        let mut caller = Caller::dial_as(&server, number, set_up).await;
+        caller.skips_to_the_beep().await;
+        caller.says(&speech).await;
+        caller.presses("#").await;
+        caller.hears(PromptId::ToSend).await;
+        caller.presses("1").await;
+        caller.hears(PromptId::MessageSent).await;
+        caller.waits_for_the_end().await;
+    };
+
+    tokio::join!(leave("1001", false), leave("1002", true));
+
+    for number in ["1001", "1002"] {
+        server.wait_for_messages(number, 1);
+        let audio = &server.audio(number)[0];
+        let end = place_of(audio, &speech[..speech.len() - 2 * TOLERANCE]) + speech.len();
+        assert!(audio.len().abs_diff(end) <= TOLERANCE, "{number}: {} samples, the speech ends at {end}", audio.len());
+    }
+    server.expect_tidiness();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn silence_ends_a_message_and_is_cut_off() {
+    let server = Server::start("[deposit]\ntrailing_silence = \"2s\"\n");
+    server.add_mailbox("1001", &[]);
+    let speech = through(Codec::Pcmu, &speech().0);
+
+    let mut caller = Caller::dial(&server, "1001").await;
+    caller.skips_to_the_beep().await;
+    caller.says(&speech).await;
+    caller.hears(PromptId::ToSend).await;
+    caller.hangs_up().await;
+
+    server.wait_for_messages("1001", 1);
+    let audio = &server.audio("1001")[0];
+    let end = expect_speech(audio) + speech.len();
+    assert!(audio.len().abs_diff(end) <= 2400, "{} samples, the speech ends at {end}", audio.len());
+    server.expect_tidiness();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_caller_who_said_too_little_is_asked_again() {
+    let server = Server::start("");
+    server.add_mailbox("1001", &[]);
+    let (speech, _) = speech();
+
+    let mut caller = Caller::dial(&server, "1001").await;
+    caller.skips_to_the_beep().await;
+    caller.says(&speech[..8000]).await;
+    caller.presses("#").await;
+    caller.hears(PromptId::TooShort).await;
+    caller.hears_beep().await;
+    caller.says(&speech).await;
+    caller.hangs_up().await;
+
+    server.wait_for_messages("1001", 1);
+    expect_speech(&server.audio("1001")[0]);
+    server.expect_tidiness();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_message_is_listened_to_and_recorded_again_before_it_is_sent() {
+    let server = Server::start("");
+    server.add_mailbox("1001", &[]);
+    let (speech, _) = speech();
+    let slip = words(PromptId::PasscodeLine);
+
+    let mut caller = Caller::dial(&server, "1001").await;
+    caller.skips_to_the_beep().await;
+    caller.says(&slip).await;
+    caller.presses("#2").await;
+    caller.hears_audio("the recording", &slip).await;
+    caller.hears(PromptId::ToSend).await;
+    caller.presses("3").await;
+    caller.hears_beep().await;
+    caller.says(&speech).await;
+    caller.presses("#1").await;
+    caller.hears(PromptId::MessageSent).await;
+    caller.hears(PromptId::Goodbye).await;
+    caller.waits_for_the_end().await;
+
+    server.wait_for_messages("1001", 1);
+    expect_speech(&server.audio("1001")[0]);
+    server.expect_tidiness();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn the_music_of_whoever_holds_the_call_is_not_in_the_message() {
+    let server = Server::start("");
+    server.add_mailbox("1001", &[]);
+    let (speech, second) = speech();
+    let music = words(PromptId::PasscodeLine);
+
+    let mut caller = Caller::dial(&server, "1001").await;
+    caller.skips_to_the_beep().await;
+    caller.says(&speech[..second]).await;
+    caller.call.hold().await.unwrap();
+    caller.says(&music).await;
+    caller.call.resume().await.unwrap();
+    caller.says(&speech[second..]).await;
+    caller.hangs_up().await;
+
+    server.wait_for_messages("1001", 1);
+    let audio = &server.audio("1001")[0];
+    let find = |known: &[i16]| listen::find(known, audio).unwrap();
+    let (before, after) = (find(&words(FIRST_PHRASE)), find(&words(SECOND_PHRASE)));
+    assert!(before.likeness > 0.98 && after.likeness > 0.98, "{before:?} {after:?}");
+    let distance = after.at - before.at;
+    assert!(distance.abs_diff(second) < 4000, "{distance} samples between phrases that were {second} apart without the hold");
+    assert!(find(&music).likeness < 0.5, "{:?}", find(&music));
+    server.expect_tidiness();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn messages_follow_a_diversion_from_a_trusted_peer_only() {
+    let trusting = Server::start(TRUSTING);
+    let wary = Server::start("");
+    for server in [&trusting, &wary] {
+        server.add_mailbox("1001", &[]);
+    }
+    let diverted = |phone: Phone| phone.header("Diversion", "<sip:1001@pbx.example>;reason=no-answer");
+
+    let mut believed = Caller::dial_as(&trusting, "7000", diverted).await;
+    let mut stranger = Caller::dial_as(&wary, "7000", diverted).await;
+    believed.skips_to_the_beep().await;
+    believed.says(&speech().0).await;
+    believed.hangs_up().await;
+    stranger.hears(PromptId::NoMessagesHere).await;
+    stranger.hears(PromptId::Goodbye).await;
+    stranger.waits_for_the_end().await;
+
+    expect_speech(&{
+        trusting.wait_for_messages("1001", 1);
+        trusting.audio("1001").remove(0)
+    });
+    assert!(wary.messages("1001").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_server_that_is_told_to_stop_lets_callers_finish() {
+    let mut server = Server::start("");
+    server.add_mailbox("1001", &[]);
+    let (speech, _) = speech();
+
+    let mut caller = Caller::dial(&server, "1001").await;
+    caller.skips_to_the_beep().await;
+    server.terminate();
+    let refused = eventually("a new call is refused", || {
+        let attempt = Caller::try_to_dial(server.udp(), "1001", |phone| phone);
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(attempt)).err()
+    });
+    caller.says(&speech).await;
+    caller.presses("#1").await;
+    caller.hears(PromptId::MessageSent).await;
+    caller.hears(PromptId::Goodbye).await;
+    caller.waits_for_the_end().await;
+
+    assert!(matches!(refused, CallError::Refused { status: 503, .. }), "{refused}");
+    assert!(server.wait_for_the_end().success());
+    assert_eq!(server.messages("1001").len(), 1);
+    expect_speech(&server.audio("1001")[0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_server_that_is_told_twice_hangs_up_and_keeps_what_was_said() {
+    let mut server = Server::start("");
+    server.add_mailbox("1001", &[]);
+
+    let mut caller = Caller::dial(&server, "1001").await;
+    caller.skips_to_the_beep().await;
+    caller.says(&speech().0).await;
+    server.terminate();
+    eventually("the server drains", || server.log().contains("draining").then_some(()));
+    server.terminate();
+    tokio::time::timeout(Duration::from_secs(30), caller.waits_for_the_end()).await.unwrap();
+
+    assert!(server.wait_for_the_end().success());
+    assert_eq!(server.messages("1001").len(), 1);
+    expect_speech(&server.audio("1001")[0]);
+}
+
+/// Where exactly these samples are in a message.
+fn place_of(message: &[i16], samples: &[i16]) -> usize {
+    let place = message.windows(samples.len()).position(|window| window == samples);
+    place.unwrap_or_else(|| {
+        let best = listen::find(samples, message);
+        panic!("the {} samples are not among the {} of the message; at best {best:?}", samples.len(), message.len())
+    })
+}

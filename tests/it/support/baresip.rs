@@ -1,0 +1,199 @@
+//! baresip as a telephone: dials, presses keys by RFC 4733, speaks a WAV, and records what it hears.
+
+use std::{
+    collections::VecDeque,
+    io::{BufRead, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use afterbeep::{audio::wav, phone::listen};
+use tempfile::TempDir;
+
+use super::server::{CALLER, eventually};
+
+/// A running baresip with its control connection.
+pub struct Baresip {
+    process: Child,
+    control: BufReader<TcpStream>,
+    /// Events that nobody has waited for yet.
+    events: VecDeque<String>,
+    folder: TempDir,
+}
+
+/// How a call goes over the wire.
+pub struct Account<'a> {
+    pub transport: &'a str,
+    pub codec: &'a str,
+    /// What the telephone says from the answer on; the end of it hangs up, so it ends in silence.
+    pub says: &'a [i16],
+}
+
+impl Baresip {
+    pub fn start(account: &Account<'_>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for baresip");
+        let at = |name: &str| folder.path().join(name);
+        let port = free_port();
+        let recordings = at("heard");
+        std::fs::create_dir(&recordings).expect("a folder for recordings");
+        write_wav(&at("says.wav"), account.says);
+        let config = format!(
+            "sip_listen 127.0.0.1:0\nnet_interface 127.0.0.1\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\n\
+             module aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule_tmp uuid.so\nmodule_tmp account.so\n\
+             module_app ctrl_tcp.so\nmodule_app menu.so\nctrl_tcp_listen 127.0.0.1:{port}\naudio_player aubridge,nil\n\
+             audio_source aufile,{}\naudio_alert aubridge,nil\nsnd_path {}\n",
+            at("says.wav").display(),
+            recordings.display()
+        );
+        std::fs::write(at("config"), config).expect("the configuration is written");
+        let Account { transport, codec, .. } = account;
+        let line = format!("<sip:{CALLER}@127.0.0.1;transport={transport}>;regint=0;audio_codecs={codec}/8000/1\n");
+        std::fs::write(at("accounts"), line).expect("the account is written");
+        std::fs::write(at("contacts"), "").expect("the contacts are written");
+        let log = std::fs::File::create(at("log")).expect("the log is opened");
+        let process = Command::new("baresip")
+            .arg("-f")
+            .arg(folder.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("the log is shared"))
+            .stderr(log)
+            .spawn()
+            .expect("baresip is installed (Debian package baresip-core)");
+        let control = eventually("baresip takes commands", || TcpStream::connect(("127.0.0.1", port)).ok());
+        control.set_read_timeout(Some(Duration::from_secs(20))).expect("a time-out can be set");
+        Self { process, control: BufReader::new(control), events: VecDeque::new(), folder }
+    }
+
+    /// Calls and waits until the call is up.
+    pub fn dial(&mut self, number: &str, server: SocketAddr) {
+        self.command("dial", &format!("sip:{number}@{server}"));
+        self.wait_for_event("CALL_ESTABLISHED");
+    }
+
+    /// Presses one key, as long as a finger does.
+    pub fn press(&mut self, key: char) {
+        self.command("sndcode", &key.to_string());
+        std::thread::sleep(Duration::from_millis(140));
+        // An end-of-key code: baresip sends the event until it gets one.
+        self.command("sndcode", "\u{4}");
+        std::thread::sleep(Duration::from_millis(120));
+    }
+
+    /// Presses keys one after the other.
+    pub fn press_all(&mut self, keys: &str) {
+        keys.chars().for_each(|key| self.press(key));
+    }
+
+    pub fn hold(&mut self) {
+        self.command("hold", "");
+    }
+
+    pub fn resume(&mut self) {
+        self.command("resume", "");
+    }
+
+    pub fn hang_up(&mut self) {
+        self.command("hangup", "");
+        self.wait_for_event("CALL_CLOSED");
+    }
+
+    /// Waits until baresip reports `event`, such as `CALL_CLOSED`.
+    pub fn wait_for_event(&mut self, event: &str) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < deadline {
+            let text = self.events.pop_front().unwrap_or_else(|| self.read());
+            if text.contains(&format!("\"type\":\"{event}\"")) {
+                return;
+            }
+        }
+        panic!("no {event} within a minute\n{}", self.log());
+    }
+
+    /// What it heard so far.
+    pub fn heard(&self) -> Vec<i16> {
+        self.recording("dec")
+    }
+
+    /// What it said so far.
+    pub fn said(&self) -> Vec<i16> {
+        self.recording("enc")
+    }
+
+    /// Waits until it has heard known audio, after the first `from` samples. Says where that audio ends.
+    pub fn hears(&self, what: &str, known: &[i16], from: usize) -> usize {
+        let found = eventually(&format!("{what} is heard"), || {
+            let heard = self.heard();
+            listen::find(known, heard.get(from..)?).filter(|found| found.likeness > 0.9)
+        });
+        from + found.at + known.len()
+    }
+
+    /// Waits until it has heard nothing for `span`: no sound, and no packets either.
+    pub fn hears_nothing(&self, span: Duration) {
+        let (mut length, mut since) = (0, Instant::now());
+        eventually("nothing is heard", || {
+            if self.heard().len() > length + 800 {
+                (length, since) = (self.heard().len(), Instant::now());
+            }
+            (since.elapsed() > span).then_some(())
+        });
+    }
+
+    /// The samples of a WAV that it writes. It writes none after a hold.
+    fn recording(&self, which: &str) -> Vec<i16> {
+        let recordings = std::fs::read_dir(self.folder.path().join("heard")).expect("a folder with recordings");
+        let recording = recordings.flatten().map(|entry| entry.path()).find(|path| path.to_string_lossy().contains(which));
+        let Some(recording) = recording else { return Vec::new() };
+        // While the call is up the header's length is not written yet: the samples are what follows it.
+        let bytes = std::fs::read(&recording).expect("a readable recording");
+        bytes.get(44..).unwrap_or_default().chunks_exact(2).map(|s| i16::from_le_bytes([s[0], s[1]])).collect()
+    }
+
+    fn command(&mut self, command: &str, params: &str) {
+        let message = serde_json::json!({ "command": command, "params": params, "token": "t" }).to_string();
+        write!(self.control.get_mut(), "{}:{message},", message.len()).expect("baresip takes the command");
+        loop {
+            let answer = self.read();
+            if answer.contains("\"response\":true") {
+                assert!(answer.contains("\"ok\":true"), "baresip refused {command} {params}: {answer}");
+                return;
+            }
+            self.events.push_back(answer);
+        }
+    }
+
+    /// One netstring.
+    fn read(&mut self) -> String {
+        let mut length = Vec::new();
+        self.control.read_until(b':', &mut length).unwrap_or_else(|e| panic!("baresip is silent: {e}\n{}", self.log()));
+        let length: usize =
+            String::from_utf8_lossy(&length).trim_end_matches(':').parse().unwrap_or_else(|_| panic!("{}", self.log()));
+        let mut text = vec![0; length + 1];
+        self.control.read_exact(&mut text).expect("the whole netstring");
+        text.pop();
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    fn log(&self) -> String {
+        std::fs::read(self.folder.path().join("log")).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
+    }
+}
+
+impl Drop for Baresip {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn write_wav(path: &Path, samples: &[i16]) {
+    let file = std::fs::File::create(path).expect("a WAV to speak");
+    wav::write(std::io::BufWriter::new(file), samples.iter().copied()).expect("the WAV is written");
+}
+
+fn free_port() -> u16 {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    socket.local_addr().expect("a bound socket has an address").port()
+}

@@ -1,0 +1,250 @@
+//! The real binary as a server of its own, with a fresh data folder, on ports the system chooses.
+
+use std::{
+    io::{BufRead, BufReader, Write as _},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use afterbeep::{
+    audio::{codec::Codec, duration_of},
+    domain::{
+        caller::Caller,
+        id::{CallId, MessageId},
+        time::Timestamp,
+    },
+    store::{
+        Store, StoreConfig,
+        journal::{Encoding, Envelope},
+    },
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A passcode that no rule refuses.
+pub const PASSCODE: &str = "49158730";
+
+/// Our caller's number: one that belongs to nobody.
+pub const CALLER: &str = "2025550143";
+
+/// The settings under which every peer on this machine is trusted.
+pub const TRUSTING: &str = "[sip]\ntrusted_peers = [\"127.0.0.1\"]\n";
+
+/// A running `afterbeep serve`; killed when dropped.
+pub struct Server {
+    process: Child,
+    _output: BufReader<ChildStdout>,
+    folder: TempDir,
+    udp: SocketAddr,
+    tcp: SocketAddr,
+    udp_ipv6: SocketAddr,
+}
+
+impl Server {
+    /// Starts a server with `settings` (TOML tables) beside its own, and waits until it takes calls.
+    pub fn start(settings: &str) -> Self {
+        Self::start_in(tempfile::tempdir().expect("a folder for the server"), settings)
+    }
+
+    /// Starts a server on a folder that an earlier one may have left behind.
+    pub fn start_in(folder: TempDir, settings: &str) -> Self {
+        let listen = "listen = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\", \"udp:[::1]:0\"]\n";
+        let settings = match settings.split_once("[sip]\n") {
+            Some((before, after)) => format!("{before}[sip]\n{listen}{after}"),
+            None => format!("[sip]\n{listen}{settings}"),
+        };
+        let own = "data_dir = \"data\"\n[log]\nlevel = \"info,afterbeep=debug\"\n";
+        std::fs::write(folder.path().join("afterbeep.toml"), format!("{own}{settings}")).expect("the configuration is written");
+        let log = std::fs::File::options().create(true).append(true).open(folder.path().join("log")).expect("the log is opened");
+        let mut process = command()
+            .args(["serve", "--config"])
+            .arg(folder.path().join("afterbeep.toml"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("the server starts");
+        let mut output = BufReader::new(process.stdout.take().expect("its output is piped"));
+        let mut ready = String::new();
+        output.read_line(&mut ready).expect("it says that it is ready");
+        let address = |start: &str| -> SocketAddr {
+            let (transport, _) = start.split_once(':').expect("a transport");
+            let word = ready.split_whitespace().find(|word| word.starts_with(start));
+            let found = word.and_then(|word| word.strip_prefix(transport)?.strip_prefix(':')?.parse().ok());
+            found.unwrap_or_else(|| panic!("not ready: {ready:?}\n{}", read(&folder.path().join("log"))))
+        };
+        Self {
+            udp: address("udp:127"),
+            tcp: address("tcp:127"),
+            udp_ipv6: address("udp:[::1]"),
+            process,
+            _output: output,
+            folder,
+        }
+    }
+
+    pub fn udp(&self) -> SocketAddr {
+        self.udp
+    }
+
+    pub fn tcp(&self) -> SocketAddr {
+        self.tcp
+    }
+
+    pub fn udp_ipv6(&self) -> SocketAddr {
+        self.udp_ipv6
+    }
+
+    /// Asks the server to drain.
+    pub fn terminate(&self) {
+        let pid = rustix::process::Pid::from_child(&self.process);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the server is there");
+    }
+
+    /// Waits until the server has ended by itself, and says how.
+    pub fn wait_for_the_end(&mut self) -> ExitStatus {
+        eventually("the server ends", || self.process.try_wait().expect("a child of ours"))
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Adds an enrolled mailbox with [`PASSCODE`].
+    pub fn add_mailbox(&self, number: &str, options: &[&str]) {
+        let add = ["mailbox", "add", number, "--passcode", PASSCODE, "--enrolled", "on"];
+        self.run(&[&add, options].concat());
+    }
+
+    /// The mailbox, as `mailbox show --json` prints it.
+    pub fn mailbox(&self, number: &str) -> Value {
+        serde_json::from_str(&self.run(&["mailbox", "show", number, "--json"])).expect("a JSON object")
+    }
+
+    /// The server's store, seen from another process, with a spool of its own.
+    pub async fn store(&self) -> Store {
+        let local = StoreConfig::local(&self.path("data")).expect("the server's folders");
+        Store::open(StoreConfig { spool_dir: self.path("other-spool"), ..local }).await.expect("a store beside the server")
+    }
+
+    /// Leaves a message without a call, as it would have been left at `at`.
+    pub async fn leave_message(&self, store: &Store, number: &str, audio: &[i16], at: Timestamp) -> MessageId {
+        let mailbox = store.find_mailbox("", number).await.expect("the store works").expect("a mailbox");
+        let caller = Caller { number: Some(CALLER.to_owned()), name: None };
+        let message = MessageId::random();
+        let envelope = Envelope {
+            message: message.clone(),
+            mailbox: mailbox.id,
+            caller,
+            started_at: at,
+            encoding: Encoding::Mulaw,
+            call: CallId::random(),
+        };
+        let journal = store.create_journal(envelope).await.expect("a journal");
+        let bytes = Codec::Pcmu.encoded(audio);
+        journal.audio_file().and_then(|mut file| file.write_all(&bytes)).expect("the audio is written");
+        let kept = duration_of(audio.len() as u64);
+        store.deposit(journal, kept, at, false).await.expect("the message is deposited");
+        message
+    }
+
+    /// Runs a command beside the server and gives back what it printed.
+    pub fn run(&self, arguments: &[&str]) -> String {
+        let output =
+            command().args(arguments).arg("--config").arg(self.path("afterbeep.toml")).output().expect("the command starts");
+        assert!(
+            output.status.success(),
+            "{arguments:?} ended with {}\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).expect("commands print UTF-8")
+    }
+
+    /// The messages of a mailbox, as `message list --json` prints them.
+    pub fn messages(&self, number: &str) -> Vec<Value> {
+        serde_json::from_str(&self.run(&["message", "list", number, "--json"])).expect("a JSON array")
+    }
+
+    /// Waits until a mailbox holds `count` messages.
+    pub fn wait_for_messages(&self, number: &str, count: usize) -> Vec<Value> {
+        eventually(&format!("mailbox {number} holds {count}\n{}", self.log()), || {
+            Some(self.messages(number)).filter(|messages| messages.len() == count)
+        })
+    }
+
+    /// The samples of every message of a mailbox, oldest first.
+    pub fn audio(&self, number: &str) -> Vec<Vec<i16>> {
+        let to = tempfile::tempdir().expect("a folder for the export");
+        self.run(&["message", "export", number, "--to", &to.path().to_string_lossy()]);
+        let mut files: Vec<_> = std::fs::read_dir(to.path()).expect("the export").flatten().map(|entry| entry.path()).collect();
+        files.sort();
+        files
+            .iter()
+            .filter(|file| file.extension().is_some_and(|extension| extension == "wav"))
+            .map(|file| {
+                let mut wav = hound::WavReader::open(file).expect("a WAV");
+                assert_eq!((wav.spec().sample_rate, wav.spec().channels, wav.spec().bits_per_sample), (8000, 1, 16));
+                wav.samples().collect::<Result<_, _>>().expect("whole samples")
+            })
+            .collect()
+    }
+
+    /// Waits until every call is over, and makes sure that nothing was left behind: no recording in the spool, no error in
+    /// the log.
+    pub fn expect_tidiness(&self) {
+        eventually("every call is over and the spool is empty", || {
+            let log = self.log();
+            let calls =
+                |what: &str| log.lines().filter(|line| line.ends_with(what) || line.contains(&format!("{what} "))).count();
+            let spooled = std::fs::read_dir(self.path("data/spool")).map_or(0, |spool| {
+                spool.flatten().filter(|entry| entry.path().is_file() && entry.metadata().is_ok_and(|it| it.len() > 0)).count()
+            });
+            (calls("a call is answered") == calls("a call is over") && spooled == 0).then_some(())
+        });
+        let log = self.log();
+        let trouble = log.lines().find(|line| line.contains(" ERROR ") || line.contains("panicked"));
+        assert!(trouble.is_none(), "{trouble:?}\n{log}");
+    }
+
+    pub fn log(&self) -> String {
+        read(&self.path("log"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if std::thread::panicking() {
+            eprintln!("--- the server's log\n{}", self.log());
+        }
+    }
+}
+
+/// Asks until there is an answer, for 30 s at most.
+pub fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(done) = attempt() {
+            return done;
+        }
+        assert!(Instant::now() < deadline, "waited 30 s until {what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// The real binary, which the variables of whoever runs the tests do not configure.
+pub fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_afterbeep"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AFTERBEEP_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+}
