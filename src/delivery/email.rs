@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mail_builder::{
+    encoders::quoted_printable::quoted_printable_encode,
     headers::{content_type::ContentType, raw::Raw},
     mime::{BodyPart, MimePart},
 };
@@ -79,11 +80,12 @@ impl Letter<'_> {
         headers.token("MIME-Version", "1.0");
         let mut bytes = headers.into_bytes();
 
-        // Boundaries are made of the id, so that a repetition is the same mail to the last byte.
+        // Boundaries are made of the id, so that a repetition is the same mail to the last byte. `=_` occurs in neither
+        // quoted-printable nor base 64 (RFC 2045 §6.7), so not even a reader who takes a boundary anywhere in a line is misled.
         let multipart = |kind: &'static str| {
-            ContentType::new(format!("multipart/{kind}")).attribute("boundary", format!("{kind}_{}", self.id))
+            ContentType::new(format!("multipart/{kind}")).attribute("boundary", format!("=_{kind}_{}", self.id))
         };
-        let words = vec![MimePart::new("text/plain", self.text), MimePart::new("text/html", self.html)];
+        let words = vec![quoted_printable("text/plain", &self.text), quoted_printable("text/html", &self.html)];
         let words = MimePart::new(multipart("alternative"), words);
         let body = match self.recording {
             None => words,
@@ -95,6 +97,13 @@ impl Letter<'_> {
         body.write_part(&mut bytes).expect("writing to memory cannot fail");
         Ok(ComposedMail { message_id, from, to, bytes })
     }
+}
+
+fn quoted_printable(content_type: &'static str, text: &str) -> MimePart<'static> {
+    let mut encoded = Vec::with_capacity(text.len() * 2);
+    quoted_printable_encode(text.as_bytes(), &mut encoded, true).expect("writing to memory cannot fail");
+    let encoded = String::from_utf8(encoded).expect("quoted-printable is ASCII");
+    MimePart::new(content_type, encoded).transfer_encoding("quoted-printable")
 }
 
 impl Recording {
@@ -313,6 +322,19 @@ pub(super) mod tests {
         );
         let named = Caller { number: Some("ann/../é".into()), name: None };
         assert_eq!(subject(named), ("Voice message from ann/../é, 0:42".into(), "voice-message-20261121-100500.wav".into()));
+    }
+
+    #[test]
+    fn a_caller_who_guesses_a_boundary_gains_nothing() {
+        for filler in 0..40 {
+            let name = format!("{}(---=_alternative_{}", "é".repeat(filler), message().id);
+            let message = Message { caller: Caller { number: Some(name.clone()), name: Some(name) }, ..message() };
+
+            let mail = compose(&message, &mailbox(), vec![], &settings(), now()).unwrap();
+
+            let parsed = MessageParser::new().parse(&mail.bytes).unwrap();
+            assert_eq!((parsed.text_body_count(), parsed.html_body_count(), parsed.attachment_count()), (1, 1, 1));
+        }
     }
 
     #[test]

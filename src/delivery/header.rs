@@ -38,12 +38,9 @@ impl Headers {
         self.0.push(':');
         let mut column = field.len() + 1;
         if !display_name.is_empty() {
-            column = if is_plain(&display_name) {
-                let quoted = format!("\"{}\"", display_name.replace('\\', "\\\\").replace('"', "\\\""));
-                self.words(column, &quoted)
-            } else {
-                self.encoded_words(column, &display_name)
-            };
+            let quoted = format!("\"{}\"", display_name.replace('\\', "\\\\").replace('"', "\\\""));
+            // Judged with its backslashes: they can make a word too long to be folded.
+            column = if is_plain(&quoted) { self.words(column, &quoted) } else { self.encoded_words(column, &display_name) };
         }
         self.words(column, &format!("<{address}>"));
         self.0.push_str("\r\n");
@@ -140,6 +137,15 @@ mod tests {
         assert_eq!(text("Voice message from Ann Lee, 0:42"), "Subject: Voice message from Ann Lee, 0:42\r\n");
         assert_eq!(from("Ann \"A\" Lee"), "From: \"Ann \\\"A\\\" Lee\" <ann@example.com>\r\n");
         assert_eq!(from(""), "From: <ann@example.com>\r\n");
+    }
+
+    #[test]
+    fn a_name_full_of_quotation_marks_makes_no_long_line() {
+        let header = from(&"\"".repeat(63));
+
+        assert!(header.trim_end().split("\r\n").all(|line| line.len() <= LONGEST_LINE), "{header:?}");
+        let parsed = MessageParser::new().parse(header.as_bytes()).unwrap();
+        assert_eq!(parsed.from().and_then(|from| from.first()).and_then(|from| from.name()), Some("\"".repeat(63).as_str()));
     }
 
     #[test]
