@@ -53,6 +53,7 @@ def parse():
     parser.add_argument("--playbacks", type=numbers, default=[400, 800])
     parser.add_argument("--deposits", type=numbers, default=[100, 200])
     parser.add_argument("--floors", type=numbers, default=[400, 1600])
+    parser.add_argument("--fifo", action="store_true", help="run server and floor as SCHED_FIFO, on a machine that others use too")
     parser.add_argument("--dir", default=None, help="where the data folder is made")
     arguments = parser.parse_args()
     arguments.afterbeep = os.path.abspath(arguments.afterbeep)
@@ -68,11 +69,11 @@ class Server:
         self.command("mailbox", "add", "1000", "--passcode", PASSCODE)
         self.command("mailbox", "set", "1000", "--enrolled", "on")
         self.copy_mailbox()
-        self.start()
+        self.start(arguments)
 
-    def start(self):
+    def start(self, arguments):
         log = open(self.folder / "log", "w")
-        command = ["taskset", "-c", "0", self.binary, "serve", "--config", "afterbeep.toml"]
+        command = [*pinned(arguments), self.binary, "serve", "--config", "afterbeep.toml"]
         self.process = subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=log, text=True)
         ready = self.process.stdout.readline()
         if not ready.startswith("ready"):
@@ -134,7 +135,7 @@ def deposit(arguments, server, rate):
 def record_floor(arguments, folder, calls):
     port, written = free_port(), folder / "floor"
     written.mkdir(exist_ok=True)
-    command = ["taskset", "-c", "0", arguments.floor, "--listen", f"127.0.0.1:{port}", "--write", str(written)]
+    command = [*pinned(arguments), arguments.floor, "--listen", f"127.0.0.1:{port}", "--write", str(written)]
     floor = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(0.5)
     row = vmload(arguments, port, floor.pid, calls, max(20, calls // 15), 45, f"wait-audio 5s; digits #; wait-beep 10s; talk {TALK}s; bye")
@@ -169,6 +170,10 @@ def show(what, row, floor=None):
         note += f"  failures: {calls['failures']}"
     print(f"{what:<26}{calls['peak_concurrent']:>6}{calls['ok']:>6}{plateau['cpu_pct']:>7.1f}{cost(row):>11.3f}{plateau['rss_kb_max'] / 1024:>6.0f}"
           f"{sip['invite_to_200_ms'].get('p99', 0):>9.1f}{rtp['deviation_ms'].get('p99', 0):>9.1f}{rtp['gaps']:>6}{rtp['lost']:>6}  {note}", flush=True)
+
+
+def pinned(arguments):
+    return ["taskset", "-c", "0", *(["chrt", "-f", "1"] if arguments.fifo else [])]
 
 
 def free_port():
