@@ -157,13 +157,7 @@ pub fn mail_settings(config: &Config) -> anyhow::Result<MailSettings> {
     let mail = &config.mail;
     let password = mail.password().context("cannot read mail.password_file")?;
     let relay = match &mail.relay {
-        Some(url) => {
-            let relay = Relay::parse(url.expose(), password.as_ref().map(|password| password.expose())).context("mail.relay")?;
-            if relay.exposes_password() {
-                warn!("the relay's password goes over the network unencrypted: use smtp+starttls:// or smtps:// in mail.relay");
-            }
-            Some(relay)
-        }
+        Some(url) => Some(Relay::parse(url.expose(), password.as_ref().map(|password| password.expose())).context("mail.relay")?),
         None => None,
     };
     Ok(MailSettings {
