@@ -91,18 +91,21 @@ impl MediaEngine {
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::AddrInUse`] when every port is taken, or what the system says.
+    /// [`io::ErrorKind::AddrInUse`] when every port is taken, [`io::ErrorKind::NotConnected`] when no media thread is left, or
+    /// what the system says.
     pub fn open(&self, spec: SessionSpec) -> io::Result<MediaSession> {
         let ports = ports::bind(spec.local_ip, self.ports.as_ref())?;
         let local = ports.local;
-        let orders = self.threads.iter().min_by_key(|orders| orders.sessions.load(Ordering::Relaxed));
+        let living = self.threads.iter().filter(|orders| !orders.is_gone());
+        let orders = living.min_by_key(|orders| orders.sessions.load(Ordering::Relaxed));
         let orders = Arc::clone(orders.ok_or(io::ErrorKind::NotConnected)?);
         orders.sessions.fetch_add(1, Ordering::Relaxed);
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let progress = Arc::new(AtomicU64::new(0));
         let session = Session::new(id, ports, spec.events, Arc::clone(&progress));
-        orders.send(id, Order::Open(Box::new(session)));
-        Ok(MediaSession { id, local, orders, progress })
+        let opened = orders.send(id, Order::Open(Box::new(session)));
+        let session = MediaSession { id, local, orders, progress };
+        if opened { Ok(session) } else { Err(io::ErrorKind::NotConnected.into()) }
     }
 }
 
@@ -207,5 +210,26 @@ fn allow_many_sockets() {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }) {
         tracing::warn!(%error, files = ?limit.current, "the limit of open files stays as it is");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_not_given_to_a_media_thread_that_is_gone() {
+        let (gone, its_orders) = Orders::unserved();
+        drop(its_orders);
+        let (living, _orders) = Orders::unserved();
+        let engine = MediaEngine { ports: None, threads: vec![gone, living], next_id: AtomicU64::new(0) };
+        let (events, _told) = mpsc::channel(1);
+        let spec = || SessionSpec { local_ip: IpAddr::from([127, 0, 0, 1]), events: events.clone() };
+
+        let first = engine.open(spec());
+        let second = engine.open(spec());
+
+        assert_eq!(first.map(|_| ()).unwrap_err().kind(), io::ErrorKind::NotConnected);
+        assert!(second.is_ok(), "{second:?}");
     }
 }

@@ -9,7 +9,7 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     sync::{
         Arc, Weak,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::{self, Receiver, SyncSender, TryRecvError},
     },
     thread,
@@ -50,17 +50,25 @@ pub(super) struct Orders {
     wake: Arc<OwnedFd>,
     /// How many sessions the thread has.
     pub(super) sessions: AtomicUsize,
+    gone: AtomicBool,
 }
 
 impl Orders {
-    /// Gives an order for a session. Waits only while thousands are waiting before it.
-    pub(super) fn send(&self, session: u64, order: Order) {
+    /// Gives an order for a session, and says whether there is a thread to take it. Waits only while thousands are waiting
+    /// before it.
+    pub(super) fn send(&self, session: u64, order: Order) -> bool {
         let taken = self.sender.as_ref().is_some_and(|sender| sender.send((session, order)).is_ok());
         if taken {
             self.wake();
-        } else {
-            tracing::error!("a media thread is gone; its calls are silent");
+        } else if !self.gone.swap(true, Ordering::Relaxed) {
+            tracing::error!("a media thread is gone; its calls end, and new ones are given to the others");
         }
+        taken
+    }
+
+    /// Whether the thread was found to have ended, which only a mistake of ours can make it do.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
     }
 
     /// A way to nobody, and what was sent on it.
@@ -68,7 +76,15 @@ impl Orders {
     pub(super) fn unserved() -> (Arc<Self>, Receiver<(u64, Order)>) {
         let (sender, orders) = mpsc::sync_channel(ORDERS);
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).expect("a descriptor");
-        (Arc::new(Self { sender: Some(sender), wake: Arc::new(wake), sessions: AtomicUsize::new(0) }), orders)
+        (
+            Arc::new(Self {
+                sender: Some(sender),
+                wake: Arc::new(wake),
+                sessions: AtomicUsize::new(0),
+                gone: AtomicBool::new(false),
+            }),
+            orders,
+        )
     }
 
     fn wake(&self) {
@@ -88,7 +104,12 @@ impl Drop for Orders {
 pub(super) fn start(index: usize, config: Arc<MediaConfig>, writer: Writer) -> io::Result<Arc<Orders>> {
     let (sender, orders) = mpsc::sync_channel(ORDERS);
     let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-    let way = Arc::new(Orders { sender: Some(sender), wake: Arc::clone(&wake), sessions: AtomicUsize::new(0) });
+    let way = Arc::new(Orders {
+        sender: Some(sender),
+        wake: Arc::clone(&wake),
+        sessions: AtomicUsize::new(0),
+        gone: AtomicBool::new(false),
+    });
     let mut thread = MediaThread {
         started: Instant::now(),
         config,
