@@ -29,9 +29,7 @@ use afterbeep::{
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use tempfile::TempDir;
 
-use server::Server;
-
-pub mod server;
+use crate::support::server::Server;
 
 /// How many data folders are crashed on at the same time, and how many callers each has.
 const LANES: u32 = 3;

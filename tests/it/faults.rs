@@ -33,8 +33,8 @@ use sqlx::{Connection as _, Executor as _};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    crash::{BREATH, babble, hears, kept_words, server::Server},
-    support::postgres,
+    crash::{BREATH, babble, hears, kept_words},
+    support::{postgres, server::Server},
 };
 
 const SECOND: Duration = Duration::from_secs(1);

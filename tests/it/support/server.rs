@@ -48,14 +48,23 @@ impl Server {
         Self::start_in(tempfile::tempdir().expect("a folder for the server"), settings)
     }
 
+    /// Starts a server with more keys at the top of its settings.
+    pub fn start_with(top: &str) -> Self {
+        Self::start_on(tempfile::tempdir().expect("a folder for the server"), top, "")
+    }
+
     /// Starts a server on a folder that an earlier one may have left behind.
     pub fn start_in(folder: TempDir, settings: &str) -> Self {
+        Self::start_on(folder, "", settings)
+    }
+
+    fn start_on(folder: TempDir, top: &str, settings: &str) -> Self {
         let listen = "listen = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\", \"udp:[::1]:0\"]\n";
         let settings = match settings.split_once("[sip]\n") {
             Some((before, after)) => format!("{before}[sip]\n{listen}{after}"),
             None => format!("[sip]\n{listen}{settings}"),
         };
-        let own = "data_dir = \"data\"\n[log]\nlevel = \"info,afterbeep=debug\"\n";
+        let own = format!("data_dir = \"data\"\n{top}[log]\nlevel = \"info,afterbeep=debug\"\n");
         std::fs::write(folder.path().join("afterbeep.toml"), format!("{own}{settings}")).expect("the configuration is written");
         let log = std::fs::File::options().create(true).append(true).open(folder.path().join("log")).expect("the log is opened");
         let mut process = command()
@@ -101,6 +110,13 @@ impl Server {
     pub fn terminate(&self) {
         let pid = rustix::process::Pid::from_child(&self.process);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the server is there");
+    }
+
+    /// Pulls the plug: no signal can be handled. What is on the disk stays.
+    pub fn kill(mut self) -> TempDir {
+        self.process.kill().expect("a running server");
+        self.process.wait().expect("a killed server");
+        std::mem::replace(&mut self.folder, tempfile::tempdir().expect("a folder"))
     }
 
     /// Waits until the server has ended by itself, and says how.
