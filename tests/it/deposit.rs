@@ -6,6 +6,7 @@ use afterbeep::{
     audio::codec::Codec,
     ivr::PromptId,
     phone::{CallError, Phone, listen},
+    sdp::Negotiated,
 };
 
 use crate::support::{
@@ -35,6 +36,29 @@ async fn a_message_is_kept_to_the_byte_as_it_was_spoken() {
     assert!((seconds - audio.len() as f64 / 8000.0).abs() < 0.001, "{message}");
     assert_eq!((&message["list"], &message["caller_number"]), (&"new".into(), &"2025550143".into()));
     assert_eq!(message["interrupted"], false);
+    server.expect_tidiness();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_caller_whose_audio_ceases_is_hung_up_on_and_what_was_said_is_kept() {
+    let server = Server::start("");
+    server.add_mailbox("1001", &[]);
+    let (speech, _) = speech();
+    let target = format!("sip:1001@{}", server.udp());
+    let mut call = Phone::towards(&target).await.unwrap().dial(&target).await.unwrap();
+    call.line().press("#");
+    call.line().wait_for_beep(0, Duration::from_secs(20)).await.expect("a beep");
+    call.line().say(speech.clone());
+    assert!(call.line().wait_until_said(Duration::from_secs(30)).await);
+
+    // The cable is pulled: no RTP any more, and no BYE.
+    call.line().connect(&Negotiated { direction_send: false, ..*call.negotiated() });
+    let hung_up = call.wait_for_the_end(Duration::from_secs(40)).await;
+
+    assert!(hung_up, "thirty seconds without audio end a call");
+    let message = &server.wait_for_messages("1001", 1)[0];
+    assert_eq!(message["interrupted"], false);
+    place_of(&server.audio("1001")[0], &through(Codec::Pcmu, &speech));
     server.expect_tidiness();
 }
 
