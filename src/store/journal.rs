@@ -162,7 +162,7 @@ impl Journal {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Adoption::Gone),
             Err(error) => return Err(error),
         };
-        match envelope_file.try_lock() {
+        match lock_soon(&envelope_file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(Adoption::Owned),
             Err(TryLockError::Error(error)) => return Err(error),
@@ -326,6 +326,21 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
             Err(_) => std::future::pending().await,
         },
     }
+}
+
+/// Locks a file unless somebody holds it for longer than a moment.
+///
+/// A program that is being started shares our descriptors until it runs, and keeps the lock of a file that we closed meanwhile.
+pub(super) fn lock_soon(file: &File) -> Result<(), TryLockError> {
+    const TRIES: u32 = 5;
+    const PAUSE: Duration = Duration::from_millis(4);
+    for _ in 1..TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+            other => return other,
+        }
+    }
+    file.try_lock()
 }
 
 pub(super) fn read_at_most(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {

@@ -194,7 +194,7 @@ fn lock_spool(dir: &Path) -> Result<File, StoreError> {
     let path = dir.join(LOCK);
     let open = OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(&path);
     let file = open.map_err(|source| StoreError::spool(&path, source))?;
-    match file.try_lock() {
+    match journal::lock_soon(&file) {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::SpoolInUse(dir.to_owned())),
         Err(TryLockError::Error(source)) => Err(StoreError::spool(&path, source)),
