@@ -288,6 +288,7 @@ mod tests {
         IncomingCall {
             call_id: "1".to_owned(),
             source: "192.0.2.1:5060".parse().unwrap(),
+            proof: crate::sip::flow::Proof::default(),
             local: "192.0.2.2:5060".parse().unwrap(),
             request_uri: SipUri::parse(request_uri).unwrap(),
             from: address("<sip:2025550143@far>"),

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use rsip::{Header, Headers, Method, Request, Version, headers};
 
 use super::{
-    flow::{Flow, Transport},
+    flow::{Flow, Proof, Transport},
     inbound::Inbound,
-    wire::{self, HeaderViews, NameAddr, SipUri},
+    wire::{self, HeaderViews, NameAddr, Scheme, SipUri},
 };
 
 /// One side's view of a dialog.
@@ -40,7 +40,7 @@ impl Dialog {
         let to = headers.value("To").unwrap_or_default();
         let routes = headers.record_routes().unwrap_or_default();
         let vias = headers.vias().unwrap_or_default();
-        let is_symmetric = inbound.flow.transport == Transport::Tcp || vias.first().is_some_and(|via| via.wants_rport());
+        let is_symmetric = inbound.flow.transport.is_reliable() || vias.first().is_some_and(|via| via.wants_rport());
         Some(Self {
             call_id: inbound.call_id.clone(),
             local: format!("{to};tag={tag}"),
@@ -72,20 +72,25 @@ impl Dialog {
         let next = self.routes.first().map_or(&self.target, |route| &route.uri);
         let said = next.socket_address().filter(|address| address.is_ipv4() == self.flow.remote.is_ipv4());
         match (said, self.flow.transport) {
+            // A browser takes no connections, and the address it gives is made up.
+            (_, Transport::Ws | Transport::Wss) => self.flow,
             // A name would have to be looked up; who sent the request knows the way.
             (None, _) => self.flow,
             (Some(_), Transport::Udp) if self.is_direct => self.flow,
             // The connection is used while it is there; when it is gone, this is where to make another.
-            (Some(remote), Transport::Tcp) if self.is_direct => Flow { remote, ..self.flow },
+            (Some(remote), _) if self.is_direct => Flow { remote, ..self.flow },
             (Some(remote), transport) => {
                 let transport = match next.params.get("transport").map(str::to_ascii_lowercase).as_deref() {
-                    Some("tcp") => Transport::Tcp,
-                    Some("udp") => Transport::Udp,
+                    Some("tcp") if next.scheme != Scheme::Sips => Transport::Tcp,
+                    Some("udp") if next.scheme != Scheme::Sips => Transport::Udp,
+                    Some("tls") => Transport::Tls,
+                    _ if next.scheme == Scheme::Sips && !transport.is_secure() => Transport::Tls,
                     _ => transport,
                 };
                 let is_same_peer = transport == self.flow.transport && remote.ip() == self.flow.remote.ip();
                 let connection = self.flow.connection.filter(|_| is_same_peer);
-                Flow { transport, local: self.flow.local, remote, connection }
+                let proof = if is_same_peer { self.flow.proof } else { Proof::Nothing };
+                Flow { transport, local: self.flow.local, remote, connection, proof }
             }
         }
     }
@@ -126,8 +131,8 @@ pub(super) fn via(path: &Flow, branch: &str) -> Header {
 /// Our Contact on a path.
 pub(super) fn contact(user: &str, path: &Flow) -> Header {
     let mut uri = SipUri::at(Some(user), path.local);
-    if path.transport == Transport::Tcp {
-        uri.params.push("transport", Some("tcp"));
+    if let Some(transport) = path.transport.in_uri() {
+        uri.params.push("transport", Some(transport));
     }
     Header::Contact(NameAddr::new(uri).to_string().into())
 }

@@ -2,7 +2,10 @@
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
-use super::wire::{Diversion, HistoryEntry, NameAddr, SipUri};
+use super::{
+    flow::Proof,
+    wire::{Diversion, HistoryEntry, NameAddr, SipUri},
+};
 
 /// One call, among all since the server started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -109,6 +112,8 @@ pub struct IncomingCall {
     pub call_id: String,
     /// Who sent us the INVITE: a trusted peer or anybody.
     pub source: SocketAddr,
+    /// What the connection it came by proves about who sent it.
+    pub proof: Proof,
     /// The address of ours it came to; media should use the same IP address.
     pub local: SocketAddr,
     /// Whom the INVITE is for.

@@ -1,4 +1,5 @@
-//! Where a message came from and where the answer goes: a transport, two addresses and, over TCP, one connection.
+//! Where a message came from and where the answer goes: a transport, two addresses and, but for datagrams, one
+//! connection with what its peer has proven.
 
 use std::{fmt, net::SocketAddr};
 
@@ -9,6 +10,12 @@ pub enum Transport {
     Udp,
     /// A stream that repeats lost bytes by itself.
     Tcp,
+    /// An encrypted stream whose server, and perhaps whose client, has shown a certificate.
+    Tls,
+    /// WebSocket (RFC 7118), as spoken behind a proxy that has taken the encryption off.
+    Ws,
+    /// WebSocket over TLS, as browsers speak it.
+    Wss,
 }
 
 impl Transport {
@@ -17,16 +24,48 @@ impl Transport {
     pub fn is_reliable(self) -> bool {
         match self {
             Self::Udp => false,
-            Self::Tcp => true,
+            Self::Tcp | Self::Tls | Self::Ws | Self::Wss => true,
         }
     }
 
-    /// The word used in Via: `UDP`, `TCP`.
+    /// Whether nobody between can read or change what is said.
+    #[must_use]
+    pub fn is_secure(self) -> bool {
+        match self {
+            Self::Udp | Self::Tcp | Self::Ws => false,
+            Self::Tls | Self::Wss => true,
+        }
+    }
+
+    /// Whether it is WebSocket: such a peer takes no connections, and is reached over the one it made or not at all.
+    #[must_use]
+    pub fn is_websocket(self) -> bool {
+        match self {
+            Self::Udp | Self::Tcp | Self::Tls => false,
+            Self::Ws | Self::Wss => true,
+        }
+    }
+
+    /// The word used in Via: `UDP`, `TCP`, `TLS`, `WS`, `WSS`.
     #[must_use]
     pub fn in_via(self) -> &'static str {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+            Self::Ws => "WS",
+            Self::Wss => "WSS",
+        }
+    }
+
+    /// The `transport` parameter of a `sip:` URI that is reached so; UDP needs none. Both kinds of WebSocket are `ws` (RFC 7118 §4.1).
+    #[must_use]
+    pub fn in_uri(self) -> Option<&'static str> {
+        match self {
+            Self::Udp => None,
+            Self::Tcp => Some("tcp"),
+            Self::Tls => Some("tls"),
+            Self::Ws | Self::Wss => Some("ws"),
         }
     }
 }
@@ -36,11 +75,35 @@ impl fmt::Display for Transport {
         f.write_str(match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
         })
     }
 }
 
-/// One TCP connection, among all since the server started.
+/// What the peer at the other end of a connection has proven about itself before its first message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Proof {
+    /// Nothing: it may be anybody.
+    #[default]
+    Nothing,
+    /// Its certificate, which a certificate authority of ours has signed, has a name that is configured as trusted.
+    TrustedName,
+}
+
+impl Proof {
+    /// Whether the peer is a trusted one, whatever its address.
+    #[must_use]
+    pub fn is_trusted(self) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::TrustedName => true,
+        }
+    }
+}
+
+/// One connection, of TCP or something above it, among all since the server started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(pub u64);
 
@@ -53,21 +116,29 @@ pub struct Flow {
     pub local: SocketAddr,
     /// The peer's address as seen on the wire.
     pub remote: SocketAddr,
-    /// The TCP connection, if there is one already; without it the transport makes one to `remote`.
+    /// The connection, if there is one already; without it the transport makes one to `remote`.
     pub connection: Option<ConnectionId>,
+    /// What the peer has proven about itself.
+    pub proof: Proof,
 }
 
 impl Flow {
     /// A datagram flow.
     #[must_use]
     pub fn udp(local: SocketAddr, remote: SocketAddr) -> Self {
-        Self { transport: Transport::Udp, local, remote, connection: None }
+        Self { transport: Transport::Udp, local, remote, connection: None, proof: Proof::Nothing }
     }
 
     /// A flow over a TCP connection that exists.
     #[must_use]
     pub fn tcp(local: SocketAddr, remote: SocketAddr, connection: ConnectionId) -> Self {
-        Self { transport: Transport::Tcp, local, remote, connection: Some(connection) }
+        Self::connected(Transport::Tcp, local, remote, connection)
+    }
+
+    /// A flow over a connection that exists, whose peer has proven nothing.
+    #[must_use]
+    pub fn connected(transport: Transport, local: SocketAddr, remote: SocketAddr, connection: ConnectionId) -> Self {
+        Self { transport, local, remote, connection: Some(connection), proof: Proof::Nothing }
     }
 }
 

@@ -75,6 +75,7 @@ impl SipServer {
                     .and_then(|socket| Ok(Datagrams { bound: socket.local_addr()?, socket }))
                     .map(|datagrams| server.udp.push(datagrams)),
                 Transport::Tcp => bind_tcp(address.address).map(|listener| server.tcp.push(listener)),
+                Transport::Tls | Transport::Ws | Transport::Wss => Err(io::ErrorKind::Unsupported.into()),
             };
             opened.map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
         }
@@ -267,7 +268,9 @@ impl Edge {
             match output {
                 Output::Send { flow, bytes, reach } => match flow.transport {
                     Transport::Udp => self.send_datagram(&flow, &bytes),
-                    Transport::Tcp => self.send_on_connection(flow, bytes, reach),
+                    Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
+                        self.send_on_connection(flow, bytes, reach);
+                    }
                 },
                 Output::Event(call, event) => self.tell(call, event),
             }

@@ -886,6 +886,7 @@ fn incoming_call(inbound: &Inbound) -> Result<IncomingCall, wire::HeaderError> {
     Ok(IncomingCall {
         call_id: inbound.call_id.clone(),
         source: inbound.flow.remote,
+        proof: inbound.flow.proof,
         local: inbound.flow.local,
         request_uri: SipUri::from(&inbound.request.uri),
         from: headers.from_address()?,

@@ -283,6 +283,7 @@ impl Server {
         match self.transport {
             Transport::Udp => UserAgent::udp(self.address).unwrap(),
             Transport::Tcp => UserAgent::tcp(self.address).await.unwrap(),
+            Transport::Tls | Transport::Ws | Transport::Wss => panic!("these have tests of their own"),
         }
     }
 
