@@ -13,6 +13,7 @@ pub mod ivr;
 pub mod store;
 pub mod phone;
 pub mod call;
+pub mod lines;
 pub mod delivery;
 pub mod jobs;
 pub mod config;

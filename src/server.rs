@@ -16,6 +16,7 @@ use crate::{
     domain::{rules, time::Timestamp},
     ivr,
     jobs::scheduler::{self, Calendar},
+    lines,
     media::{MediaConfig, MediaEngine},
     sip::{flow::ListenAddr, transport::SipServer, uas::UasConfig},
     store::{self, Store, StoreConfig, audio, spool::SpoolReport},
@@ -23,6 +24,8 @@ use crate::{
 
 /// How many new calls may wait for a task of theirs.
 const NEW_CALLS: usize = 256;
+/// How many requests outside calls may wait to be worked on.
+const NEW_REQUESTS: usize = 256;
 /// How often recordings that wait in the spool are tried again.
 const SPOOL_RETRY: Duration = Duration::from_secs(10);
 
@@ -35,6 +38,7 @@ pub struct Server {
     stop: watch::Sender<bool>,
     sip: JoinHandle<()>,
     calls: JoinHandle<()>,
+    lines: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
 }
 
@@ -85,8 +89,10 @@ impl Server {
         });
         let (incoming, new_calls) = mpsc::channel(NEW_CALLS);
         let calls = tokio::spawn(calls.run(new_calls, hanging_up));
-        let sip = tokio::spawn(sip.run(incoming, until(draining)));
-        Ok(Self { store, addresses, drain, hang_up, stop, sip, calls, background })
+        let (requests, new_requests) = mpsc::channel(NEW_REQUESTS);
+        let lines = tokio::spawn(lines::run(new_requests));
+        let sip = tokio::spawn(sip.run(incoming, requests, until(draining)));
+        Ok(Self { store, addresses, drain, hang_up, stop, sip, calls, lines, background })
     }
 
     /// The addresses that calls are awaited on, with the ports the system chose.
@@ -104,11 +110,12 @@ impl Server {
     /// Takes no new calls, lets running ones finish, then stops. When `hurry` is ready, running calls are hung up; what was
     /// recorded is kept all the same.
     pub async fn drain(self, hurry: impl Future<Output = ()>) {
-        let Self { drain, hang_up, stop, sip, calls, background, .. } = self;
+        let Self { drain, hang_up, stop, sip, calls, lines, background, .. } = self;
         drain.send_replace(true);
         let finished = async {
             join("sip", sip).await;
             join("calls", calls).await;
+            join("lines", lines).await;
         };
         tokio::pin!(finished);
         tokio::select! {

@@ -1,8 +1,11 @@
-//! A call in the hands of the task that leads it.
+//! A call in the hands of the task that leads it, and a request in the hands of whoever answers it.
 
 use tokio::sync::mpsc;
 
-use super::event::{CallRef, Command, EndReason, Event, IncomingCall};
+use super::{
+    event::{CallRef, Command, EndReason, Event, IncomingCall},
+    request::{OutsideRequest, Reply, RequestRef},
+};
 
 /// How many events may wait for the task that leads a call. INFO requests beyond it are dropped, all others fit in always:
 /// the next re-INVITE is let in only when the last was answered.
@@ -30,12 +33,49 @@ pub struct CallHandle {
 
 /// What a handle tells the task that owns the user agent server.
 ///
-/// Their channel has no bound of its own; the number of calls bounds it, as each is led by one task of ours that says a
-/// few words and then waits for an event.
+/// Their channel has no bound of its own; the number of calls and of waiting requests bounds it, as each call is led by one task of
+/// ours that says a few words and then waits for an event, and a request is answered once.
 #[derive(Debug)]
 pub(super) enum Order {
     Command(CallRef, Command),
     Abandon(CallRef),
+    Respond(RequestRef, Reply),
+}
+
+/// A request outside a call that arrived, for whoever answers it.
+#[derive(Debug)]
+pub struct NewRequest {
+    /// What it says.
+    pub request: OutsideRequest,
+    /// How it is answered.
+    pub handle: RequestHandle,
+}
+
+/// The right to answer one request. Dropping it answers with 500.
+#[derive(Debug)]
+pub struct RequestHandle {
+    request: RequestRef,
+    orders: Option<mpsc::UnboundedSender<Order>>,
+}
+
+impl RequestHandle {
+    /// Answers the request, without waiting.
+    pub fn respond(mut self, reply: Reply) {
+        self.send(reply);
+    }
+
+    fn send(&mut self, reply: Reply) {
+        if let Some(orders) = self.orders.take() {
+            // When nobody listens any more the server has stopped.
+            let _ = orders.send(Order::Respond(self.request, reply));
+        }
+    }
+}
+
+impl Drop for RequestHandle {
+    fn drop(&mut self) {
+        self.send(Reply::status(500));
+    }
 }
 
 impl CallHandle {
@@ -89,6 +129,11 @@ impl EventSender {
     }
 }
 
+/// Makes the right to answer a request.
+pub(super) fn request_handle(request: RequestRef, orders: mpsc::UnboundedSender<Order>) -> RequestHandle {
+    RequestHandle { request, orders: Some(orders) }
+}
+
 /// Makes a handle and the other end of its events.
 pub(super) fn handle(call: CallRef, orders: mpsc::UnboundedSender<Order>) -> (CallHandle, EventSender) {
     let (sender, events) = mpsc::channel(EVENT_QUEUE);
@@ -131,6 +176,18 @@ mod tests {
         drop(dropped);
 
         assert!(matches!(said.recv().await, Some(Order::Abandon(CallRef(1)))));
+        assert!(said.recv().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_request_is_answered_once_also_when_its_handle_is_dropped() {
+        let (orders, mut said) = mpsc::unbounded_channel();
+
+        request_handle(RequestRef(1), orders.clone()).respond(Reply::status(200));
+        drop(request_handle(RequestRef(2), orders));
+
+        assert!(matches!(said.recv().await, Some(Order::Respond(RequestRef(1), Reply { status: 200, .. }))));
+        assert!(matches!(said.recv().await, Some(Order::Respond(RequestRef(2), Reply { status: 500, .. }))));
         assert!(said.recv().await.is_none());
     }
 

@@ -10,6 +10,7 @@
 pub mod event;
 pub mod uas;
 pub mod uac;
+pub mod request;
 mod inbound;
 mod dialog;
 pub mod transaction;

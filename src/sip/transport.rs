@@ -27,13 +27,14 @@ use tracing::{debug, warn};
 pub use super::{
     connection::ConnectionLimits,
     flow::ListenAddr,
-    handle::{CallHandle, NewCall},
+    handle::{CallHandle, NewCall, NewRequest, RequestHandle},
 };
 use super::{
     connection::{Connection, FromConnection},
     event::{CallRef, Command, Event},
     flow::{ConnectionId, Flow, Transport},
-    handle::{EventSender, Order, handle},
+    handle::{EventSender, Order, handle, request_handle},
+    request::{OutsideRequest, RequestRef},
     uas::{Output, Reach, Uas, UasConfig},
 };
 
@@ -90,9 +91,9 @@ impl SipServer {
         udp.chain(tcp).collect()
     }
 
-    /// Serves until `drain` is ready and then until the last call has ended. New calls go to `incoming`; when nobody takes
-    /// them out they are refused with 503, and so are all that come after `drain`.
-    pub async fn run(self, incoming: mpsc::Sender<NewCall>, drain: impl Future<Output = ()>) {
+    /// Serves until `drain` is ready and then until the last call has ended. New calls go to `incoming`, requests outside calls to
+    /// `requests`; when nobody takes them out they are refused with 503, and so are all that come after `drain`.
+    pub async fn run(self, incoming: mpsc::Sender<NewCall>, requests: mpsc::Sender<NewRequest>, drain: impl Future<Output = ()>) {
         let (from_connections, mut connection_inbox) = mpsc::channel(CONNECTION_QUEUE);
         let (accepted, mut accepted_inbox) = mpsc::channel(16);
         let (orders, mut order_inbox) = mpsc::unbounded_channel();
@@ -110,6 +111,7 @@ impl SipServer {
             from_connections,
             calls: HashMap::new(),
             incoming,
+            requests,
             orders,
             local_addresses: LocalAddresses::default(),
         };
@@ -165,6 +167,7 @@ struct Edge {
     from_connections: mpsc::Sender<FromConnection>,
     calls: HashMap<CallRef, LiveCall>,
     incoming: mpsc::Sender<NewCall>,
+    requests: mpsc::Sender<NewRequest>,
     orders: mpsc::UnboundedSender<Order>,
     local_addresses: LocalAddresses,
 }
@@ -214,6 +217,7 @@ impl Edge {
         match order {
             Order::Command(call, command) => self.uas.command(call, command, Instant::now()),
             Order::Abandon(call) => self.uas.abandon(call, Instant::now()),
+            Order::Respond(request, reply) => self.uas.respond(request, reply, Instant::now()),
         }
         self.flush();
     }
@@ -273,6 +277,7 @@ impl Edge {
                     }
                 },
                 Output::Event(call, event) => self.tell(call, event),
+                Output::Request(reference, request) => self.hand_over(reference, *request),
             }
         }
     }
@@ -332,6 +337,16 @@ impl Edge {
                 {
                     debug!("dropped an INFO request of a caller who sends more than we can take");
                 }
+            }
+        }
+    }
+
+    fn hand_over(&mut self, reference: RequestRef, request: OutsideRequest) {
+        match self.requests.try_reserve() {
+            Ok(place) => place.send(NewRequest { request, handle: request_handle(reference, self.orders.clone()) }),
+            Err(_) => {
+                warn!("refused a request, for those before it wait to be taken");
+                self.uas.shed(reference, Instant::now());
             }
         }
     }

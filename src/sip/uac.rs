@@ -824,6 +824,7 @@ mod tests {
                             }
                         }
                         uas::Output::Event(_, event) => self.events.push(event),
+                        uas::Output::Request(..) => panic!("a telephone that calls asks nothing else"),
                     }
                 } else {
                     return;

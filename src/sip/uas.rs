@@ -23,6 +23,7 @@ use super::{
     event::{CallRef, Command, EndReason, Event, IncomingCall},
     flow::{ConnectionId, Flow, Transport},
     inbound::{Inbound, Keys, read_tag, reply_path, tag_text, written},
+    request::{OutsideRequest, RequestRef, WaitingRequests},
     timer::{T1, TRANSACTION_LIFE, Timers, doubled},
     transaction::{ClientRequest, Due, Received, ServerInvite, ServerRequest, TransactionId},
     wire::{self, Capabilities, HeaderViews, Message, Refusal, Rejected, SipUri, body_of_type},
@@ -41,7 +42,16 @@ const ALWAYS_UNACKNOWLEDGED: usize = 8;
 const LONGEST_SILENCE: Duration = Duration::from_mins(2);
 /// What this server can do.
 pub const CAPABILITIES: Capabilities = Capabilities {
-    methods: &[Method::Invite, Method::Ack, Method::Bye, Method::Cancel, Method::Options, Method::Info],
+    methods: &[
+        Method::Invite,
+        Method::Ack,
+        Method::Bye,
+        Method::Cancel,
+        Method::Options,
+        Method::Info,
+        Method::Register,
+        Method::Subscribe,
+    ],
     extensions: &[],
     bodies: &["application/sdp", INFO_TYPES[0], INFO_TYPES[1]],
 };
@@ -91,6 +101,8 @@ pub enum Output {
     },
     /// Something happened in a call.
     Event(CallRef, Event),
+    /// A request outside a call waits for [`Uas::respond`].
+    Request(RequestRef, Box<OutsideRequest>),
 }
 
 /// What to do with a message whose TCP connection is closed.
@@ -114,6 +126,7 @@ pub struct Uas {
     invites: HashMap<TransactionId, Invite>,
     requests: HashMap<TransactionId, (ServerRequest, Flow)>,
     farewells: HashMap<TransactionId, Farewell>,
+    waiting: WaitingRequests,
     /// INVITEs by what a second copy that came another way has in common with the first (§8.2.2.2).
     merged: HashMap<u128, TransactionId>,
     /// How many calls of an address wait for their ACK.
@@ -130,6 +143,7 @@ enum Timer {
     Request(TransactionId),
     Farewell(TransactionId),
     Call(CallRef),
+    Waiting(RequestRef),
 }
 
 /// Where a dialog stands.
@@ -216,6 +230,7 @@ impl Uas {
             invites: HashMap::new(),
             requests: HashMap::new(),
             farewells: HashMap::new(),
+            waiting: WaitingRequests::default(),
             merged: HashMap::new(),
             unacknowledged: HashMap::new(),
             timers: Timers::default(),
@@ -256,7 +271,7 @@ impl Uas {
     /// How many transactions are remembered.
     #[must_use]
     pub fn transactions(&self) -> usize {
-        self.invites.len() + self.requests.len() + self.farewells.len()
+        self.invites.len() + self.requests.len() + self.farewells.len() + self.waiting.len()
     }
 
     /// The connection that a call came by.
@@ -299,6 +314,8 @@ impl Uas {
         match inbound.method() {
             Method::Cancel => self.cancel(&inbound, now),
             Method::Invite if inbound.length > LONGEST_INVITE => self.reject(&inbound, 513),
+            // The dialogs of subscriptions are no calls.
+            Method::Register | Method::Subscribe => self.outside(inbound, now),
             _ if inbound.to_tag.is_some() => self.in_dialog(inbound, now),
             Method::Invite => self.invite(inbound, now),
             Method::Options => self.options(&inbound, now),
@@ -321,7 +338,7 @@ impl Uas {
             self.outputs.push_back(response(*flow, request.repetition()));
             return true;
         }
-        false
+        self.waiting.has(id)
     }
 
     // What is answered without being remembered.
@@ -358,8 +375,7 @@ impl Uas {
         }
         let tag = self.keys.stateless_tag(&inbound.request.headers);
         let mut response = inbound.response(200, tag);
-        response.headers.push(CAPABILITIES.allow());
-        let more = vec![CAPABILITIES.accept(), CAPABILITIES.supported(), self.server()];
+        let more = vec![CAPABILITIES.allow(), CAPABILITIES.accept(), CAPABILITIES.supported(), self.server()];
         match inbound.to_tag {
             None => self.send_stateless(inbound.reply_to, inbound.length, response, tag, more),
             Some(_) => {
@@ -370,13 +386,18 @@ impl Uas {
     }
 
     /// Sends a response to someone who may not be who it seems. Over UDP it is not made larger than the request by what can be
-    /// left out, so that we are no use for flooding third parties.
+    /// left out, the last first, so that we are no use for flooding third parties.
     fn send_stateless(&mut self, path: Flow, length: usize, mut response: Response, tag: u64, optional: Vec<Header>) {
         wire::set_to_tag(&mut response.headers, &tag_text(tag));
-        let least = written(&response);
-        response.headers.extend(optional);
-        let full = written(&response);
-        let bytes = if path.transport == Transport::Udp && full.len() > length { least } else { full };
+        let mut bytes = written(&response);
+        for header in optional {
+            response.headers.push(header);
+            let longer = written(&response);
+            if path.transport == Transport::Udp && longer.len() > length {
+                break;
+            }
+            bytes = longer;
+        }
         self.outputs.push_back(self::response(path, bytes));
     }
 
@@ -387,12 +408,14 @@ impl Uas {
     /// Sends the response to a request, and keeps it for the request's repetitions if there is room. Without room the
     /// repetition is a request out of order, or one without a dialog, which does no harm either.
     fn respond_and_remember(&mut self, inbound: &Inbound, response: &Response, now: Instant) {
-        let bytes = written(response);
-        let path = inbound.reply_to;
+        self.send_and_remember(inbound.id, inbound.reply_to, written(response), now);
+    }
+
+    fn send_and_remember(&mut self, id: TransactionId, path: Flow, bytes: Bytes, now: Instant) {
         if !path.transport.is_reliable() && self.requests.len() < self.most_transactions() {
             let transaction = ServerRequest::answered(bytes.clone(), false, now);
-            self.timers.set(Timer::Request(inbound.id), Some(transaction.deadline()));
-            self.requests.insert(inbound.id, (transaction, path));
+            self.timers.set(Timer::Request(id), Some(transaction.deadline()));
+            self.requests.insert(id, (transaction, path));
         }
         self.outputs.push_back(self::response(path, bytes));
     }
@@ -784,6 +807,7 @@ impl Uas {
                 Timer::Request(id) => _ = self.requests.remove(&id),
                 Timer::Farewell(id) => self.farewell_is_due(id, now),
                 Timer::Call(reference) => self.call_is_due(reference, now),
+                Timer::Waiting(reference) => self.shed(reference, now),
             }
         }
     }
@@ -900,6 +924,7 @@ fn incoming_call(inbound: &Inbound) -> Result<IncomingCall, wire::HeaderError> {
     })
 }
 
+mod outside;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

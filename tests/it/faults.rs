@@ -250,7 +250,8 @@ impl InProcess {
         let sip = SipServer::bind(&[ListenAddr::udp(([127, 0, 0, 1], 0).into())], UasConfig::default()).expect("a socket");
         let target = format!("sip:1001@{}", sip.local_addrs()[0].address);
         let (new_calls, incoming) = mpsc::channel(8);
-        tokio::spawn(sip.run(new_calls, std::future::pending()));
+        let (requests, _) = mpsc::channel(1);
+        tokio::spawn(sip.run(new_calls, requests, std::future::pending()));
         let calls = Arc::new(Calls {
             store: store.clone(),
             media: MediaEngine::start(MediaConfig::default()).expect("media threads"),

@@ -275,7 +275,8 @@ impl Server {
         let address = server.local_addrs()[0].address;
         let (incoming, calls) = mpsc::channel(Self::QUEUE);
         let (drain, drained) = oneshot::channel();
-        let task = tokio::spawn(server.run(incoming, async { _ = drained.await }));
+        let (requests, _) = mpsc::channel(1);
+        let task = tokio::spawn(server.run(incoming, requests, async { _ = drained.await }));
         Self { address, transport, calls, held: Vec::new(), drain: Some(drain), task }
     }
 

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::{tests::message, *};
+use crate::sip::request::Reply;
 
 const MAX_CALLS: usize = 3;
 
@@ -32,13 +33,27 @@ enum Step {
     Response(u16),
     Command(u64, Command),
     Abandon(u64),
+    Respond(u64, u16),
     Pass(u64),
     Drain,
 }
 
 fn request() -> impl Strategy<Value = Step> {
     (
-        select(vec!["INVITE", "INVITE", "ACK", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "BOGUS"]),
+        select(vec![
+            "INVITE",
+            "INVITE",
+            "ACK",
+            "ACK",
+            "BYE",
+            "CANCEL",
+            "OPTIONS",
+            "INFO",
+            "UPDATE",
+            "BOGUS",
+            "REGISTER",
+            "SUBSCRIBE",
+        ]),
         1..6_u8,
         1..6_u32,
         any::<bool>(),
@@ -77,6 +92,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (100..700_u16).prop_map(Step::Response),
         5 => (1..8_u64, command()).prop_map(|(call, command)| Step::Command(call, command)),
         1 => (1..8_u64).prop_map(Step::Abandon),
+        1 => (1..8_u64, 100..800_u16).prop_map(|(request, status)| Step::Respond(request, status)),
         2 => (0..40_000_u64).prop_map(Step::Pass),
         1 => proptest::option::weighted(0.05, Just(())).prop_map(|drain| drain.map_or(Step::Pass(1), |()| Step::Drain)),
     ]
@@ -104,6 +120,7 @@ struct World {
     latest_bye: Option<String>,
     begun: BTreeSet<CallRef>,
     ended: BTreeSet<CallRef>,
+    asked: BTreeSet<RequestRef>,
 }
 
 impl World {
@@ -116,6 +133,7 @@ impl World {
             latest_bye: None,
             begun: BTreeSet::new(),
             ended: BTreeSet::new(),
+            asked: BTreeSet::new(),
         }
     }
 
@@ -138,6 +156,7 @@ impl World {
             }
             Step::Command(call, command) => self.uas.command(CallRef(*call), command.clone(), self.now),
             Step::Abandon(call) => self.uas.abandon(CallRef(*call), self.now),
+            Step::Respond(request, status) => self.uas.respond(RequestRef(*request), Reply::status(*status), self.now),
             Step::Pass(milliseconds) => self.pass(Duration::from_millis(*milliseconds))?,
             Step::Drain => self.uas.drain(),
         }
@@ -195,6 +214,7 @@ impl World {
                     prop_assert!(self.begun.contains(&call));
                     prop_assert!(self.ended.insert(call));
                 }
+                Output::Request(reference, _) => prop_assert!(self.asked.insert(reference)),
                 Output::Event(call, _) => prop_assert!(self.begun.contains(&call) && !self.ended.contains(&call)),
             }
         }

@@ -366,7 +366,10 @@ fn what_is_malformed_inside_a_call_is_refused_and_the_call_goes_on() {
         test.send(bad);
         let refusal = test.received();
         assert_eq!(status(&refusal), expected, "{to}: {refusal}");
-        assert_eq!(refusal.contains("\r\nAllow: INVITE, ACK, BYE, CANCEL, OPTIONS, INFO\r\n"), expected == 405);
+        assert_eq!(
+            refusal.contains("\r\nAllow: INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, REGISTER, SUBSCRIBE\r\n"),
+            expected == 405
+        );
     }
 
     assert!(test.no_event());
@@ -594,18 +597,19 @@ fn over_tcp_a_200_is_repeated_as_well_and_nothing_else_is() {
 }
 
 /// A user agent server and its one caller.
-struct Test {
-    uas: Uas,
-    flow: Flow,
+pub(super) struct Test {
+    pub(super) uas: Uas,
+    pub(super) flow: Flow,
     start: Instant,
-    now: Instant,
+    pub(super) now: Instant,
     sent: VecDeque<(Instant, String)>,
     events: VecDeque<(CallRef, Event)>,
+    pub(super) requests: VecDeque<(RequestRef, OutsideRequest)>,
     tag: String,
 }
 
 impl Test {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(UasConfig::default())
     }
 
@@ -618,6 +622,7 @@ impl Test {
             now,
             sent: VecDeque::new(),
             events: VecDeque::new(),
+            requests: VecDeque::new(),
             tag: String::new(),
         }
     }
@@ -640,7 +645,7 @@ impl Test {
         test
     }
 
-    fn send(&mut self, text: String) {
+    pub(super) fn send(&mut self, text: String) {
         self.uas.handle(&self.flow, text.as_bytes(), self.now);
         self.collect();
     }
@@ -657,12 +662,13 @@ impl Test {
                     self.sent.push_back((self.now, String::from_utf8(bytes.to_vec()).expect("our messages are text")));
                 }
                 Output::Event(call, event) => self.events.push_back((call, event)),
+                Output::Request(reference, request) => self.requests.push_back((reference, *request)),
             }
         }
     }
 
     /// Lets time pass, deadline by deadline.
-    fn pass(&mut self, time: Duration) {
+    pub(super) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(at) = self.uas.next_deadline().filter(|at| *at <= end) {
             self.now = at.max(self.now);
@@ -681,17 +687,17 @@ impl Test {
         self.sent.drain(..).map(|(at, text)| (at - begin, text)).collect()
     }
 
-    fn received(&mut self) -> String {
+    pub(super) fn received(&mut self) -> String {
         self.collect();
         self.sent.pop_front().expect("something was sent").1
     }
 
-    fn all_received(&mut self) -> Vec<String> {
+    pub(super) fn all_received(&mut self) -> Vec<String> {
         self.collect();
         self.sent.drain(..).map(|(_, text)| text).collect()
     }
 
-    fn nothing_sent(&mut self) -> bool {
+    pub(super) fn nothing_sent(&mut self) -> bool {
         self.all_received().is_empty()
     }
 
@@ -729,7 +735,7 @@ impl Test {
     }
 
     /// After the longest that anything is remembered, nothing is.
-    fn settles(&mut self) {
+    pub(super) fn settles(&mut self) {
         self.pass(Duration::from_secs(70));
         self.is_empty();
     }
@@ -779,7 +785,7 @@ fn answer_to(request: &str, status: u16) -> String {
     String::from_utf8(written(&wire::response_to(&request.headers, status.into())).to_vec()).unwrap()
 }
 
-fn status(text: &str) -> u16 {
+pub(super) fn status(text: &str) -> u16 {
     text.strip_prefix("SIP/2.0 ").and_then(|rest| rest.get(..3)?.parse().ok()).unwrap_or_else(|| panic!("no response: {text}"))
 }
 

@@ -1,0 +1,164 @@
+//! Requests outside calls that somebody else answers: REGISTER, and SUBSCRIBE in a subscription or without one.
+//!
+//! The user agent server knows nothing of registrations and subscriptions. It hands such a request over as it is, keeps what the
+//! answer must echo, absorbs the request's repetitions while it waits (RFC 3261 §17.2.2, Trying), and answers 503 by itself when
+//! nobody else did in time.
+
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry},
+    fmt,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use rsip::{Header, Method, Request, Response};
+
+use super::{
+    flow::Flow,
+    inbound::{Inbound, written},
+    transaction::TransactionId,
+    wire,
+};
+
+/// The longest such request that is taken, in bytes, for the same reason as with an INVITE.
+pub(super) const LONGEST_REQUEST: usize = 16 * 1024;
+/// How many may wait for their answer.
+const MOST_WAITING: usize = 1024;
+/// How many of one address may: a proxy sends those of many phones, but leaves room for others.
+const MOST_WAITING_OF_AN_ADDRESS: usize = MOST_WAITING / 2;
+/// How long one waits for its answer. The sender gives up after 32 s.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One request outside a call, among all since the server started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestRef(pub u64);
+
+/// A request outside a call, which waits for [`Uas::respond`](super::uas::Uas::respond). It was validated: see [`wire::validate`].
+#[derive(Clone)]
+pub struct OutsideRequest {
+    /// The request; its top Via says where it came from.
+    pub request: Request,
+    /// The path it came by.
+    pub flow: Flow,
+}
+
+impl OutsideRequest {
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> Method {
+        self.request.method
+    }
+}
+
+/// Logs must not carry names, numbers or credentials.
+impl fmt::Debug for OutsideRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutsideRequest").field("method", &self.request.method).field("flow", &self.flow).finish_non_exhaustive()
+    }
+}
+
+/// The answer to a request outside a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// A final status, 200 or above.
+    pub status: u16,
+    /// Headers beside those that every response echoes; with a body, its Content-Type.
+    pub headers: Vec<Header>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// The tag of the dialog that the answer begins. Without one, and where the request has none, a tag is made.
+    pub to_tag: Option<String>,
+}
+
+impl Reply {
+    /// An answer of nothing but its status.
+    #[must_use]
+    pub fn status(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Vec::new(), to_tag: None }
+    }
+
+    /// With one more header.
+    #[must_use]
+    pub fn with(mut self, header: Header) -> Self {
+        self.headers.push(header);
+        self
+    }
+}
+
+/// The requests that wait for their answer.
+#[derive(Debug, Default)]
+pub(super) struct WaitingRequests {
+    waiting: HashMap<RequestRef, Waiting>,
+    transactions: HashSet<TransactionId>,
+    by_address: HashMap<IpAddr, usize>,
+    latest: u64,
+}
+
+/// A request in Trying, as far as its answer needs it.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) id: TransactionId,
+    pub(super) reply_to: Flow,
+    source: IpAddr,
+    /// What every response echoes, yet without a tag of ours.
+    echo: Response,
+    fallback_tag: String,
+}
+
+impl WaitingRequests {
+    /// Whether one more of this address may wait.
+    pub(super) fn has_room_for(&self, source: IpAddr) -> bool {
+        let of_address = self.by_address.get(&source).copied().unwrap_or_default();
+        self.waiting.len() < MOST_WAITING && of_address < MOST_WAITING_OF_AN_ADDRESS
+    }
+
+    /// Takes a request, and says until when it waits.
+    pub(super) fn take(&mut self, inbound: Inbound, tag: String, now: Instant) -> (RequestRef, OutsideRequest, Instant) {
+        let source = inbound.flow.remote.ip();
+        self.latest += 1;
+        let reference = RequestRef(self.latest);
+        let echo = wire::response_to(&inbound.request.headers, 200.into());
+        let waiting = Waiting { id: inbound.id, reply_to: inbound.reply_to, source, echo, fallback_tag: tag };
+        self.waiting.insert(reference, waiting);
+        self.transactions.insert(inbound.id);
+        *self.by_address.entry(source).or_default() += 1;
+        (reference, OutsideRequest { request: inbound.request, flow: inbound.flow }, now + PATIENCE)
+    }
+
+    /// Takes a request out, to answer it.
+    pub(super) fn remove(&mut self, reference: RequestRef) -> Option<Waiting> {
+        let waiting = self.waiting.remove(&reference)?;
+        self.transactions.remove(&waiting.id);
+        if let Entry::Occupied(mut entry) = self.by_address.entry(waiting.source) {
+            *entry.get_mut() -= 1;
+            if *entry.get() == 0 {
+                entry.remove();
+            }
+        }
+        Some(waiting)
+    }
+
+    /// Whether the request of this transaction waits: then another copy of it is nothing new.
+    pub(super) fn has(&self, id: TransactionId) -> bool {
+        self.transactions.contains(&id)
+    }
+
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+}
+
+impl Waiting {
+    /// Writes the answer.
+    pub(super) fn answered(mut self, reply: Reply) -> Bytes {
+        // A provisional or unheard-of status is a mistake of ours.
+        let status = if (200..700).contains(&reply.status) { reply.status } else { 500 };
+        self.echo.status_code = status.into();
+        wire::set_to_tag(&mut self.echo.headers, reply.to_tag.as_deref().unwrap_or(&self.fallback_tag));
+        self.echo.headers.extend(reply.headers);
+        self.echo.body = reply.body;
+        written(&self.echo)
+    }
+}
