@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr, time::Duration};
 
 use super::{
     flow::Proof,
-    wire::{Diversion, HistoryEntry, NameAddr, SipUri},
+    wire::{Diversion, HistoryEntry, NameAddr, Reason, SipUri},
 };
 
 /// One call, among all since the server started.
@@ -55,10 +55,10 @@ impl fmt::Debug for Event {
 /// Why a call is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EndReason {
-    /// The caller hung up.
-    Bye,
-    /// The caller gave up before we answered.
-    Cancelled,
+    /// The caller hung up, perhaps with a reason (RFC 3326).
+    Bye(Option<Reason>),
+    /// The caller gave up before we answered, perhaps with a reason.
+    Cancelled(Option<Reason>),
     /// Our answer was never confirmed by an ACK.
     AckTimeout,
     /// Nobody on our side answered or refused in time.

@@ -156,12 +156,12 @@ mod tests {
         let taken = (0..1000).filter(|_| sender.send(info())).count();
 
         assert_eq!(taken, EVENT_QUEUE - EVENT_RESERVE);
-        assert!(sender.send(Event::Ended(EndReason::Bye)));
+        assert!(sender.send(Event::Ended(EndReason::Bye(None))));
         for _ in 0..taken {
             assert!(matches!(handle.next_event().await, Event::Info { .. }));
         }
-        assert!(matches!(handle.next_event().await, Event::Ended(EndReason::Bye)));
-        assert!(matches!(handle.next_event().await, Event::Ended(EndReason::Bye)));
+        assert!(matches!(handle.next_event().await, Event::Ended(EndReason::Bye(_))));
+        assert!(matches!(handle.next_event().await, Event::Ended(EndReason::Bye(_))));
     }
 
     #[tokio::test]
@@ -169,7 +169,7 @@ mod tests {
         let (orders, mut said) = mpsc::unbounded_channel();
         let (dropped, _sender) = handle(CallRef(1), orders.clone());
         let (mut ended, sender) = handle(CallRef(2), orders);
-        sender.send(Event::Ended(EndReason::Cancelled));
+        sender.send(Event::Ended(EndReason::Cancelled(None)));
         ended.next_event().await;
 
         drop(ended);

@@ -847,8 +847,8 @@ mod tests {
 
         fn kinds(&self) -> Vec<String> {
             let kind = |event: &Event| match event {
-                Event::Ended(EndReason::Bye) => "Ended(Bye)".to_owned(),
-                Event::Ended(EndReason::Cancelled) => "Ended(Cancelled)".to_owned(),
+                Event::Ended(EndReason::Bye(_)) => "Ended(Bye)".to_owned(),
+                Event::Ended(EndReason::Cancelled(_)) => "Ended(Cancelled)".to_owned(),
                 other => format!("{other:?}").split([' ', '(']).next().unwrap().to_owned(),
             };
             self.events.iter().map(kind).collect()

@@ -26,7 +26,7 @@ use super::{
     request::{OutsideRequest, RequestRef, WaitingRequests},
     timer::{T1, TRANSACTION_LIFE, Timers, doubled},
     transaction::{ClientRequest, Due, Received, ServerInvite, ServerRequest, TransactionId},
-    wire::{self, Capabilities, HeaderViews, Message, Refusal, Rejected, SipUri, body_of_type},
+    wire::{self, Capabilities, HeaderViews, Message, Reason, Refusal, Rejected, SipUri, body_of_type},
 };
 
 /// The media types of INFO bodies that mean digits; others get 415.
@@ -524,7 +524,7 @@ impl Uas {
         }
         self.refuse_offered(reference, 487, Vec::new(), now);
         if self.calls.get(&reference).is_some_and(|call| matches!(call.phase, Phase::Early)) {
-            self.end(reference, EndReason::Cancelled);
+            self.end(reference, EndReason::Cancelled(Reason::of(&inbound.request.headers)));
         }
     }
 
@@ -560,7 +560,7 @@ impl Uas {
             Method::Bye => {
                 self.respond_and_remember(&inbound, &inbound.response(200, 0), now);
                 self.refuse_offered(reference, 487, Vec::new(), now);
-                self.end(reference, EndReason::Bye);
+                self.end(reference, EndReason::Bye(Reason::of(&inbound.request.headers)));
             }
             Method::Info => self.info(reference, inbound, now),
             _ => self.options(&inbound, now),

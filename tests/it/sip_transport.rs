@@ -41,7 +41,7 @@ async fn calls_go_over_udp_and_tcp_and_ipv4_and_ipv6() {
             assert!(matches!(next(&mut theirs.1).await, Event::Acknowledged { .. }));
             ours.hangup();
 
-            assert!(matches!(next(&mut theirs.1).await, Event::Ended(EndReason::Bye)));
+            assert!(matches!(next(&mut theirs.1).await, Event::Ended(EndReason::Bye(_))));
             assert_eq!(told(&mut ours).await, DialEvent::Ended(DialEnd::WeHungUp(200)));
             server.stop().await;
         }
@@ -88,7 +88,7 @@ async fn a_caller_who_gives_up_is_not_answered() {
 
     ours.hangup();
 
-    assert!(matches!(next(&mut theirs.handle).await, Event::Ended(EndReason::Cancelled)));
+    assert!(matches!(next(&mut theirs.handle).await, Event::Ended(EndReason::Cancelled(_))));
     assert!(matches!(told(&mut ours).await, DialEvent::Rejected { status: 487, .. }));
     server.stop().await;
 }

@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod ending;
+
 const OFFER: &str = "v=0 offer";
 const ANSWER: &[u8] = b"v=0 answer";
 
@@ -21,7 +23,7 @@ fn a_call_is_announced_rung_answered_confirmed_and_ended_by_its_caller() {
     assert!(matches!(test.event(), Event::Acknowledged { answer: None }));
     test.send(test.request("BYE", 2, "", ""));
 
-    assert!(matches!(test.event(), Event::Ended(EndReason::Bye)));
+    assert!(matches!(test.event(), Event::Ended(EndReason::Bye(_))));
     assert_eq!(status(&ringing), 180);
     assert_eq!(status(&answer), 200);
     assert!(answer.ends_with("\r\n\r\nv=0 answer"), "{answer}");
@@ -133,7 +135,7 @@ fn a_cancel_ends_a_call_that_rings() {
     test.send(cancel_or_ack("CANCEL"));
     test.command(Command::Answer { sdp: ANSWER.to_vec() });
 
-    assert!(matches!(test.event(), Event::Ended(EndReason::Cancelled)));
+    assert!(matches!(test.event(), Event::Ended(EndReason::Cancelled(_))));
     let got = test.all_received();
     let statuses: Vec<_> = got.iter().map(|text| (status(text), cseq_method(text))).collect();
     assert_eq!(statuses, [(200, "CANCEL"), (487, "INVITE"), (200, "CANCEL")].map(|(s, m)| (s, m.to_owned())));
@@ -170,7 +172,7 @@ fn a_bye_before_the_ack_ends_the_call() {
 
     test.send(test.request("BYE", 2, "", ""));
 
-    assert!(matches!(test.event(), Event::Ended(EndReason::Bye)));
+    assert!(matches!(test.event(), Event::Ended(EndReason::Bye(_))));
     assert_eq!(status(&test.received()), 200);
     assert!(test.sent_during(Duration::from_secs(60)).is_empty());
     test.is_empty();
@@ -186,7 +188,7 @@ fn a_bye_in_an_early_dialog_ends_the_invite_as_well() {
 
     test.send(test.request("BYE", 2, "", ""));
 
-    assert!(matches!(test.event(), Event::Ended(EndReason::Bye)));
+    assert!(matches!(test.event(), Event::Ended(EndReason::Bye(_))));
     let statuses: Vec<_> = test.all_received().iter().map(|text| (status(text), cseq_method(text))).collect();
     assert_eq!(statuses, [(200, "BYE"), (487, "INVITE")].map(|(s, m)| (s, m.to_owned())));
     test.settles();

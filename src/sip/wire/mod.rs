@@ -15,6 +15,10 @@ mod header;
 mod parse;
 #[cfg(test)]
 mod properties;
+mod reason;
+mod reliable;
+mod replaces;
+mod session_timer;
 mod stream;
 mod text;
 #[cfg(test)]
@@ -28,6 +32,10 @@ mod write;
 pub use address::{Diversion, HistoryEntry, NameAddr, Params};
 pub use body::{MediaType, body_of_type};
 pub use parse::{Message, Rejected, parse};
+pub use reason::Reason;
+pub use reliable::{RAck, reliable_number};
+pub use replaces::Replaces;
+pub use session_timer::{Refresher, SessionExpires, min_session_expires};
 pub use stream::{Frame, FramingError, StreamFramer};
 pub use text::{Malformed, percent_decode, readable};
 pub use uri::{Host, Scheme, SipUri};
