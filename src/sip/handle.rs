@@ -1,9 +1,11 @@
-//! A call in the hands of the task that leads it, and a request in the hands of whoever answers it.
+//! A call in the hands of the task that leads it, a request in the hands of whoever answers it, and a hand for requests of
+//! ours that belong to no call.
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     event::{CallRef, Command, EndReason, Event, IncomingCall},
+    outgoing::{Outcome, OutgoingRequest},
     request::{OutsideRequest, Reply, RequestRef},
 };
 
@@ -132,6 +134,39 @@ impl EventSender {
 /// Makes the right to answer a request.
 pub(super) fn request_handle(request: RequestRef, orders: mpsc::UnboundedSender<Order>) -> RequestHandle {
     RequestHandle { request, orders: Some(orders) }
+}
+
+/// How many requests of ours may wait for the task that owns the user agent server.
+const OUTGOING_QUEUE: usize = 256;
+
+/// Sends requests that belong to no call. Clones share one queue.
+#[derive(Clone, Debug)]
+pub struct OutgoingHandle(mpsc::Sender<OutgoingOrder>);
+
+/// A request to be sent, and where its outcome is awaited.
+#[derive(Debug)]
+pub(super) struct OutgoingOrder {
+    pub(super) request: OutgoingRequest,
+    pub(super) reply: oneshot::Sender<Outcome>,
+}
+
+impl OutgoingHandle {
+    /// Sends a request and waits for its outcome, 32 seconds at most. When the future is dropped the request is sent all the
+    /// same.
+    pub async fn send(&self, request: OutgoingRequest) -> Outcome {
+        let (reply, outcome) = oneshot::channel();
+        // Nobody there any more: the server stops.
+        if self.0.send(OutgoingOrder { request, reply }).await.is_err() {
+            return Outcome::NotSent;
+        }
+        outcome.await.unwrap_or(Outcome::NotSent)
+    }
+}
+
+/// Makes the handle and the other end of its queue.
+pub(super) fn outgoing() -> (OutgoingHandle, mpsc::Receiver<OutgoingOrder>) {
+    let (orders, queue) = mpsc::channel(OUTGOING_QUEUE);
+    (OutgoingHandle(orders), queue)
 }
 
 /// Makes a handle and the other end of its events.

@@ -12,6 +12,7 @@ pub mod uas;
 pub mod uac;
 pub mod request;
 mod inbound;
+pub mod outgoing;
 mod dialog;
 pub mod transaction;
 pub mod timer;

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream, UdpSocket},
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     task::JoinSet,
 };
 use tracing::{debug, warn};
@@ -27,13 +27,14 @@ use tracing::{debug, warn};
 pub use super::{
     connection::ConnectionLimits,
     flow::ListenAddr,
-    handle::{CallHandle, NewCall, NewRequest, RequestHandle},
+    handle::{CallHandle, NewCall, NewRequest, OutgoingHandle, RequestHandle},
 };
 use super::{
     connection::{Connection, FromConnection},
     event::{CallRef, Command, Event},
     flow::{ConnectionId, Flow, Transport},
-    handle::{EventSender, Order, handle, request_handle},
+    handle::{EventSender, Order, OutgoingOrder, handle, outgoing, request_handle},
+    outgoing::{Outcome, OutgoingRef, OutgoingRequest},
     request::{OutsideRequest, RequestRef},
     uas::{Output, Reach, Uas, UasConfig},
 };
@@ -51,6 +52,7 @@ pub struct SipServer {
     config: UasConfig,
     udp: Vec<Datagrams>,
     tcp: Vec<TcpListener>,
+    outgoing: (OutgoingHandle, mpsc::Receiver<OutgoingOrder>),
 }
 
 /// A UDP socket, and where it is bound.
@@ -69,7 +71,7 @@ impl SipServer {
     ///
     /// When one of them cannot be opened; the text names the address.
     pub fn bind(listen: &[ListenAddr], config: UasConfig) -> io::Result<Self> {
-        let mut server = Self { config, udp: Vec::new(), tcp: Vec::new() };
+        let mut server = Self { config, udp: Vec::new(), tcp: Vec::new(), outgoing: outgoing() };
         for address in listen {
             let opened = match address.transport {
                 Transport::Udp => bind_udp(address.address)
@@ -91,12 +93,20 @@ impl SipServer {
         udp.chain(tcp).collect()
     }
 
+    /// A handle for requests that belong to no call; they are sent while the server runs.
+    #[must_use]
+    pub fn outgoing(&self) -> OutgoingHandle {
+        self.outgoing.0.clone()
+    }
+
     /// Serves until `drain` is ready and then until the last call has ended. New calls go to `incoming`, requests outside calls to
     /// `requests`; when nobody takes them out they are refused with 503, and so are all that come after `drain`.
     pub async fn run(self, incoming: mpsc::Sender<NewCall>, requests: mpsc::Sender<NewRequest>, drain: impl Future<Output = ()>) {
         let (from_connections, mut connection_inbox) = mpsc::channel(CONNECTION_QUEUE);
         let (accepted, mut accepted_inbox) = mpsc::channel(16);
         let (orders, mut order_inbox) = mpsc::unbounded_channel();
+        let listening_on = self.local_addrs();
+        let (_handle, mut outgoing_inbox) = self.outgoing;
         let mut listening = JoinSet::new();
         for listener in self.tcp {
             listening.spawn(accept(listener, accepted.clone()));
@@ -113,6 +123,8 @@ impl SipServer {
             incoming,
             requests,
             orders,
+            listening_on,
+            outcomes: HashMap::new(),
             local_addresses: LocalAddresses::default(),
         };
         let mut buffer = vec![0; super::wire::MAX_MESSAGE];
@@ -137,6 +149,7 @@ impl SipServer {
                         edge.obey(order);
                     }
                 }
+                Some(order) = outgoing_inbox.recv() => edge.send_outgoing(order),
                 Some(message) = connection_inbox.recv() => {
                     edge.hear(message);
                     for _ in 0..BATCH {
@@ -169,6 +182,9 @@ struct Edge {
     incoming: mpsc::Sender<NewCall>,
     requests: mpsc::Sender<NewRequest>,
     orders: mpsc::UnboundedSender<Order>,
+    listening_on: Vec<ListenAddr>,
+    /// Who waits for what becomes of our requests.
+    outcomes: HashMap<OutgoingRef, oneshot::Sender<Outcome>>,
     local_addresses: LocalAddresses,
 }
 
@@ -263,7 +279,39 @@ impl Edge {
             && self.by_remote.get(&connection.flow.remote) == Some(&id)
         {
             self.by_remote.remove(&connection.flow.remote);
+            self.uas.connection_lost(&connection.flow);
         }
+    }
+
+    /// Sends a request of ours that belongs to no call.
+    fn send_outgoing(&mut self, order: OutgoingOrder) {
+        let OutgoingOrder { mut request, reply } = order;
+        request.path = self.path_from_here(&request);
+        match self.uas.send(&request, Instant::now()) {
+            Some(reference) => _ = self.outcomes.insert(reference, reply),
+            None => _ = reply.send(Outcome::NotSent),
+        }
+        self.flush();
+    }
+
+    /// The path of a request, with the address of ours that the peer can be told, and without a connection that is gone.
+    fn path_from_here(&mut self, request: &OutgoingRequest) -> Option<Flow> {
+        let path = request.path.or_else(|| {
+            let hop = request.next_hop();
+            let remote = hop.socket_address()?;
+            let is_tcp = hop.params.get("transport").is_some_and(|transport| transport.eq_ignore_ascii_case("tcp"));
+            let transport = if is_tcp { Transport::Tcp } else { Transport::Udp };
+            Some(Flow { transport, ..Flow::udp(remote, remote) })
+        })?;
+        let same = |to: &&ListenAddr| to.transport == path.transport && to.address.is_ipv4() == path.remote.is_ipv4();
+        let exact = |to: &&ListenAddr| {
+            same(to) && to.address.port() == path.local.port() && (to.address.ip().is_unspecified() || to.address == path.local)
+        };
+        let bound = self.listening_on.iter().find(exact).or_else(|| self.listening_on.iter().find(same))?.address;
+        let local = self.local_addresses.concrete(bound, path.remote, Instant::now());
+        let connection =
+            path.connection.filter(|id| self.connections.get(id).is_some_and(|open| open.flow.remote == path.remote));
+        Some(Flow { local, connection, ..path })
     }
 
     /// Sends and tells everything that the user agent server has ready.
@@ -278,6 +326,11 @@ impl Edge {
                 },
                 Output::Event(call, event) => self.tell(call, event),
                 Output::Request(reference, request) => self.hand_over(reference, *request),
+                Output::Answered(request, outcome) => {
+                    if let Some(reply) = self.outcomes.remove(&request) {
+                        let _ = reply.send(outcome);
+                    }
+                }
             }
         }
     }
@@ -304,7 +357,7 @@ impl Edge {
         let open = self.by_remote.get(&flow.remote).filter(|id| self.connections.get(id).is_some_and(|open| !open.is_closed()));
         let id = match open {
             Some(&id) => id,
-            None if self.connections.len() >= self.limits.connections => return,
+            None if self.connections.len() >= self.limits.connections => return self.uas.connection_lost(&flow),
             None => {
                 let flow = Flow { connection: Some(self.new_connection_id()), ..flow };
                 let connection = Connection::connecting(flow, &self.limits, self.from_connections.clone());

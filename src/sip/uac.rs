@@ -825,6 +825,7 @@ mod tests {
                         }
                         uas::Output::Event(_, event) => self.events.push(event),
                         uas::Output::Request(..) => panic!("a telephone that calls asks nothing else"),
+                        uas::Output::Answered(..) => unreachable!("this server sends no requests outside calls"),
                     }
                 } else {
                     return;

@@ -23,6 +23,7 @@ use super::{
     event::{CallRef, Command, EndReason, Event, IncomingCall},
     flow::{ConnectionId, Flow, Transport},
     inbound::{Inbound, Keys, read_tag, reply_path, tag_text, written},
+    outgoing::{Outcome, Outgoing, OutgoingRef, OutgoingRequest, Step},
     request::{OutsideRequest, RequestRef, WaitingRequests},
     timer::{T1, TRANSACTION_LIFE, Timers, doubled},
     transaction::{ClientRequest, Due, Received, ServerInvite, ServerRequest, TransactionId},
@@ -103,6 +104,8 @@ pub enum Output {
     Event(CallRef, Event),
     /// A request outside a call waits for [`Uas::respond`].
     Request(RequestRef, Box<OutsideRequest>),
+    /// What became of a request of ours that belongs to no call.
+    Answered(OutgoingRef, Outcome),
 }
 
 /// What to do with a message whose TCP connection is closed.
@@ -127,6 +130,7 @@ pub struct Uas {
     requests: HashMap<TransactionId, (ServerRequest, Flow)>,
     farewells: HashMap<TransactionId, Farewell>,
     waiting: WaitingRequests,
+    outgoing: Outgoing,
     /// INVITEs by what a second copy that came another way has in common with the first (§8.2.2.2).
     merged: HashMap<u128, TransactionId>,
     /// How many calls of an address wait for their ACK.
@@ -142,6 +146,7 @@ enum Timer {
     Invite(TransactionId),
     Request(TransactionId),
     Farewell(TransactionId),
+    Outgoing(TransactionId),
     Call(CallRef),
     Waiting(RequestRef),
 }
@@ -231,6 +236,7 @@ impl Uas {
             requests: HashMap::new(),
             farewells: HashMap::new(),
             waiting: WaitingRequests::default(),
+            outgoing: Outgoing::default(),
             merged: HashMap::new(),
             unacknowledged: HashMap::new(),
             timers: Timers::default(),
@@ -271,7 +277,7 @@ impl Uas {
     /// How many transactions are remembered.
     #[must_use]
     pub fn transactions(&self) -> usize {
-        self.invites.len() + self.requests.len() + self.farewells.len() + self.waiting.len()
+        self.invites.len() + self.requests.len() + self.farewells.len() + self.waiting.len() + self.outgoing.len()
     }
 
     /// The connection that a call came by.
@@ -788,6 +794,9 @@ impl Uas {
         let (Ok(via), Ok(sequence)) = (response.headers.top_via(), response.headers.cseq()) else { return };
         let Some(branch) = via.branch() else { return };
         let id = self.keys.client_transaction(branch, &sequence.method);
+        if let Some(step) = self.outgoing.response(id, response, now) {
+            return self.outgoing_step(id, step);
+        }
         if let Some(farewell) = self.farewells.get_mut(&id) {
             if farewell.transaction.response(response.status_code.code(), now) == Received::New {
                 // The caller is gone; nothing of the dialog is left to be answered.
@@ -795,6 +804,44 @@ impl Uas {
             }
             self.timers.set(Timer::Farewell(id), Some(farewell.transaction.deadline()));
         }
+    }
+
+    // Requests of ours that belong to no call.
+
+    /// Sends a request, whose outcome is told by [`Output::Answered`]. Its path is to have an address of ours that peers can be
+    /// told. None when it has no path at all, or when there are too many requests: it is not sent then.
+    pub fn send(&mut self, request: &OutgoingRequest, now: Instant) -> Option<OutgoingRef> {
+        let dialog = request.dialog()?;
+        let branch = format!("z9hG4bK{:016x}", self.random.random::<u64>());
+        let bytes = request.write(&dialog, &branch, &self.config.user, &self.config.server);
+        let id = self.keys.client_transaction(&branch, &request.method.to_string());
+        let flow = dialog.path();
+        let reference = self.outgoing.start(id, flow, bytes.clone(), now)?;
+        self.timers.set(Timer::Outgoing(id), self.outgoing.deadline(id));
+        self.outputs.push_back(Output::Send { flow, bytes, reach: Reach::Connect });
+        Some(reference)
+    }
+
+    /// Ends the requests of ours that went by a connection which could not be made, or is closed.
+    pub fn connection_lost(&mut self, flow: &Flow) {
+        for (id, step) in self.outgoing.lost(flow) {
+            self.outgoing_step(id, step);
+        }
+    }
+
+    fn outgoing_is_due(&mut self, id: TransactionId, now: Instant) {
+        match self.outgoing.tick(id, now) {
+            Some(step) => self.outgoing_step(id, step),
+            None => self.timers.set(Timer::Outgoing(id), self.outgoing.deadline(id)),
+        }
+    }
+
+    fn outgoing_step(&mut self, id: TransactionId, step: Step) {
+        self.timers.set(Timer::Outgoing(id), self.outgoing.deadline(id));
+        self.outputs.push_back(match step {
+            Step::Repeat(flow, bytes) => Output::Send { flow, bytes, reach: Reach::Connect },
+            Step::Tell(reference, outcome) => Output::Answered(reference, outcome),
+        });
     }
 
     // Time passes.
@@ -806,6 +853,7 @@ impl Uas {
                 Timer::Invite(id) => self.invite_is_due(id, now),
                 Timer::Request(id) => _ = self.requests.remove(&id),
                 Timer::Farewell(id) => self.farewell_is_due(id, now),
+                Timer::Outgoing(id) => self.outgoing_is_due(id, now),
                 Timer::Call(reference) => self.call_is_due(reference, now),
                 Timer::Waiting(reference) => self.shed(reference, now),
             }

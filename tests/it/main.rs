@@ -15,6 +15,7 @@ mod limits;
 mod login;
 mod mail;
 mod media;
+mod outgoing;
 mod retrieval;
 mod sip_transport;
 mod store;

@@ -215,6 +215,7 @@ impl World {
                     prop_assert!(self.ended.insert(call));
                 }
                 Output::Request(reference, _) => prop_assert!(self.asked.insert(reference)),
+                Output::Answered(..) => prop_assert!(false, "nobody has asked anything"),
                 Output::Event(call, _) => prop_assert!(self.begun.contains(&call) && !self.ended.contains(&call)),
             }
         }

@@ -1,0 +1,345 @@
+//! Requests of ours that belong to no call: NOTIFY, OPTIONS. Each is one client transaction (RFC 3261 §17.1.2), and has one
+//! [`Outcome`].
+//!
+//! What names a request (Call-ID, tags, CSeq) is given by whoever sends it, for it may have to outlive this process: a
+//! subscription does. Only the branch, our address in Via and Contact, and the repetitions are made here.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use rsip::{Header, Method, Response, headers::UntypedHeader as _};
+
+use super::{
+    dialog::{self, Dialog},
+    flow::Flow,
+    transaction::{ClientRequest, Due, Received, TransactionId},
+    wire::{HeaderViews as _, NameAddr, SipUri},
+};
+
+/// Requests at once, with those that were answered in the last five seconds. More are not sent.
+pub(super) const MOST_OUTGOING: usize = 8192;
+
+/// One request of ours, among all since the server started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OutgoingRef(pub u64);
+
+/// A request to be sent. It goes to the topmost route, else to the target.
+#[derive(Clone)]
+pub struct OutgoingRequest {
+    /// Neither INVITE, ACK nor CANCEL.
+    pub method: Method,
+    /// The Request-URI.
+    pub target: SipUri,
+    /// Proxies that want to see it, nearest first.
+    pub routes: Vec<NameAddr>,
+    /// From, with our tag.
+    pub from: String,
+    /// To, with the peer's tag inside a dialog.
+    pub to: String,
+    /// Call-ID.
+    pub call_id: String,
+    /// The number of CSeq.
+    pub sequence: u32,
+    /// The path that the peer was met on, if it was. Its connection is used while it is there, and its address where the
+    /// target is a name.
+    pub path: Option<Flow>,
+    /// Whether the peer itself is at the other end of `path`, and reachable there, whatever its Contact says (NAT).
+    pub is_direct: bool,
+    /// Headers beside those that every request has.
+    pub headers: Vec<Header>,
+    /// The body; its type is among the headers.
+    pub body: Vec<u8>,
+}
+
+/// Logs must not carry numbers.
+impl fmt::Debug for OutgoingRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutgoingRequest")
+            .field("method", &self.method)
+            .field("call_id", &self.call_id)
+            .field("sequence", &self.sequence)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A final response came.
+    Answered {
+        /// Its status, 200 or above.
+        status: u16,
+        /// How long the peer wants to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// No final response came in 32 seconds: RFC 3261 §8.1.3.1 takes it for a 408.
+    TimedOut,
+    /// The connection could not be made or broke off: RFC 3261 §8.1.3.1 takes it for a 503.
+    Unreachable,
+    /// It was not sent: there is no way to the target, there are too many requests already, or the server stops.
+    NotSent,
+}
+
+impl OutgoingRequest {
+    /// As the request of a dialog, which knows the path and how to write it. None without any path.
+    pub(super) fn dialog(&self) -> Option<Dialog> {
+        Some(Dialog {
+            call_id: self.call_id.clone(),
+            local: self.from.clone(),
+            remote: self.to.clone(),
+            remote_tag: String::new(),
+            target: self.target.clone(),
+            routes: self.routes.clone(),
+            local_sequence: self.sequence,
+            remote_sequence: 0,
+            flow: self.path?,
+            is_direct: self.is_direct,
+        })
+    }
+
+    /// Writes it.
+    pub(super) fn write(&self, dialog: &Dialog, branch: &str, user: &str, agent: &str) -> Bytes {
+        let mut more = vec![dialog::contact(user, &dialog.path()), Header::UserAgent(rsip::headers::UserAgent::new(agent))];
+        more.extend(self.headers.iter().cloned());
+        dialog.request(self.method, self.sequence, branch, more, self.body.clone())
+    }
+
+    /// Where it goes first, if nothing is known of a path: the next hop's URI.
+    pub(super) fn next_hop(&self) -> &SipUri {
+        self.routes.first().map_or(&self.target, |route| &route.uri)
+    }
+}
+
+/// The requests that are on their way.
+#[derive(Debug, Default)]
+pub(super) struct Outgoing {
+    sent: HashMap<TransactionId, Sent>,
+    latest: u64,
+}
+
+#[derive(Debug)]
+struct Sent {
+    transaction: ClientRequest,
+    flow: Flow,
+    /// None once its outcome was told.
+    awaited: Option<OutgoingRef>,
+}
+
+/// What is to be done for a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// It is to be sent once more.
+    Repeat(Flow, Bytes),
+    /// It has come to this.
+    Tell(OutgoingRef, Outcome),
+}
+
+impl Outgoing {
+    /// Remembers a request, which is sent for the first time now. None when there are too many.
+    pub(super) fn start(&mut self, id: TransactionId, flow: Flow, bytes: Bytes, now: Instant) -> Option<OutgoingRef> {
+        if self.sent.len() >= MOST_OUTGOING {
+            return None;
+        }
+        self.latest += 1;
+        let reference = OutgoingRef(self.latest);
+        let transaction = ClientRequest::new(bytes, flow.transport.is_reliable(), now);
+        self.sent.insert(id, Sent { transaction, flow, awaited: Some(reference) });
+        Some(reference)
+    }
+
+    /// Takes a response to one of them.
+    pub(super) fn response(&mut self, id: TransactionId, response: &Response, now: Instant) -> Option<Step> {
+        let sent = self.sent.get_mut(&id)?;
+        let status = response.status_code.code();
+        if sent.transaction.response(status, now) != Received::New {
+            return None;
+        }
+        let retry_after = response.headers.retry_after();
+        Some(Step::Tell(sent.awaited.take()?, Outcome::Answered { status, retry_after }))
+    }
+
+    /// When [`Self::tick`] wants to be called for a request.
+    pub(super) fn deadline(&self, id: TransactionId) -> Option<Instant> {
+        self.sent.get(&id).map(|sent| sent.transaction.deadline())
+    }
+
+    /// Does what is due for a request.
+    pub(super) fn tick(&mut self, id: TransactionId, now: Instant) -> Option<Step> {
+        let sent = self.sent.get_mut(&id)?;
+        match sent.transaction.tick(now)? {
+            Due::Send(bytes) => Some(Step::Repeat(sent.flow, bytes)),
+            Due::GaveUp | Due::Over => {
+                let reference = self.sent.remove(&id)?.awaited?;
+                Some(Step::Tell(reference, Outcome::TimedOut))
+            }
+        }
+    }
+
+    /// Ends the requests that went by a connection to this peer, which is no more.
+    pub(super) fn lost(&mut self, lost: &Flow) -> Vec<(TransactionId, Step)> {
+        let on_it = |flow: &Flow| flow.transport == lost.transport && flow.remote == lost.remote;
+        let ids: Vec<TransactionId> = self.sent.iter().filter(|(_, sent)| on_it(&sent.flow)).map(|(id, _)| *id).collect();
+        let mut ended = Vec::with_capacity(ids.len());
+        for id in ids {
+            if let Some(reference) = self.sent.remove(&id).and_then(|sent| sent.awaited) {
+                ended.push((id, Step::Tell(reference, Outcome::Unreachable)));
+            }
+        }
+        ended
+    }
+
+    /// How many are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.sent.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::uas::{Output, Uas, UasConfig};
+
+    const PEER: &str = "198.51.100.7:5070";
+
+    #[test]
+    fn a_request_has_all_that_a_request_must_have() {
+        let mut uas = uas();
+
+        uas.send(&request("sip:6001@198.51.100.7:5070"), Instant::now()).unwrap();
+
+        let (flow, text) = sent(&mut uas);
+        assert_eq!(flow.remote, PEER.parse().unwrap());
+        for line in [
+            "NOTIFY sip:6001@198.51.100.7:5070 SIP/2.0",
+            "Max-Forwards: 70",
+            "From: <sip:6001@vm.example>;tag=ours",
+            "To: <sip:6001@198.51.100.7>;tag=theirs",
+            "Call-ID: c1",
+            "CSeq: 7 NOTIFY",
+            "Contact: <sip:voicemail@192.0.2.9:5060>",
+            "Event: message-summary",
+            "Content-Length: 2",
+        ] {
+            assert!(text.split("\r\n").any(|found| found == line), "{line} is not in {text}");
+        }
+        assert!(text.contains("Via: SIP/2.0/UDP 192.0.2.9:5060;rport;branch=z9hG4bK"), "{text}");
+    }
+
+    #[test]
+    fn the_first_final_response_is_the_outcome() {
+        let mut uas = uas();
+        let now = Instant::now();
+        let reference = uas.send(&request("sip:6001@198.51.100.7:5070"), now).unwrap();
+        let (flow, text) = sent(&mut uas);
+
+        uas.handle(&flow, &answer(&text, "100 Trying"), now);
+        assert!(uas.poll().is_none());
+        uas.handle(&flow, &answer(&text, "503 Busy\r\nRetry-After: 17"), now);
+        uas.handle(&flow, &answer(&text, "200 OK"), now);
+
+        let outcome = Outcome::Answered { status: 503, retry_after: Some(Duration::from_secs(17)) };
+        assert!(matches!(uas.poll(), Some(Output::Answered(told, o)) if told == reference && o == outcome));
+        assert!(uas.poll().is_none());
+    }
+
+    #[test]
+    fn a_request_is_repeated_and_given_up_after_32_seconds() {
+        let mut uas = uas();
+        let start = Instant::now();
+        uas.send(&request("sip:6001@198.51.100.7:5070"), start).unwrap();
+        sent(&mut uas);
+
+        let mut copies = 0;
+        let outcome = loop {
+            let at = uas.next_deadline().expect("a request that waits has a deadline");
+            uas.tick(at);
+            match uas.poll() {
+                Some(Output::Send { .. }) => copies += 1,
+                Some(Output::Answered(_, outcome)) => break (outcome, at - start),
+                _ => {}
+            }
+        };
+
+        assert_eq!((copies, outcome), (10, (Outcome::TimedOut, Duration::from_secs(32))));
+        assert_eq!((uas.transactions(), uas.next_deadline()), (0, None));
+    }
+
+    #[test]
+    fn a_connection_that_breaks_off_ends_the_requests_on_it_only() {
+        let mut uas = uas();
+        let now = Instant::now();
+        let mut by_tcp = request("sip:6001@198.51.100.7:5070;transport=tcp");
+        by_tcp.is_direct = false;
+        let lost = uas.send(&by_tcp, now).unwrap();
+        let (flow, _) = sent(&mut uas);
+        uas.send(&request("sip:6002@198.51.100.7:5070"), now).unwrap();
+        sent(&mut uas);
+
+        uas.connection_lost(&flow);
+
+        assert!(matches!(uas.poll(), Some(Output::Answered(told, Outcome::Unreachable)) if told == lost));
+        assert!(uas.poll().is_none());
+        assert_eq!(uas.transactions(), 1);
+    }
+
+    #[test]
+    fn there_is_a_limit_to_the_requests_at_once() {
+        let mut uas = uas();
+        let now = Instant::now();
+        let request = request("sip:6001@198.51.100.7:5070");
+
+        let accepted = (0..MOST_OUTGOING + 10).filter(|_| uas.send(&request, now).is_some()).count();
+
+        assert_eq!(accepted, MOST_OUTGOING);
+    }
+
+    #[test]
+    fn a_request_to_a_name_without_a_path_is_not_sent() {
+        let unknown = OutgoingRequest { path: None, ..request("sip:proxy.example") };
+
+        assert_eq!(uas().send(&unknown, Instant::now()), None);
+    }
+
+    #[test]
+    fn numbers_do_not_reach_debug_output() {
+        assert!(!format!("{:?}", request("sip:6001@198.51.100.7")).contains("6001"));
+    }
+
+    fn uas() -> Uas {
+        Uas::new(UasConfig::default(), [7; 32])
+    }
+
+    fn request(target: &str) -> OutgoingRequest {
+        OutgoingRequest {
+            method: Method::Notify,
+            target: SipUri::parse(target).unwrap(),
+            routes: Vec::new(),
+            from: "<sip:6001@vm.example>;tag=ours".to_owned(),
+            to: "<sip:6001@198.51.100.7>;tag=theirs".to_owned(),
+            call_id: "c1".to_owned(),
+            sequence: 7,
+            path: Some(Flow::udp("192.0.2.9:5060".parse().unwrap(), PEER.parse().unwrap())),
+            is_direct: true,
+            headers: vec![Header::Event(rsip::headers::Event::new("message-summary"))],
+            body: b"x\n".to_vec(),
+        }
+    }
+
+    fn sent(uas: &mut Uas) -> (Flow, String) {
+        match uas.poll() {
+            Some(Output::Send { flow, bytes, .. }) => (flow, String::from_utf8(bytes.to_vec()).unwrap()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A response to a request, with more headers after the status if need be.
+    fn answer(request: &str, status: &str) -> Vec<u8> {
+        let echoed = |line: &&str| ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name));
+        let lines: Vec<&str> = request.split("\r\n").filter(echoed).collect();
+        format!("SIP/2.0 {status}\r\n{}\r\nContent-Length: 0\r\n\r\n", lines.join("\r\n")).into_bytes()
+    }
+}
