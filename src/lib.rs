@@ -7,6 +7,7 @@ pub mod domain;
 pub mod sip;
 pub mod sdp;
 pub mod rtp;
+pub mod stun;
 pub mod audio;
 pub mod media;
 pub mod ivr;

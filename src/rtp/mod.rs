@@ -1,7 +1,8 @@
 //! RTP and RTCP (RFC 3550) and telephone-event (RFC 4733), as pure values: bytes and the time come in, decisions come out.
 //!
 //! Start with [`packet`]. [`timeline`] turns the packets of a talker into a gapless recording, [`telephone_event`] turns
-//! its events into key presses, [`latch`] decides whom to believe, [`reception`] and [`rtcp`] write the reports.
+//! its events into key presses, [`latch`] decides whom to believe, [`reception`] and [`rtcp`] write the reports, [`srtp`]
+//! encrypts and decrypts.
 //! Sockets and threads are in `media`.
 //!
 //! Moments are a [`Duration`](std::time::Duration) since any fixed start of the caller's choosing: nobody here looks at
@@ -14,6 +15,7 @@ pub mod latch;
 pub mod packet;
 pub mod reception;
 pub mod rtcp;
+pub mod srtp;
 pub mod telephone_event;
 pub mod timeline;
 
