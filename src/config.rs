@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     delivery::{Relay, Sender},
     domain::{rules, time::TimeZone},
+    sip::transport::TlsSettings,
     store,
 };
 
@@ -64,7 +65,8 @@ settings! {
 
     /// Answering SIP calls.
     sip: SipSettings {
-        /// Where calls are awaited, as `udp:` or `tcp:`, an address, and a port.
+        /// Where calls are awaited, as `udp:`, `tcp:` or `tls:`, an address, and a port; without one it is 5060, and 5061 for TLS
+        /// (`tls:0.0.0.0`), which also needs `tls_certificate` and `tls_key`.
         listen: Vec<ListenAddr> = value::texts(["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060"]),
             r#"["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060", "udp:[::]:5060"]"#;
         /// The PBXs, proxies and trunks, by address or network, whose Diversion, History-Info and P-Asserted-Identity are
@@ -73,6 +75,20 @@ settings! {
         /// The most calls at once, as far as `rtp.ports` has room for them; further ones are refused with 503 and go to the
         /// next node.
         max_calls: u32 = 2000, "500";
+        /// Our certificate for TLS, in PEM, followed by those that lead to its authority. It, its key and the authorities below are
+        /// read again within seconds when the files change; a new certificate that cannot be used is an error in the log, and the
+        /// old one stays.
+        tls_certificate: Option<PathBuf> = None, r#""/etc/afterbeep/certificate.pem""#;
+        /// The private key of `tls_certificate`, in PEM.
+        tls_key: Option<PathBuf> = None, r#""/etc/afterbeep/key.pem""#;
+        /// The authorities, in PEM, by whose signature the certificates of clients are believed. A client need not show one; one that
+        /// shows another's is not let in.
+        tls_client_authorities: Option<PathBuf> = None, r#""/etc/afterbeep/peers.pem""#;
+        /// A client whose certificate has one of these names (a DNS name, a URI or an IP address) is a trusted peer, wherever it
+        /// connects from.
+        tls_trusted_names: Vec<String> = Vec::new(), r#"["sbc.carrier.example", "sip:pbx.example.com"]"#;
+        /// The authorities, in PEM, of peers that we connect to. Without it, those that this machine knows.
+        tls_peer_authorities: Option<PathBuf> = None, r#""/etc/afterbeep/peers.pem""#;
     }
 
     /// Audio streams.
@@ -195,6 +211,19 @@ impl Config {
         self.sip.max_calls.min(self.rtp.ports.pairs())
     }
 
+    /// The files and names of TLS.
+    #[must_use]
+    pub fn tls(&self) -> TlsSettings {
+        let sip = &self.sip;
+        TlsSettings {
+            certificate: sip.tls_certificate.clone(),
+            key: sip.tls_key.clone(),
+            client_authorities: sip.tls_client_authorities.clone(),
+            trusted_names: sip.tls_trusted_names.clone(),
+            peer_authorities: sip.tls_peer_authorities.clone(),
+        }
+    }
+
     /// Whether `peer` is one of the trusted peers.
     #[must_use]
     pub fn trusts(&self, peer: std::net::IpAddr) -> bool {
@@ -222,6 +251,15 @@ impl Config {
             "leave it out, or give this machine a name".to_owned()
         });
         expect("sip.listen", !self.sip.listen.is_empty(), &|| "give at least one address, such as udp:0.0.0.0:5060".to_owned());
+        let serves_tls = self.sip.listen.iter().any(|address| address.transport.is_secure());
+        let has_certificate = self.sip.tls_certificate.is_some() && self.sip.tls_key.is_some();
+        expect("sip.tls_certificate", has_certificate || !serves_tls, &|| {
+            "to listen for TLS, give a certificate (tls_certificate) and its key (tls_key)".to_owned()
+        });
+        let proves_names = self.sip.tls_client_authorities.is_some() || self.sip.tls_trusted_names.is_empty();
+        expect("sip.tls_trusted_names", proves_names || !serves_tls, &|| {
+            "say in tls_client_authorities whose signature proves these names".to_owned()
+        });
         expect("sip.max_calls", self.sip.max_calls >= 1, &|| "at least one call must be possible".to_owned());
         expect("rtp.ports", self.rtp.ports.pairs() >= 1, &|| "a call needs an even port and the one after it".to_owned());
         expect("rtp.media_threads", (1..=64).contains(&self.rtp.media_threads), &|| "use 1 to 64 threads".to_owned());

@@ -60,9 +60,10 @@ impl Server {
             ..MediaConfig::default()
         })
         .context("cannot start the media threads")?;
-        let uas = UasConfig { max_calls: config.max_calls() as usize, ..UasConfig::default() };
-        let sip = SipServer::bind(&config.sip.listen, uas)
-            .context("cannot listen for calls; set sip.listen to addresses of this machine that are free")?;
+        let uas = UasConfig { max_calls: config.max_calls() as usize, tls: config.tls(), ..UasConfig::default() };
+        let sip = SipServer::bind(&config.sip.listen, uas).context(
+            "cannot listen for calls; check sip.listen (addresses of this machine that are free) and the files of sip.tls_*",
+        )?;
         let addresses = sip.local_addrs();
 
         let (drain, draining) = watch::channel(false);

@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use crate::{
     audio::wav,
     phone::{Call, Phone},
+    sip::transport::TlsSettings,
 };
 
 /// How long the other side may take until its beep.
@@ -20,7 +21,7 @@ const LONGEST_SPEECH: Duration = Duration::from_mins(15);
 /// and hangs up; without it, it listens until the other side hangs up, --listen has passed, or Ctrl-C is pressed.
 #[derive(Debug, clap::Args)]
 pub struct CallArgs {
-    /// Whom to call, such as sip:1001@127.0.0.1:5060; add ;transport=tcp for TCP
+    /// Whom to call, such as sip:1001@127.0.0.1:5060; add ;transport=tcp for TCP, or ;transport=tls or sips: for TLS
     #[arg(value_name = "URI")]
     target: String,
     /// Speak this WAV (any PCM WAV) after the beep, then hang up
@@ -38,6 +39,15 @@ pub struct CallArgs {
     /// One more header of the INVITE, such as 'Diversion: <sip:1001@pbx>'; may be repeated
     #[arg(long, value_name = "NAME: VALUE")]
     header: Vec<String>,
+    /// Believe the certificates of these authorities (PEM) when calling by TLS, instead of those that this machine knows
+    #[arg(long, value_name = "FILE")]
+    tls_authorities: Option<PathBuf>,
+    /// Show this certificate (PEM) when calling by TLS
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+    /// The private key (PEM) of --tls-certificate
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
     /// Hang up so long after the answer, such as 20s
     #[arg(long, value_name = "SPAN", value_parser = span)]
     listen: Option<Duration>,
@@ -56,7 +66,13 @@ pub async fn run(args: CallArgs) -> anyhow::Result<()> {
         }
         None => None,
     };
-    let mut phone = Phone::towards(&args.target).await?.from(&args.from);
+    let tls = TlsSettings {
+        certificate: args.tls_certificate.clone(),
+        key: args.tls_key.clone(),
+        peer_authorities: args.tls_authorities.clone(),
+        ..TlsSettings::default()
+    };
+    let mut phone = Phone::securely_towards(&args.target, &tls).await?.from(&args.from);
     for header in &args.header {
         let Some((name, value)) = header.split_once(':') else { bail!("{header:?} is no header; write 'Name: value'") };
         phone = phone.header(name.trim(), value.trim());

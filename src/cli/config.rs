@@ -39,6 +39,7 @@ fn check(file: Option<&Path>) -> anyhow::Result<()> {
     // The files with secrets are read only where they are needed, so say now if they cannot be.
     loaded.config.database_url().context("database_url_file")?;
     loaded.config.mail.password().context("mail.password_file")?;
+    loaded.config.tls().check().context("sip.tls_certificate and the other files of TLS")?;
     let file = loaded.file.map_or_else(|| "no file, all defaults".to_owned(), |file| file.display().to_string());
     let variables = match loaded.variables.as_slice() {
         [] => String::new(),

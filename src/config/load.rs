@@ -292,13 +292,13 @@ mod tests {
 
     #[test]
     fn every_problem_is_told_with_its_line() {
-        let file = "[sip]\nlisten = [\"5060\"]\nmax_cals = 3\n\n[deposit]\nshortest = 2\n[passcode]\nshortest = 2\n";
+        let file = "[sip]\nlisten = [\"5060\"]\n[retrieval]\nacces = 3\n[deposit]\nshortest = 2\n[passcode]\nshortest = 2\n";
 
         let problems = problems(file, &[("AFTERBEEP_RTP_PORTS", "many")]);
 
         let expected = [
-            "/etc/vm/x.toml:2: sip.listen: \"5060\" must start with udp: or tcp:, as in udp:0.0.0.0:5060",
-            "/etc/vm/x.toml:3: sip.max_cals: there is no such key; [sip] has listen, trusted_peers, max_calls",
+            "/etc/vm/x.toml:2: sip.listen: \"5060\" must start with udp:, tcp: or tls:, as in udp:0.0.0.0:5060",
+            "/etc/vm/x.toml:4: retrieval.acces: there is no such key; [retrieval] has access_codes",
             "/etc/vm/x.toml:6: deposit.shortest: integer `2`, expected a string; write for example shortest = \"3s\"",
             "AFTERBEEP_RTP_PORTS: rtp.ports: \"many\" is no port range; \
              write the lowest (at least 1024) and the highest port, as in 30000-39999",
@@ -336,6 +336,19 @@ mod tests {
                 "/etc/vm/x.toml:2: mail.password: give either password or password_file, not both",
             ]
         );
+    }
+
+    #[test]
+    fn tls_is_listened_for_with_a_certificate_only() {
+        let listen = "[sip]\nlisten = [\"tls:[::]\"]\n";
+
+        let config = read(&format!("{listen}tls_certificate = \"c.pem\"\ntls_key = \"k.pem\"\n"), &[]).unwrap().0;
+
+        assert_eq!(config.sip.listen[0].to_string(), "tls:[::]:5061");
+        assert_eq!(config.tls().key.as_deref(), Some(Path::new("/etc/vm/k.pem")));
+        assert!(problems(listen, &[])[0].contains("sip.tls_certificate: to listen for TLS"));
+        let names = "tls_certificate = \"c.pem\"\ntls_key = \"k.pem\"\ntls_trusted_names = [\"pbx.example\"]\n";
+        assert!(problems(&format!("{listen}{names}"), &[])[0].contains("say in tls_client_authorities"));
     }
 
     #[test]

@@ -1,6 +1,12 @@
 //! The types of single values: each is written as text and checked where it is read.
 
-use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -104,14 +110,19 @@ impl FromStr for ListenAddr {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let transport = match text.split_once(':') {
-            Some(("udp", _)) => Transport::Udp,
-            Some(("tcp", _)) => Transport::Tcp,
-            _ => return wrong(format!("{text:?} must start with udp: or tcp:, as in udp:0.0.0.0:5060")),
+        let (transport, address) = match text.split_once(':') {
+            Some(("udp", address)) => (Transport::Udp, address),
+            Some(("tcp", address)) => (Transport::Tcp, address),
+            Some(("tls", address)) => (Transport::Tls, address),
+            _ => return wrong(format!("{text:?} must start with udp:, tcp: or tls:, as in udp:0.0.0.0:5060")),
         };
-        match text[4..].parse() {
-            Ok(address) => Ok(Self { transport, address }),
-            Err(_) => wrong(format!("{text:?} needs an address and a port, as in udp:0.0.0.0:5060 or tcp:[::]:5060")),
+        let without_port = || {
+            let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
+            Some(SocketAddr::new(bare.parse().ok()?, transport.default_port()))
+        };
+        match address.parse().ok().or_else(without_port) {
+            Some(address) => Ok(Self { transport, address }),
+            None => wrong(format!("{text:?} needs an address and a port, as in udp:0.0.0.0:5060 or tcp:[::]:5060")),
         }
     }
 }

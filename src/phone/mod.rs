@@ -12,6 +12,7 @@ use crate::{
     audio::codec::Codec,
     sdp::{self, AnswerError, Direction, LocalMedia, Negotiated, OwnOffer},
     sip::{
+        transport::TlsSettings,
         user_agent::{DialEnd, DialEvent, DialledCall, Invitation, UserAgent},
         wire::{Malformed, NameAddr, SipUri},
     },
@@ -59,13 +60,22 @@ pub enum CallError {
 }
 
 impl Phone {
-    /// A telephone for calls to the host of `target`, over TCP if its `transport` parameter says so.
+    /// A telephone for calls to the host of `target`, over TLS if it is a `sips:` URI, else over what its `transport` parameter says.
     ///
     /// # Errors
     ///
     /// [`CallError::Unreachable`] when there is no way to the host.
     pub async fn towards(target: &str) -> Result<Self, CallError> {
-        Ok(Self::with_agent(UserAgent::towards(&uri(target)?).await?))
+        Self::securely_towards(target, &TlsSettings::default()).await
+    }
+
+    /// The same with other authorities than the system's, or a certificate of our own.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Unreachable`] when there is no way to the host, or it cannot prove its name.
+    pub async fn securely_towards(target: &str, settings: &TlsSettings) -> Result<Self, CallError> {
+        Ok(Self::with_agent(UserAgent::towards(&uri(target)?, settings).await?))
     }
 
     fn with_agent(agent: UserAgent) -> Self {

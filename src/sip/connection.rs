@@ -1,6 +1,8 @@
-//! One TCP connection: a task that reads messages and writes what waits, so that a stuck peer holds up nobody but itself.
+//! One connection, of TCP or something above it: a task that reads messages and writes what waits, so that a stuck peer holds up
+//! nobody but itself.
 
 use std::{
+    io,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -9,20 +11,20 @@ use std::{
 };
 
 use bytes::Bytes;
+use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
     sync::mpsc,
     time::{Instant, timeout, timeout_at},
 };
+use tokio_rustls::TlsStream;
 use tracing::debug;
 
 use super::{
-    flow::{ConnectionId, Flow},
+    flow::{ConnectionId, Flow, Proof, Transport},
+    tls::Tls,
     wire::{Frame, StreamFramer},
 };
 
@@ -30,8 +32,12 @@ use super::{
 const WRITE_QUEUE: usize = 128;
 /// How long one message may take to be written.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long making a connection may take.
+/// How long making a TCP connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long saying farewell may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Keep-alives that are answered at once; after so many, one a second. Peers send one in 95 to 120 seconds (RFC 5626 §4.4.1).
+const PINGS: u32 = 16;
 
 /// When connections are refused or closed.
 #[derive(Clone, Debug)]
@@ -40,6 +46,13 @@ pub struct ConnectionLimits {
     pub connections: usize,
     /// Connections at once from one address.
     pub connections_per_address: usize,
+    /// Connections at once that have not shaken hands yet (TLS, WebSocket), of all peers. More are refused before they cost more than
+    /// a socket.
+    pub handshakes: usize,
+    /// Connections at once from one address that have not shaken hands yet.
+    pub handshakes_per_address: usize,
+    /// How long shaking hands may take.
+    pub handshake: Duration,
     /// How long a new connection may take to send its first whole message.
     pub first_message: Duration,
     /// How long a connection without a call may stay without a whole message or keep-alive.
@@ -51,6 +64,9 @@ impl Default for ConnectionLimits {
         Self {
             connections: 4096,
             connections_per_address: 1024,
+            handshakes: 512,
+            handshakes_per_address: 64,
+            handshake: Duration::from_secs(10),
             first_message: Duration::from_secs(30),
             idle: Duration::from_mins(10),
         }
@@ -60,10 +76,62 @@ impl Default for ConnectionLimits {
 /// What a connection tells the task that owns the user agent server.
 #[derive(Debug)]
 pub(super) enum FromConnection {
+    /// Hands have been shaken; of an accepted TCP connection, for which there is nothing to do, it is not told.
+    Opened(ConnectionId, Proof),
     /// A whole message came.
     Message(ConnectionId, Bytes),
     /// The connection is no more.
     Closed(ConnectionId),
+}
+
+/// The bytes of a connection.
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// What becomes of a connection that was accepted, for this transport.
+    async fn accepted(stream: TcpStream, transport: Transport, tls: Tls) -> io::Result<(Self, Proof)> {
+        prepare(&stream);
+        match transport {
+            Transport::Tls => {
+                let (stream, proof) = tls.accept(stream).await?;
+                Ok((Self::Tls(Box::new(stream)), proof))
+            }
+            Transport::Udp | Transport::Tcp | Transport::Ws | Transport::Wss => Ok((Self::Tcp(stream), Proof::Nothing)),
+        }
+    }
+
+    /// Connects to `flow.remote`; over TLS, its certificate must have this name.
+    pub(super) async fn connected(flow: Flow, name: ServerName<'static>, tls: Tls) -> io::Result<(Self, Proof)> {
+        let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(flow.remote)).await??;
+        prepare(&stream);
+        match flow.transport {
+            Transport::Tls => {
+                let (stream, proof) = tls.connect(stream, name).await?;
+                Ok((Self::Tls(Box::new(stream)), proof))
+            }
+            Transport::Tcp => Ok((Self::Tcp(stream), Proof::Nothing)),
+            // Datagrams need none, and a browser takes none.
+            Transport::Udp | Transport::Ws | Transport::Wss => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Our own address on it.
+    pub(super) fn local_addr(&self) -> io::Result<std::net::SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.local_addr(),
+            Self::Tls(stream) => stream.get_ref().0.local_addr(),
+        }
+    }
+}
+
+fn prepare(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    // A peer that vanished without a word during a call is found out by the kernel.
+    let keepalive = TcpKeepalive::new().with_time(Duration::from_mins(1)).with_interval(Duration::from_secs(15));
+    let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
 }
 
 /// A connection as its owner sees it. Dropping it closes the connection after what waits was written.
@@ -71,6 +139,8 @@ pub(super) enum FromConnection {
 pub(super) struct Connection {
     id: ConnectionId,
     pub(super) flow: Flow,
+    /// Whether hands have been shaken.
+    pub(super) is_open: bool,
     queue: mpsc::Sender<Bytes>,
     calls: Arc<AtomicUsize>,
 }
@@ -80,22 +150,38 @@ impl Connection {
     pub(super) fn accepted(
         stream: TcpStream,
         flow: Flow,
+        tls: Tls,
         limits: &ConnectionLimits,
         inbox: mpsc::Sender<FromConnection>,
     ) -> Self {
-        Self::start(flow, limits, inbox, async move { Ok(stream) })
+        let within = limits.handshake;
+        let opening = async move { timeout(within, Stream::accepted(stream, flow.transport, tls)).await? };
+        Self::start(flow, flow.transport == Transport::Tcp, limits, inbox, opening)
     }
 
     /// Starts the task of a connection that is yet to be made to `flow.remote`.
-    pub(super) fn connecting(flow: Flow, limits: &ConnectionLimits, inbox: mpsc::Sender<FromConnection>) -> Self {
-        Self::start(flow, limits, inbox, async move { timeout(CONNECT_TIMEOUT, TcpStream::connect(flow.remote)).await? })
+    pub(super) fn connecting(
+        flow: Flow,
+        name: ServerName<'static>,
+        tls: Tls,
+        limits: &ConnectionLimits,
+        inbox: mpsc::Sender<FromConnection>,
+    ) -> Self {
+        let within = CONNECT_TIMEOUT + limits.handshake;
+        Self::start(flow, false, limits, inbox, async move { timeout(within, Stream::connected(flow, name, tls)).await? })
+    }
+
+    /// Starts the task of a connection that is there.
+    pub(super) fn open(stream: Stream, flow: Flow, limits: &ConnectionLimits, inbox: mpsc::Sender<FromConnection>) -> Self {
+        Self::start(flow, true, limits, inbox, async move { Ok((stream, flow.proof)) })
     }
 
     fn start(
         flow: Flow,
+        is_open: bool,
         limits: &ConnectionLimits,
         inbox: mpsc::Sender<FromConnection>,
-        stream: impl Future<Output = std::io::Result<TcpStream>> + Send + 'static,
+        opening: impl Future<Output = io::Result<(Stream, Proof)>> + Send + 'static,
     ) -> Self {
         let id = flow.connection.expect("a connection's flow names it");
         let (queue, waiting) = mpsc::channel(WRITE_QUEUE);
@@ -109,14 +195,19 @@ impl Connection {
             idle: limits.idle,
         };
         tokio::spawn(async move {
-            let why = match stream.await {
-                Ok(stream) => run(stream, reader, waiting).await,
+            let why = match opening.await {
+                Ok((stream, proof)) => {
+                    if !is_open {
+                        let _ = inbox.send(FromConnection::Opened(id, proof)).await;
+                    }
+                    run(stream, reader, waiting).await
+                }
                 Err(error) => error.to_string(),
             };
-            debug!(peer = %flow.remote, why, "closed a SIP connection");
+            debug!(peer = %flow.remote, transport = %flow.transport, why, "closed a SIP connection");
             let _ = inbox.send(FromConnection::Closed(id)).await;
         });
-        Self { id, flow, queue, calls }
+        Self { id, flow, is_open, queue, calls }
     }
 
     /// Which connection it is.
@@ -141,26 +232,39 @@ impl Connection {
 }
 
 /// Reads and writes until either side ends; says why.
-async fn run(stream: TcpStream, reader: Reader, waiting: mpsc::Receiver<Bytes>) -> String {
-    let _ = stream.set_nodelay(true);
-    // A peer that vanished without a word during a call is found out by the kernel.
-    let keepalive = TcpKeepalive::new().with_time(Duration::from_mins(1)).with_interval(Duration::from_secs(15));
-    let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
-    let (read_half, write_half) = stream.into_split();
-    tokio::select! {
-        why = reader.run(read_half) => why,
-        why = write(write_half, waiting) => why,
+async fn run(stream: Stream, reader: Reader, waiting: mpsc::Receiver<Bytes>) -> String {
+    match stream {
+        Stream::Tcp(stream) => {
+            let (read_half, write_half) = stream.into_split();
+            both(reader.run(read_half), write(write_half, waiting)).await
+        }
+        Stream::Tls(stream) => {
+            let (read_half, write_half) = tokio::io::split(stream);
+            both(reader.run(read_half), write(write_half, waiting)).await
+        }
     }
 }
 
-async fn write(mut stream: OwnedWriteHalf, mut waiting: mpsc::Receiver<Bytes>) -> String {
+async fn both(reading: impl Future<Output = String>, writing: impl Future<Output = String>) -> String {
+    tokio::select! {
+        why = reading => why,
+        why = writing => why,
+    }
+}
+
+async fn write(mut stream: impl AsyncWrite + Unpin, mut waiting: mpsc::Receiver<Bytes>) -> String {
     while let Some(bytes) = waiting.recv().await {
-        match timeout(WRITE_TIMEOUT, stream.write_all(&bytes)).await {
+        let write = async {
+            stream.write_all(&bytes).await?;
+            stream.flush().await
+        };
+        match timeout(WRITE_TIMEOUT, write).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return error.to_string(),
             Err(_) => return "the peer does not read".to_owned(),
         }
     }
+    let _ = timeout(CLOSE_TIMEOUT, stream.shutdown()).await;
     "no longer needed".to_owned()
 }
 
@@ -174,8 +278,9 @@ struct Reader {
 }
 
 impl Reader {
-    async fn run(self, mut stream: OwnedReadHalf) -> String {
+    async fn run(self, mut stream: impl AsyncRead + Unpin) -> String {
         let mut framer = StreamFramer::new();
+        let mut pings = Pings::new(Instant::now());
         let mut buffer = vec![0; 4096];
         // Whole messages move the deadline, single bytes do not: a peer that drips them is closed as well.
         let mut deadline = Instant::now() + self.first_message;
@@ -194,6 +299,7 @@ impl Reader {
             loop {
                 match framer.next() {
                     Ok(None) => break,
+                    Ok(Some(Frame::Ping)) if !pings.allow(Instant::now()) => return "it sends too many keep-alives".to_owned(),
                     Ok(Some(Frame::Ping)) => {
                         if let Some(queue) = self.pong.upgrade() {
                             let _ = queue.try_send(Bytes::from_static(b"\r\n"));
@@ -209,5 +315,46 @@ impl Reader {
                 deadline = Instant::now() + self.idle;
             }
         }
+    }
+}
+
+/// How many keep-alives a peer has left.
+struct Pings {
+    left: u32,
+    since: Instant,
+}
+
+impl Pings {
+    fn new(now: Instant) -> Self {
+        Self { left: PINGS, since: now }
+    }
+
+    /// Takes one, if there is one.
+    fn allow(&mut self, now: Instant) -> bool {
+        let earned = u32::try_from(now.saturating_duration_since(self.since).as_secs()).unwrap_or(u32::MAX);
+        if earned > 0 {
+            self.left = self.left.saturating_add(earned).min(PINGS);
+            self.since = now;
+        }
+        let left = self.left.checked_sub(1);
+        self.left = left.unwrap_or(0);
+        left.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_may_send_a_keep_alive_a_second_and_some_at_once() {
+        let start = Instant::now();
+        let mut pings = Pings::new(start);
+
+        let at_once = (0..100).filter(|_| pings.allow(start)).count();
+        let later = (1..=100).filter(|second| pings.allow(start + Duration::from_secs(*second))).count();
+        let after_a_pause = (0..100).filter(|_| pings.allow(start + Duration::from_secs(1000))).count();
+
+        assert_eq!([at_once, later, after_a_pause], [16, 100, 16]);
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Dialog {
     /// Whether the peer itself is at the other end of the path, and reachable there: then its requests' source is a better
     /// address than its Contact, which behind NAT means nothing to us.
     pub(super) is_direct: bool,
+    /// Whether it was begun with a `sips:` URI, so that our Contact must be one as well (§12.1.1).
+    pub(super) is_sips: bool,
 }
 
 impl Dialog {
@@ -47,12 +49,25 @@ impl Dialog {
             remote: headers.value("From").unwrap_or_default().to_owned(),
             remote_tag: inbound.from_tag.clone(),
             target: headers.contact().ok()??.uri,
+            is_sips: inbound.flow.transport.is_secure() && asks_for_sips(inbound),
             is_direct: is_symmetric && vias.len() == 1 && routes.is_empty(),
             routes,
             local_sequence: 0,
             remote_sequence: inbound.sequence,
             flow: inbound.reply_to,
         })
+    }
+
+    /// Our Contact on a path.
+    pub(super) fn contact(&self, user: &str, path: &Flow) -> Header {
+        if !self.is_sips {
+            return contact(user, path);
+        }
+        let mut uri = SipUri { scheme: Scheme::Sips, ..SipUri::at(Some(user), path.local) };
+        if path.transport.is_websocket() {
+            uri.params.push("transport", path.transport.in_uri());
+        }
+        Header::Contact(NameAddr::new(uri).to_string().into())
     }
 
     /// Whether a request belongs to this dialog, our tag apart.
@@ -80,13 +95,8 @@ impl Dialog {
             // The connection is used while it is there; when it is gone, this is where to make another.
             (Some(remote), _) if self.is_direct => Flow { remote, ..self.flow },
             (Some(remote), transport) => {
-                let transport = match next.params.get("transport").map(str::to_ascii_lowercase).as_deref() {
-                    Some("tcp") if next.scheme != Scheme::Sips => Transport::Tcp,
-                    Some("udp") if next.scheme != Scheme::Sips => Transport::Udp,
-                    Some("tls") => Transport::Tls,
-                    _ if next.scheme == Scheme::Sips && !transport.is_secure() => Transport::Tls,
-                    _ => transport,
-                };
+                let says_so = next.params.has("transport") || next.scheme == Scheme::Sips;
+                let transport = if says_so { next.transport() } else { transport };
                 let is_same_peer = transport == self.flow.transport && remote.ip() == self.flow.remote.ip();
                 let connection = self.flow.connection.filter(|_| is_same_peer);
                 let proof = if is_same_peer { self.flow.proof } else { Proof::Nothing };
@@ -123,12 +133,20 @@ impl Dialog {
     }
 }
 
+/// Whether the Request-URI, or the top Record-Route or else the Contact, is a `sips:` URI.
+fn asks_for_sips(inbound: &Inbound) -> bool {
+    let headers = &inbound.request.headers;
+    let routes = headers.record_routes().unwrap_or_default();
+    let next = routes.into_iter().next().or_else(|| headers.contact().ok().flatten());
+    SipUri::from(&inbound.request.uri).scheme == Scheme::Sips || next.is_some_and(|next| next.uri.scheme == Scheme::Sips)
+}
+
 /// The Via of a request of ours. It asks for `rport`, so that responses come back the way the request went.
 pub(super) fn via(path: &Flow, branch: &str) -> Header {
     Header::Via(format!("SIP/2.0/{} {};rport;branch={branch}", path.transport.in_via(), path.local).into())
 }
 
-/// Our Contact on a path.
+/// Our Contact on a path, outside a dialog of `sips:` URIs.
 pub(super) fn contact(user: &str, path: &Flow) -> Header {
     let mut uri = SipUri::at(Some(user), path.local);
     if let Some(transport) = path.transport.in_uri() {
@@ -197,6 +215,30 @@ mod tests {
     }
 
     #[test]
+    fn a_browser_is_reached_over_its_connection_only() {
+        let inbound = inbound_over(
+            Transport::Wss,
+            "Via: SIP/2.0/WSS x.invalid;branch=z9hG4bK1\r\nContact: <sip:x@192.0.2.77;transport=ws>\r\nRecord-Route: <sip:192.0.2.3;lr>\r\n",
+        );
+        let dialog = Dialog::answering(&inbound, "t").unwrap();
+
+        assert_eq!(dialog.path(), inbound.flow);
+        assert_eq!(dialog.contact("vm", &inbound.flow).to_string(), "Contact: <sip:vm@192.0.2.9:5060;transport=ws>");
+    }
+
+    #[test]
+    fn over_tls_we_are_reached_by_tls_and_at_a_sips_uri_where_that_was_asked_for() {
+        let contact = |contact: &str| {
+            let via = "Via: SIP/2.0/TLS 203.0.113.1;branch=z9hG4bK1\r\n";
+            let inbound = inbound_over(Transport::Tls, &format!("{via}Contact: <{contact}>\r\n"));
+            Dialog::answering(&inbound, "t").unwrap().contact("vm", &inbound.flow).to_string()
+        };
+
+        assert_eq!(contact("sip:x@203.0.113.1;transport=tls"), "Contact: <sip:vm@192.0.2.9:5060;transport=tls>");
+        assert_eq!(contact("sips:x@203.0.113.1"), "Contact: <sips:vm@192.0.2.9:5060>");
+    }
+
+    #[test]
     fn without_a_contact_there_is_no_dialog() {
         let inbound = inbound("Via: SIP/2.0/UDP a;branch=z9hG4bK1\r\n", false);
 
@@ -212,11 +254,18 @@ mod tests {
     }
 
     fn inbound(headers: &str, is_stream: bool) -> Inbound {
+        inbound_over(if is_stream { Transport::Tcp } else { Transport::Udp }, headers)
+    }
+
+    fn inbound_over(transport: Transport, headers: &str) -> Inbound {
         let text = format!(
             "INVITE sip:a@b SIP/2.0\r\n{headers}From: <sip:c@d>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n\r\n"
         );
         let (local, remote) = (LOCAL.parse().unwrap(), "203.0.113.1:40000".parse().unwrap());
-        let flow = if is_stream { Flow::tcp(local, remote, ConnectionId(1)) } else { Flow::udp(local, remote) };
+        let flow = match transport {
+            Transport::Udp => Flow::udp(local, remote),
+            stream => Flow::connected(stream, local, remote, ConnectionId(1)),
+        };
         let Ok(Message::Request(request)) = wire::parse(text.as_bytes()) else { panic!("{text}") };
         Inbound::new(request, &flow, text.len(), &Keys::default()).unwrap()
     }

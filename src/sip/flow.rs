@@ -46,6 +46,17 @@ impl Transport {
         }
     }
 
+    /// The port when none is said.
+    #[must_use]
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => 5060,
+            Self::Tls => 5061,
+            Self::Ws => 80,
+            Self::Wss => 443,
+        }
+    }
+
     /// The word used in Via: `UDP`, `TCP`, `TLS`, `WS`, `WSS`.
     #[must_use]
     pub fn in_via(self) -> &'static str {

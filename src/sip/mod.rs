@@ -21,6 +21,9 @@ pub mod flow;
 pub mod transport;
 #[expect(clippy::disallowed_methods, reason = "it waits for sockets")]
 mod connection;
+mod certificate;
+#[expect(clippy::disallowed_methods, reason = "it reads certificates and waits for handshakes")]
+mod tls;
 pub mod handle;
 #[expect(clippy::disallowed_methods, reason = "it waits for sockets")]
 pub mod user_agent;

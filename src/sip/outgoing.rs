@@ -14,10 +14,10 @@ use bytes::Bytes;
 use rsip::{Header, Method, Response, headers::UntypedHeader as _};
 
 use super::{
-    dialog::{self, Dialog},
+    dialog::Dialog,
     flow::Flow,
     transaction::{ClientRequest, Due, Received, TransactionId},
-    wire::{HeaderViews as _, NameAddr, SipUri},
+    wire::{HeaderViews as _, NameAddr, Scheme, SipUri},
 };
 
 /// Requests at once, with those that were answered in the last five seconds. More are not sent.
@@ -98,12 +98,13 @@ impl OutgoingRequest {
             remote_sequence: 0,
             flow: self.path?,
             is_direct: self.is_direct,
+            is_sips: self.target.scheme == Scheme::Sips,
         })
     }
 
     /// Writes it.
     pub(super) fn write(&self, dialog: &Dialog, branch: &str, user: &str, agent: &str) -> Bytes {
-        let mut more = vec![dialog::contact(user, &dialog.path()), Header::UserAgent(rsip::headers::UserAgent::new(agent))];
+        let mut more = vec![dialog.contact(user, &dialog.path()), Header::UserAgent(rsip::headers::UserAgent::new(agent))];
         more.extend(self.headers.iter().cloned());
         dialog.request(self.method, self.sequence, branch, more, self.body.clone())
     }

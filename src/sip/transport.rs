@@ -2,7 +2,7 @@
 //! connection, one call's handle and our own telephone, that waits.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     future::{pending, poll_fn},
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -16,6 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use rustls::pki_types::ServerName;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream, UdpSocket},
@@ -28,14 +29,16 @@ pub use super::{
     connection::ConnectionLimits,
     flow::ListenAddr,
     handle::{CallHandle, NewCall, NewRequest, OutgoingHandle, RequestHandle},
+    tls::{TlsError, TlsSettings},
 };
 use super::{
     connection::{Connection, FromConnection},
     event::{CallRef, Command, Event},
-    flow::{ConnectionId, Flow, Transport},
+    flow::{ConnectionId, Flow, Proof, Transport},
     handle::{EventSender, Order, OutgoingOrder, handle, outgoing, request_handle},
     outgoing::{Outcome, OutgoingRef, OutgoingRequest},
     request::{OutsideRequest, RequestRef},
+    tls::{Renewal, Tls},
     uas::{Output, Reach, Uas, UasConfig},
 };
 
@@ -51,7 +54,9 @@ const CONNECTION_QUEUE: usize = 1024;
 pub struct SipServer {
     config: UasConfig,
     udp: Vec<Datagrams>,
-    tcp: Vec<TcpListener>,
+    streams: Vec<(Transport, TcpListener)>,
+    tls: Tls,
+    renewal: Renewal,
     outgoing: (OutgoingHandle, mpsc::Receiver<OutgoingOrder>),
 }
 
@@ -71,14 +76,18 @@ impl SipServer {
     ///
     /// When one of them cannot be opened; the text names the address.
     pub fn bind(listen: &[ListenAddr], config: UasConfig) -> io::Result<Self> {
-        let mut server = Self { config, udp: Vec::new(), tcp: Vec::new(), outgoing: outgoing() };
+        let serves_tls = listen.iter().any(|address| address.transport.is_secure());
+        let (tls, renewal) = Tls::load(&config.tls, serves_tls).map_err(io::Error::other)?;
+        let mut server = Self { config, udp: Vec::new(), streams: Vec::new(), tls, renewal, outgoing: outgoing() };
         for address in listen {
             let opened = match address.transport {
                 Transport::Udp => bind_udp(address.address)
                     .and_then(|socket| Ok(Datagrams { bound: socket.local_addr()?, socket }))
                     .map(|datagrams| server.udp.push(datagrams)),
-                Transport::Tcp => bind_tcp(address.address).map(|listener| server.tcp.push(listener)),
-                Transport::Tls | Transport::Ws | Transport::Wss => Err(io::ErrorKind::Unsupported.into()),
+                transport @ (Transport::Tcp | Transport::Tls) => {
+                    bind_tcp(address.address).map(|listener| server.streams.push((transport, listener)))
+                }
+                Transport::Ws | Transport::Wss => Err(io::ErrorKind::Unsupported.into()),
             };
             opened.map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
         }
@@ -89,8 +98,10 @@ impl SipServer {
     #[must_use]
     pub fn local_addrs(&self) -> Vec<ListenAddr> {
         let udp = self.udp.iter().map(|datagrams| ListenAddr::udp(datagrams.bound));
-        let tcp = self.tcp.iter().filter_map(|listener| listener.local_addr().ok()).map(ListenAddr::tcp);
-        udp.chain(tcp).collect()
+        let streams = self.streams.iter().filter_map(|(transport, listener)| {
+            listener.local_addr().ok().map(|address| ListenAddr { transport: *transport, address })
+        });
+        udp.chain(streams).collect()
     }
 
     /// A handle for requests that belong to no call; they are sent while the server runs.
@@ -108,14 +119,18 @@ impl SipServer {
         let listening_on = self.local_addrs();
         let (_handle, mut outgoing_inbox) = self.outgoing;
         let mut listening = JoinSet::new();
-        for listener in self.tcp {
-            listening.spawn(accept(listener, accepted.clone()));
+        for (transport, listener) in self.streams {
+            listening.spawn(accept(transport, listener, accepted.clone()));
         }
+        listening.spawn(self.renewal.run());
         let mut edge = Edge {
             uas: Uas::new(self.config.clone(), rand::random()),
             limits: self.config.connections.clone(),
             udp: self.udp,
+            tls: self.tls,
             connections: HashMap::new(),
+            peers: HashMap::new(),
+            handshakes: 0,
             by_remote: HashMap::new(),
             next_connection: 0,
             from_connections,
@@ -157,7 +172,7 @@ impl SipServer {
                         edge.hear(message);
                     }
                 }
-                Some((stream, remote)) = accepted_inbox.recv() => edge.take(stream, remote),
+                Some(accepted) = accepted_inbox.recv() => edge.take(accepted),
                 () = sleep_until(deadline) => edge.uas.tick(Instant::now()),
                 () = &mut drain, if !draining => {
                     draining = true;
@@ -173,9 +188,14 @@ struct Edge {
     uas: Uas,
     limits: ConnectionLimits,
     udp: Vec<Datagrams>,
+    tls: Tls,
     connections: HashMap<ConnectionId, Connection>,
+    /// How many connections there are with each host.
+    peers: HashMap<IpAddr, Load>,
+    /// How many connections have not shaken hands yet.
+    handshakes: usize,
     /// Connections by the peer's address, to use those that we made again.
-    by_remote: HashMap<SocketAddr, ConnectionId>,
+    by_remote: HashMap<(Transport, SocketAddr), ConnectionId>,
     next_connection: u64,
     from_connections: mpsc::Sender<FromConnection>,
     calls: HashMap<CallRef, LiveCall>,
@@ -186,6 +206,20 @@ struct Edge {
     /// Who waits for what becomes of our requests.
     outcomes: HashMap<OutgoingRef, oneshot::Sender<Outcome>>,
     local_addresses: LocalAddresses,
+}
+
+/// The connections of one host.
+#[derive(Debug, Default)]
+struct Load {
+    connections: usize,
+    handshakes: usize,
+}
+
+/// A connection that a listener has taken.
+struct Accepted {
+    transport: Transport,
+    stream: TcpStream,
+    remote: SocketAddr,
 }
 
 struct LiveCall {
@@ -240,6 +274,7 @@ impl Edge {
 
     fn hear(&mut self, message: FromConnection) {
         match message {
+            FromConnection::Opened(id, proof) => self.opened(id, proof),
             FromConnection::Message(id, bytes) => {
                 if let Some(connection) = self.connections.get(&id) {
                     self.uas.handle(&connection.flow, &bytes, Instant::now());
@@ -250,15 +285,22 @@ impl Edge {
         }
     }
 
-    fn take(&mut self, stream: TcpStream, remote: SocketAddr) {
-        let from_there = self.connections.values().filter(|c| c.flow.remote.ip() == remote.ip()).count();
+    fn take(&mut self, accepted: Accepted) {
+        let Accepted { transport, stream, remote } = accepted;
         let Ok(local) = stream.local_addr() else { return };
-        if self.connections.len() >= self.limits.connections || from_there >= self.limits.connections_per_address {
+        let limits = &self.limits;
+        let from_there = self.peers.get(&host(remote.ip()));
+        let has_room = self.connections.len() < limits.connections
+            && from_there.is_none_or(|load| load.connections < limits.connections_per_address);
+        let may_shake_hands = transport == Transport::Tcp
+            || (self.handshakes < limits.handshakes
+                && from_there.is_none_or(|load| load.handshakes < limits.handshakes_per_address));
+        if !has_room || !may_shake_hands {
             debug!(%remote, "refused a connection, for there are too many");
             return;
         }
-        let flow = Flow::tcp(local, remote, self.new_connection_id());
-        let connection = Connection::accepted(stream, flow, &self.limits, self.from_connections.clone());
+        let flow = Flow::connected(transport, local, remote, self.new_connection_id());
+        let connection = Connection::accepted(stream, flow, self.tls.clone(), &self.limits, self.from_connections.clone());
         self.keep(connection);
     }
 
@@ -269,17 +311,44 @@ impl Edge {
 
     fn keep(&mut self, connection: Connection) -> ConnectionId {
         let id = connection.id();
-        self.by_remote.insert(connection.flow.remote, id);
+        let load = self.peers.entry(host(connection.flow.remote.ip())).or_default();
+        load.connections += 1;
+        if !connection.is_open {
+            load.handshakes += 1;
+            self.handshakes += 1;
+        }
+        self.by_remote.insert((connection.flow.transport, connection.flow.remote), id);
         self.connections.insert(id, connection);
         id
     }
 
+    fn opened(&mut self, id: ConnectionId, proof: Proof) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.flow.proof = proof;
+            connection.is_open = true;
+            self.handshakes -= 1;
+            if let Some(load) = self.peers.get_mut(&host(connection.flow.remote.ip())) {
+                load.handshakes -= 1;
+            }
+        }
+    }
+
     fn forget(&mut self, id: ConnectionId) {
-        if let Some(connection) = self.connections.remove(&id)
-            && self.by_remote.get(&connection.flow.remote) == Some(&id)
-        {
-            self.by_remote.remove(&connection.flow.remote);
-            self.uas.connection_lost(&connection.flow);
+        let Some(connection) = self.connections.remove(&id) else { return };
+        let flow = connection.flow;
+        if let Entry::Occupied(mut load) = self.peers.entry(host(flow.remote.ip())) {
+            load.get_mut().connections -= 1;
+            if !connection.is_open {
+                load.get_mut().handshakes -= 1;
+                self.handshakes -= 1;
+            }
+            if load.get().connections == 0 {
+                load.remove();
+            }
+        }
+        if self.by_remote.get(&(flow.transport, flow.remote)) == Some(&id) {
+            self.by_remote.remove(&(flow.transport, flow.remote));
+            self.uas.connection_lost(&flow);
         }
     }
 
@@ -299,9 +368,7 @@ impl Edge {
         let path = request.path.or_else(|| {
             let hop = request.next_hop();
             let remote = hop.socket_address()?;
-            let is_tcp = hop.params.get("transport").is_some_and(|transport| transport.eq_ignore_ascii_case("tcp"));
-            let transport = if is_tcp { Transport::Tcp } else { Transport::Udp };
-            Some(Flow { transport, ..Flow::udp(remote, remote) })
+            Some(Flow { transport: hop.transport(), ..Flow::udp(remote, remote) })
         })?;
         let same = |to: &&ListenAddr| to.transport == path.transport && to.address.is_ipv4() == path.remote.is_ipv4();
         let exact = |to: &&ListenAddr| {
@@ -351,16 +418,19 @@ impl Edge {
         if let Some(connection) = flow.connection.and_then(|id| self.connections.get(&id)).filter(|open| !open.is_closed()) {
             return self.write(connection.id(), bytes);
         }
-        if reach == Reach::SameConnection {
+        if reach == Reach::SameConnection || flow.transport.is_websocket() {
             return;
         }
-        let open = self.by_remote.get(&flow.remote).filter(|id| self.connections.get(id).is_some_and(|open| !open.is_closed()));
+        let there = (flow.transport, flow.remote);
+        let open = self.by_remote.get(&there).filter(|id| self.connections.get(id).is_some_and(|open| !open.is_closed()));
         let id = match open {
             Some(&id) => id,
             None if self.connections.len() >= self.limits.connections => return self.uas.connection_lost(&flow),
             None => {
-                let flow = Flow { connection: Some(self.new_connection_id()), ..flow };
-                let connection = Connection::connecting(flow, &self.limits, self.from_connections.clone());
+                let flow = Flow { connection: Some(self.new_connection_id()), proof: Proof::Nothing, ..flow };
+                let name = ServerName::IpAddress(flow.remote.ip().into());
+                let tls = self.tls.clone();
+                let connection = Connection::connecting(flow, name, tls, &self.limits, self.from_connections.clone());
                 self.keep(connection)
             }
         };
@@ -445,6 +515,15 @@ impl LocalAddresses {
     }
 }
 
+/// What a host's connections are counted by: its address, and of an IPv6 address only the network, since every host has 2^64
+/// addresses to choose from.
+fn host(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+    }
+}
+
 /// The address of ours that packets to `remote` leave from.
 pub(super) fn local_address_towards(remote: SocketAddr) -> io::Result<IpAddr> {
     let any: IpAddr = if remote.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
@@ -472,11 +551,11 @@ pub(super) async fn sleep_until(deadline: Option<Instant>) {
     }
 }
 
-async fn accept(listener: TcpListener, accepted: mpsc::Sender<(TcpStream, SocketAddr)>) {
+async fn accept(transport: Transport, listener: TcpListener, accepted: mpsc::Sender<Accepted>) {
     loop {
         match listener.accept().await {
-            Ok(connection) => {
-                if accepted.send(connection).await.is_err() {
+            Ok((stream, remote)) => {
+                if accepted.send(Accepted { transport, stream, remote }).await.is_err() {
                     return;
                 }
             }

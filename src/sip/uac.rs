@@ -14,15 +14,18 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use rsip::{Header, Method, Response};
 
 use super::{
-    dialog::{self, Dialog},
+    dialog::Dialog,
     event::CallRef,
     flow::Flow,
     inbound::{Inbound, Keys, read_tag, tag_text, written},
     timer::Timers,
     transaction::{ClientInvite, ClientRequest, Due, Received, ServerRequest, TransactionId},
     uas::CAPABILITIES,
-    wire::{self, HeaderViews, Message, NameAddr, SipUri, body_of_type, reason_phrase},
+    wire::{self, HeaderViews, Message, NameAddr, Scheme, SipUri, body_of_type, reason_phrase},
 };
+
+/// The user part of a telephone's Contact.
+const CONTACT_USER: &str = "telephone";
 
 /// A call to be made.
 #[derive(Clone, Debug)]
@@ -269,6 +272,7 @@ impl Uac {
             remote_sequence: 0,
             flow: *flow,
             is_direct: true,
+            is_sips: invitation.target.scheme == Scheme::Sips,
         };
         let call = Call { dialog, tag, phase: Phase::Calling, inviting: None, ack: None, unconfirmed: None };
         self.calls.insert(reference, call);
@@ -308,7 +312,7 @@ impl Uac {
         call.dialog.local_sequence += 1;
         let sequence = call.dialog.local_sequence;
         let flow = call.dialog.path();
-        more.extend([contact(&flow), CAPABILITIES.allow(), CAPABILITIES.supported()]);
+        more.extend([call.dialog.contact(CONTACT_USER, &flow), CAPABILITIES.allow(), CAPABILITIES.supported()]);
         more.extend(offer.is_some().then(|| Header::ContentType("application/sdp".into())));
         let has_offer = offer.is_some();
         let bytes = call.dialog.request(Method::Invite, sequence, &branch, more, offer.unwrap_or_default());
@@ -601,10 +605,6 @@ impl Uac {
             Kind::Info(_) => self.outputs.push_back(Output::Event(reference, DialEvent::InfoAnswered { status: 408 })),
         }
     }
-}
-
-fn contact(flow: &Flow) -> Header {
-    dialog::contact("telephone", flow)
 }
 
 #[cfg(test)]

@@ -19,13 +19,14 @@ use rsip::{Header, Headers, Method, Response};
 
 use super::{
     connection::ConnectionLimits,
-    dialog::{self, Dialog},
+    dialog::Dialog,
     event::{CallRef, Command, EndReason, Event, IncomingCall},
     flow::{ConnectionId, Flow, Transport},
     inbound::{Inbound, Keys, read_tag, reply_path, tag_text, written},
     outgoing::{Outcome, Outgoing, OutgoingRef, OutgoingRequest, Step},
     request::{OutsideRequest, RequestRef, WaitingRequests},
     timer::{T1, TRANSACTION_LIFE, Timers, doubled},
+    tls::TlsSettings,
     transaction::{ClientRequest, Due, Received, ServerInvite, ServerRequest, TransactionId},
     wire::{self, Capabilities, HeaderViews, Message, Reason, Refusal, Rejected, SipUri, body_of_type},
 };
@@ -71,8 +72,10 @@ pub struct UasConfig {
     pub user: String,
     /// The Server header.
     pub server: String,
-    /// When TCP connections are refused or closed.
+    /// When connections are refused or closed.
     pub connections: ConnectionLimits,
+    /// What TLS needs.
+    pub tls: TlsSettings,
 }
 
 impl Default for UasConfig {
@@ -84,6 +87,7 @@ impl Default for UasConfig {
             user: "voicemail".to_owned(),
             server: concat!("afterbeep/", env!("CARGO_PKG_VERSION")).to_owned(),
             connections: ConnectionLimits::default(),
+            tls: TlsSettings::default(),
         }
     }
 }
@@ -668,7 +672,7 @@ impl Uas {
         let Some(invite) = self.invites.get_mut(&offered.transaction) else { return };
         let mut response = offered.inbound.response(180, call.tag);
         response.headers.extend(offered.inbound.record_routes());
-        response.headers.push(dialog::contact(&self.config.user, &invite.flow));
+        response.headers.push(call.dialog.contact(&self.config.user, &invite.flow));
         let bytes = written(&response);
         invite.transaction.provisional(bytes.clone());
         self.timers.set(Timer::Invite(offered.transaction), invite.transaction.deadline());
@@ -689,7 +693,7 @@ impl Uas {
             call.dialog.refresh_target(&inbound.request.headers);
         }
         response.headers.extend(vec![
-            dialog::contact(&self.config.user, &invite.flow),
+            call.dialog.contact(&self.config.user, &invite.flow),
             CAPABILITIES.allow(),
             CAPABILITIES.supported(),
             server,

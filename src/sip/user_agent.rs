@@ -1,6 +1,6 @@
 //! Our own telephone: `afterbeep call`, the quickstart's caller, and the phone of the whole-server tests.
 //!
-//! A [`UserAgent`] has one UDP socket or one TCP connection and makes any number of calls over it. It carries SIP only; what is
+//! A [`UserAgent`] has one UDP socket or one connection and makes any number of calls over it. It carries SIP only; what is
 //! said goes over RTP, as the SDP bodies agree.
 
 use std::{
@@ -10,16 +10,18 @@ use std::{
 };
 
 use bytes::Bytes;
+use rustls::pki_types::ServerName;
 use tokio::{
-    net::{TcpStream, UdpSocket, lookup_host},
+    net::{UdpSocket, lookup_host},
     sync::{mpsc, oneshot},
 };
 
 pub use super::uac::{DialCommand, DialEnd, DialEvent, Invitation};
 use super::{
-    connection::{Connection, ConnectionLimits, FromConnection},
+    connection::{Connection, ConnectionLimits, FromConnection, Stream},
     event::CallRef,
     flow::{ConnectionId, Flow, Transport},
+    tls::{Tls, TlsSettings, server_name},
     transport::{bind_udp, local_address_towards, send_datagram, sleep_until},
     uac::{Output, Uac},
     wire::{Host, MAX_MESSAGE, SipUri},
@@ -51,15 +53,19 @@ enum Order {
 }
 
 impl UserAgent {
-    /// A telephone for calls to this URI's host, over TCP if its `transport` parameter says so, from a port of the system's choice.
+    /// A telephone for calls to this URI's host, from a port of the system's choice: over TLS if it is a `sips:` URI, else over what its
+    /// `transport` parameter says, else over UDP. `settings` are for TLS.
     ///
     /// # Errors
     ///
     /// When the host cannot be found, the socket cannot be opened, or the connection cannot be made.
-    pub async fn towards(target: &SipUri) -> io::Result<Self> {
+    pub async fn towards(target: &SipUri, settings: &TlsSettings) -> io::Result<Self> {
         let remote = resolve(target).await?;
-        let is_tcp = target.params.get("transport").is_some_and(|transport| transport.eq_ignore_ascii_case("tcp"));
-        if is_tcp { Self::tcp(remote).await } else { Self::udp(remote) }
+        match (target.transport(), &target.host) {
+            (Transport::Tls, Some(host)) => Self::tls(remote, host, settings).await,
+            (Transport::Tcp, _) => Self::tcp(remote).await,
+            _ => Self::udp(remote),
+        }
     }
 
     /// A telephone that calls a server over UDP. Must be made inside a tokio runtime.
@@ -81,11 +87,34 @@ impl UserAgent {
     ///
     /// When the connection cannot be made.
     pub async fn tcp(remote: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(remote).await?;
-        let flow = Flow::tcp(stream.local_addr()?, remote, ConnectionId(0));
+        let name = ServerName::IpAddress(remote.ip().into());
+        Self::over_a_stream(Transport::Tcp, remote, name, &TlsSettings::default()).await
+    }
+
+    /// A telephone that calls a server over a TLS connection, if the server's certificate has this name.
+    ///
+    /// # Errors
+    ///
+    /// When the connection cannot be made, the server is another one, or a file of `settings` cannot be used.
+    pub async fn tls(remote: SocketAddr, name: &Host, settings: &TlsSettings) -> io::Result<Self> {
+        let name =
+            server_name(name).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, format!("{name} is no host name")))?;
+        Self::over_a_stream(Transport::Tls, remote, name, settings).await
+    }
+
+    async fn over_a_stream(
+        transport: Transport,
+        remote: SocketAddr,
+        name: ServerName<'static>,
+        settings: &TlsSettings,
+    ) -> io::Result<Self> {
+        let (tls, _) = Tls::load(settings, false).map_err(io::Error::other)?;
+        let flow = Flow::connected(transport, remote, remote, ConnectionId(0));
+        let (stream, _) = Stream::connected(flow, name, tls).await?;
+        let flow = Flow { local: stream.local_addr()?, ..flow };
         let (messages, inbox) = mpsc::channel(EVENT_QUEUE);
         let limits = ConnectionLimits { first_message: ConnectionLimits::default().idle, ..ConnectionLimits::default() };
-        let line = Line::Stream(Connection::accepted(stream, flow, &limits, messages), inbox);
+        let line = Line::Stream(Connection::open(stream, flow, &limits, messages), inbox);
         let (orders, order_inbox) = mpsc::unbounded_channel();
         tokio::spawn(run(line, order_inbox, Telephone::new(flow, orders.clone())));
         Ok(Self { flow, orders })
@@ -167,7 +196,7 @@ async fn resolve(target: &SipUri) -> io::Result<SocketAddr> {
     match (&target.host, target.socket_address()) {
         (_, Some(address)) => Ok(address),
         (Some(Host::Name(name)), None) => {
-            let mut addresses = lookup_host((name.as_str(), target.port.unwrap_or(5060))).await?;
+            let mut addresses = lookup_host((name.as_str(), target.port.unwrap_or(target.transport().default_port()))).await?;
             addresses.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("{name} has no address")))
         }
         _ => Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{target} does not say where to call"))),
@@ -192,7 +221,8 @@ impl Line {
             },
             Self::Stream(_, inbox) => match inbox.recv().await {
                 Some(FromConnection::Message(_, bytes)) => Some(bytes),
-                Some(FromConnection::Closed(_)) | None => None,
+                // It was open when the line was made.
+                Some(FromConnection::Opened(..) | FromConnection::Closed(_)) | None => None,
             },
         }
     }

@@ -20,3 +20,4 @@ mod retrieval;
 mod sip_transport;
 mod store;
 mod terminal;
+mod tls;

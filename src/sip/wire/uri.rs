@@ -4,6 +4,7 @@ use std::fmt::{self, Display};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
+use super::super::flow::Transport;
 use super::text::{Malformed, is_token_byte, percent_decode, percent_encode, readable};
 use super::{Params, write};
 
@@ -159,10 +160,23 @@ impl SipUri {
     /// The address and port when the host is an address; the port of the scheme when none is given.
     #[must_use]
     pub fn socket_address(&self) -> Option<SocketAddr> {
-        let default = if self.scheme == Scheme::Sips { 5061 } else { 5060 };
         match self.host {
-            Some(Host::Ip(address)) => Some(SocketAddr::new(address, self.port.unwrap_or(default))),
+            Some(Host::Ip(address)) => Some(SocketAddr::new(address, self.port.unwrap_or(self.transport().default_port()))),
             Some(Host::Name(_)) | None => None,
+        }
+    }
+
+    /// What the URI is to be reached over: `sips:` is TLS always, or WebSocket over it; `sip:` is what its `transport` parameter
+    /// says, or UDP. (RFC 3261 §19.1.2, §26.2.2; RFC 7118 §4.1)
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        let said = self.params.get("transport").map(str::to_ascii_lowercase);
+        match (&self.scheme, said.as_deref()) {
+            (Scheme::Sips, Some("ws" | "wss")) | (_, Some("wss")) => Transport::Wss,
+            (Scheme::Sips, _) | (_, Some("tls")) => Transport::Tls,
+            (_, Some("tcp")) => Transport::Tcp,
+            (_, Some("ws")) => Transport::Ws,
+            _ => Transport::Udp,
         }
     }
 }

@@ -3,18 +3,22 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
+use super::certificate::Authority;
+
 pub const USER: &str = "afterbeep";
 pub const PASSWORD: &str = "s3cret: @ñ/%";
 
 pub struct Aiosmtpd {
     folder: TempDir,
+    certificate: PathBuf,
+    key: PathBuf,
     port: u16,
     running: Option<(Child, ChildStdin)>,
 }
@@ -27,8 +31,8 @@ impl Aiosmtpd {
     /// When it is not installed.
     pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        certify(folder.path());
-        let mut server = Self { folder, port: 0, running: None };
+        let (certificate, key) = Authority::new(folder.path()).certify("server", "/CN=localhost", "DNS:localhost");
+        let mut server = Self { folder, certificate, key, port: 0, running: None };
         server.resume();
         server
     }
@@ -41,7 +45,7 @@ impl Aiosmtpd {
         let path = |name| self.folder.path().join(name);
         let mut server = Command::new(python)
             .arg(root.join("tests/tools/smtp_server.py"))
-            .args([path("certificate.pem"), path("key.pem")])
+            .args([&self.certificate, &self.key])
             .args([USER, PASSWORD])
             .arg(self.folder.path())
             .arg(self.port.to_string())
@@ -98,58 +102,4 @@ impl Drop for Aiosmtpd {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// An authority, and a certificate of its for localhost.
-fn certify(folder: &Path) {
-    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-    openssl(
-        folder,
-        &[
-            &["req", "-x509", "-days", "2", "-subj", "/CN=test authority", "-keyout", "authority.key", "-out", "authority.pem"],
-            &key[..],
-        ]
-        .concat(),
-    );
-    openssl(
-        folder,
-        &[
-            &[
-                "req",
-                "-subj",
-                "/CN=localhost",
-                "-addext",
-                "subjectAltName=DNS:localhost",
-                "-keyout",
-                "key.pem",
-                "-out",
-                "request.pem",
-            ],
-            &key[..],
-        ]
-        .concat(),
-    );
-    let sign = [
-        "x509",
-        "-req",
-        "-days",
-        "2",
-        "-in",
-        "request.pem",
-        "-CA",
-        "authority.pem",
-        "-CAkey",
-        "authority.key",
-        "-CAcreateserial",
-    ];
-    openssl(folder, &[&sign[..], &["-copy_extensions", "copy", "-out", "certificate.pem"]].concat());
-}
-
-fn openssl(folder: &Path, arguments: &[&str]) {
-    let output = Command::new("openssl")
-        .args(arguments)
-        .current_dir(folder)
-        .output()
-        .expect("openssl is needed to make test certificates");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

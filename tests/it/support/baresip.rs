@@ -33,6 +33,11 @@ pub struct Account<'a> {
 
 impl Baresip {
     pub fn start(account: &Account<'_>) -> Self {
+        Self::start_with(account, "")
+    }
+
+    /// Starts it with more lines in its configuration.
+    pub fn start_with(account: &Account<'_>, more: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder for baresip");
         let at = |name: &str| folder.path().join(name);
         let port = free_port();
@@ -43,7 +48,7 @@ impl Baresip {
             "sip_listen 127.0.0.1:0\nnet_interface 127.0.0.1\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\n\
              module aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule_tmp uuid.so\nmodule_tmp account.so\n\
              module_app ctrl_tcp.so\nmodule_app menu.so\nctrl_tcp_listen 127.0.0.1:{port}\naudio_player aubridge,nil\n\
-             audio_source aufile,{}\naudio_alert aubridge,nil\nsnd_path {}\n",
+             audio_source aufile,{}\naudio_alert aubridge,nil\nsnd_path {}\n{more}",
             at("says.wav").display(),
             recordings.display()
         );

@@ -40,6 +40,8 @@ pub struct Server {
     udp: SocketAddr,
     tcp: SocketAddr,
     udp_ipv6: SocketAddr,
+    /// What it said when it was ready.
+    ready: String,
 }
 
 impl Server {
@@ -50,16 +52,22 @@ impl Server {
 
     /// Starts a server with more keys at the top of its settings.
     pub fn start_with(top: &str) -> Self {
-        Self::start_on(tempfile::tempdir().expect("a folder for the server"), top, "")
+        Self::start_on(tempfile::tempdir().expect("a folder for the server"), &[], top, "")
     }
 
     /// Starts a server on a folder that an earlier one may have left behind.
     pub fn start_in(folder: TempDir, settings: &str) -> Self {
-        Self::start_on(folder, "", settings)
+        Self::start_on(folder, &[], "", settings)
     }
 
-    fn start_on(folder: TempDir, top: &str, settings: &str) -> Self {
-        let listen = "listen = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\", \"udp:[::1]:0\"]\n";
+    /// Starts a server that listens on more addresses, on a folder with what they need.
+    pub fn start_listening(folder: TempDir, also: &[&str], settings: &str) -> Self {
+        Self::start_on(folder, also, "", settings)
+    }
+
+    fn start_on(folder: TempDir, also: &[&str], top: &str, settings: &str) -> Self {
+        let listen = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0", "udp:[::1]:0"].iter().chain(also).collect::<Vec<_>>();
+        let listen = format!("listen = {listen:?}\n");
         let settings = match settings.split_once("[sip]\n") {
             Some((before, after)) => format!("{before}[sip]\n{listen}{after}"),
             None => format!("[sip]\n{listen}{settings}"),
@@ -88,6 +96,7 @@ impl Server {
             udp: address("udp:127"),
             tcp: address("tcp:127"),
             udp_ipv6: address("udp:[::1]"),
+            ready: ready.clone(),
             process,
             _output: output,
             folder,
@@ -104,6 +113,12 @@ impl Server {
 
     pub fn udp_ipv6(&self) -> SocketAddr {
         self.udp_ipv6
+    }
+
+    /// Where it listens for another transport, such as `tls`.
+    pub fn address(&self, transport: &str) -> SocketAddr {
+        let word = self.ready.split_whitespace().find_map(|word| word.strip_prefix(transport)?.strip_prefix(':'));
+        word.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("no {transport} in {:?}", self.ready))
     }
 
     /// Asks the server to drain.
