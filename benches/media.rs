@@ -22,7 +22,7 @@ use afterbeep::{
         DigitSet, EncodedAudio, MediaConfig, MediaEngine, MediaEvent, MediaSession, PlayId, RecordSpec, RecordingEnd,
         RecordingId, SessionSpec, Stream,
     },
-    rtp::Packet,
+    rtp::{Packet, Security},
 };
 use rustix::thread::{CpuSet, Pid, sched_setaffinity};
 use tokio::sync::mpsc;
@@ -172,6 +172,7 @@ fn open(engine: &MediaEngine, peer: SocketAddr) -> io::Result<(MediaSession, mps
         send: true,
         receive: true,
         detect_inband: false,
+        security: Security::None,
     });
     Ok((session, events))
 }

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     delivery::{Relay, Sender},
     domain::{rules, time::TimeZone},
+    sdp::Policy,
     sip::transport::TlsSettings,
     store,
 };
@@ -97,6 +98,10 @@ settings! {
         ports: PortRange = PortRange { first: 30_000, last: 39_999 }, r#""30000-31999""#;
         /// How many threads send and receive audio. One does for well over a thousand calls.
         media_threads: usize = 1, "2";
+        /// Whether audio is encrypted (SRTP). `optional` takes what the caller offers: keys in the offer (SDES), a handshake on
+        /// the audio port (DTLS-SRTP, as browsers do), or none. `required` refuses calls without, `off` refuses calls that
+        /// insist on it. Keys in an offer are as secret as the way it came, so use `tls:` or `wss:` for signalling.
+        srtp: Policy = Policy::Optional, r#""required""#;
     }
 
     /// Leaving messages.

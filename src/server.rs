@@ -84,6 +84,7 @@ impl Server {
                 trailing_silence: Some(config.deposit.trailing_silence).filter(|silence| !silence.is_zero()),
                 shortest_passcode: config.passcode.shortest,
             },
+            srtp: config.rtp.srtp,
             access_codes: config.retrieval.access_codes.clone(),
             trusts: Box::new(move |peer| trusted.trusts(peer)),
             now,

@@ -21,6 +21,7 @@ use crate::{
     domain::{caller::Caller, id::CallId, mailbox::Mailbox, rules, time::Timestamp},
     ivr::{self, Entry, MailboxView},
     media::MediaEngine,
+    sdp::Policy,
     sip::{event::Command, handle::NewCall},
     store::{Store, StoreError},
 };
@@ -46,6 +47,8 @@ pub struct Calls {
     pub library: Library,
     /// What the menus follow.
     pub menus: ivr::Settings,
+    /// Whether audio is encrypted.
+    pub srtp: Policy,
     /// What subscribers dial to listen to their messages.
     pub access_codes: Vec<String>,
     /// Whether an address is a trusted peer's.
@@ -103,7 +106,7 @@ impl Calls {
                 return;
             }
         };
-        let session = match session::answer(&self.media, &invite, handle).await {
+        let session = match session::answer(&self.media, self.srtp, &invite, handle).await {
             Ok(session) => session,
             Err(refusal) => return debug!(%refusal, "a call is refused"),
         };
@@ -269,6 +272,7 @@ mod tests {
             media: MediaEngine::start(MediaConfig::default()).unwrap(),
             library: Library::default(),
             menus: ivr::Settings::default(),
+            srtp: Policy::Optional,
             access_codes: vec![],
             trusts: Box::new(|_| false),
             now: || NOW,

@@ -8,7 +8,8 @@ use super::OFFERED;
 use crate::{
     audio::codec::Codec,
     media::{MediaEngine, MediaEvent, MediaSession, SessionSpec, Stream},
-    sdp::{self, AnswerError, LocalMedia, Negotiated, OwnOffer},
+    rtp::{Security, secure::IceCredentials},
+    sdp::{self, AnswerError, CallKeys, LocalMedia, LocalSecurity, Negotiated, OwnOffer, Policy},
     sip::{
         event::{Command, EndReason, Event, IncomingCall},
         handle::CallHandle,
@@ -29,6 +30,7 @@ pub struct CallSession {
     /// What both sides agreed on last.
     pub negotiated: Negotiated,
     local: LocalMedia,
+    security: LocalSecurity,
     /// Our offer in answer to a re-INVITE without one, until the ACK brings the caller's answer.
     offered: Option<OwnOffer>,
 }
@@ -59,7 +61,12 @@ impl fmt::Display for NoSession {
 /// # Errors
 ///
 /// When there is no session; the call was refused or is over.
-pub async fn answer(engine: &Arc<MediaEngine>, invite: &IncomingCall, sip: CallHandle) -> Result<CallSession, NoSession> {
+pub async fn answer(
+    engine: &Arc<MediaEngine>,
+    policy: Policy,
+    invite: &IncomingCall,
+    sip: CallHandle,
+) -> Result<CallSession, NoSession> {
     let mut sip = sip;
     let (events, media_events) = mpsc::channel(MEDIA_EVENTS);
     // The port is opened before the answer, because it is in it.
@@ -68,6 +75,7 @@ pub async fn answer(engine: &Arc<MediaEngine>, invite: &IncomingCall, sip: CallH
         NoSession::NoPort(error)
     })?;
     let mut local = local_media(invite.local.ip(), media.local_port());
+    let security = local_security(policy);
     let refuse = |sip: &CallHandle, error| {
         sip.send(Command::Refuse { status: 488, retry_after: None });
         NoSession::Unacceptable(error)
@@ -76,12 +84,12 @@ pub async fn answer(engine: &Arc<MediaEngine>, invite: &IncomingCall, sip: CallH
     match &invite.offer {
         Some(offer) => {
             let offer = sdp::parse_offer(offer).map_err(|error| refuse(&sip, error.into()))?;
-            let (answer, agreed) = sdp::answer(&offer, &local).map_err(|error| refuse(&sip, error))?;
+            let (answer, agreed) = sdp::answer(&offer, &local, &security).map_err(|error| refuse(&sip, error))?;
             negotiated = Some(agreed);
             sip.send(Command::Answer { sdp: answer });
         }
         None => {
-            let offer = sdp::offer(&local, &OFFERED);
+            let offer = own_offer(&local, &security, policy == Policy::Required);
             sip.send(Command::Answer { sdp: offer.bytes() });
             offered = Some(offer);
         }
@@ -100,7 +108,7 @@ pub async fn answer(engine: &Arc<MediaEngine>, invite: &IncomingCall, sip: CallH
                     }
                 }
                 if let Some(negotiated) = negotiated {
-                    let session = CallSession { sip, media, media_events, negotiated, local, offered: None };
+                    let session = CallSession { sip, media, media_events, negotiated, local, security, offered: None };
                     // A first offer of `sendonly` is a caller who only speaks, not one on hold.
                     session.connect(negotiated.direction_receive);
                     return Ok(session);
@@ -124,13 +132,14 @@ impl CallSession {
     /// Answers a re-INVITE: hold, resume, another address, or a request for an offer of ours.
     pub fn reoffer(&mut self, offer: Option<&[u8]>) {
         let Some(offer) = offer else {
-            let offer = sdp::offer(&self.local, &OFFERED);
+            let offer = own_offer(&self.local, &self.security, self.negotiated.security != Security::None);
             self.sip.send(Command::AnswerReoffer { sdp: offer.bytes() });
             self.offered = Some(offer);
             self.local.version += 1;
             return;
         };
-        let answered = sdp::parse_offer(offer).map_err(AnswerError::from).and_then(|offer| sdp::answer(&offer, &self.local));
+        let answered =
+            sdp::parse_offer(offer).map_err(AnswerError::from).and_then(|offer| sdp::answer(&offer, &self.local, &self.security));
         match answered {
             Ok((answer, agreed)) => {
                 self.local.version += 1;
@@ -178,6 +187,7 @@ impl CallSession {
             receive,
             // Keys are looked for in the audio only where nothing better was agreed on.
             detect_inband: agreed.telephone_event.is_none(),
+            security: agreed.security,
         });
     }
 }
@@ -185,4 +195,16 @@ impl CallSession {
 fn local_media(address: IpAddr, port: u16) -> LocalMedia {
     // RFC 4566 §5.2 asks for a number unlike any other of this machine's; 63 bits, as some peers read it signed.
     LocalMedia { address, port, session_id: rand::random::<u64>() >> 1, version: 1 }
+}
+
+fn local_security(policy: Policy) -> LocalSecurity {
+    let mut keys = [0; CallKeys::LENGTH];
+    rand::fill(&mut keys);
+    LocalSecurity { policy, keys: CallKeys::new(&keys), fingerprint: None, ice: IceCredentials::new(&rand::random()) }
+}
+
+/// What we offer to a caller who made no offer.
+fn own_offer(local: &LocalMedia, security: &LocalSecurity, encrypted: bool) -> OwnOffer {
+    let offer = sdp::offer(local, &OFFERED);
+    if encrypted { offer.encrypted(security.keys.clone()) } else { offer }
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     delivery::Sender,
     domain::time::TimeZone,
+    sdp::Policy,
     sip::flow::{ListenAddr, Transport},
 };
 
@@ -52,6 +53,7 @@ text_values! {
     Network: "address or network";
     PortRange: "port range";
     CronExpression: "cron expression";
+    Policy: "`off`, `optional` or `required`";
     LogFormat: "`human` or `json`";
     LogLevel: "log level";
     Sender: "mail address";
@@ -267,6 +269,29 @@ impl FromStr for CronExpression {
 impl fmt::Display for CronExpression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+impl FromStr for Policy {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "off" => Ok(Self::Off),
+            "optional" => Ok(Self::Optional),
+            "required" => Ok(Self::Required),
+            _ => wrong(format!("{text:?} says nothing about encryption; write off, optional or required")),
+        }
+    }
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::Optional => "optional",
+            Self::Required => "required",
+        })
     }
 }
 

@@ -11,6 +11,7 @@ mod journal;
 mod order;
 mod ports;
 mod recorder;
+mod secure;
 mod session;
 mod thread;
 

@@ -3,7 +3,7 @@
 use std::{fs::File, net::SocketAddr, time::Duration};
 
 use super::clip::Clip;
-use crate::audio::codec::Codec;
+use crate::{audio::codec::Codec, rtp::Security};
 
 /// The stream that an offer and its answer agreed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Stream {
     pub receive: bool,
     /// Whether to listen for keys in the audio: where neither telephone-event nor INFO can be expected.
     pub detect_inband: bool,
+    /// How both directions are protected.
+    pub security: Security,
 }
 
 /// Names one call of [`play`](super::MediaSession::play); the caller chooses.

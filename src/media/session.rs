@@ -19,6 +19,7 @@ use super::{
     order::{MediaEvent, Order, PlayId, RecordSpec, RecordingEnd, Stream},
     ports::Ports,
     recorder::Recorder,
+    secure::Secure,
     thread::Orders,
 };
 use crate::{
@@ -32,6 +33,7 @@ use crate::{
         HEADER_LENGTH, KeyReceiver, KeySender, Latch, Packet, Verdict, packet,
         reception::Reception,
         rtcp::{self, Rtcp, Sent},
+        srtp::LONGEST_TRAILER,
         telephone_event::Event,
     },
 };
@@ -81,6 +83,8 @@ struct Connection {
     latch: Latch,
     /// Where the peer's reports come from, when not from where they should.
     rtcp_source: Option<SocketAddr>,
+    /// What both directions are protected with, if they are.
+    secure: Option<Box<Secure>>,
 }
 
 /// What came in.
@@ -124,6 +128,13 @@ struct Sender {
     report_due: Duration,
 }
 
+impl Connection {
+    /// Whether the peer wants to hear us, and can.
+    fn can_send(&self) -> bool {
+        self.stream.send && self.secure.as_ref().is_none_or(|secure| secure.is_ready())
+    }
+}
+
 impl Session {
     pub(super) fn new(id: u64, ports: Ports, events: mpsc::Sender<MediaEvent>, progress: Arc<AtomicU64>) -> Self {
         Self {
@@ -138,7 +149,8 @@ impl Session {
             keys: Keys::default(),
             sender: Sender {
                 ssrc: rand::random(),
-                sequence: rand::random(),
+                // The lower half, so that no packet is lost while it wraps the first time (RFC 3711 §3.3.1).
+                sequence: rand::random_range(0..1 << 15),
                 timestamp: rand::random(),
                 marker: true,
                 sent: Sent::default(),
@@ -186,8 +198,40 @@ impl Session {
         }
     }
 
-    /// Takes a datagram from the RTP port.
-    pub(super) fn receive(&mut self, datagram: &[u8], source: SocketAddr, context: &Context<'_>) {
+    /// Takes a datagram from the RTP port, and decrypts it there if the call is protected.
+    pub(super) fn take(&mut self, datagram: &mut [u8], source: SocketAddr, context: &Context<'_>) {
+        let Some(Connection { stream, secure, .. }) = &mut self.connection else { return };
+        let Some(secure) = secure else { return self.receive(datagram, source, context) };
+        // What shares the port tells itself apart by its first byte (RFC 7983).
+        match datagram.first() {
+            Some(128..192) if packet::is_rtcp(datagram) => {
+                if stream.rtcp_mux {
+                    self.take_report(datagram, source, context.now);
+                }
+            }
+            Some(128..192) => {
+                if let Some(length) = secure.unprotect(datagram) {
+                    self.receive(&datagram[..length], source, context);
+                }
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    /// Takes a datagram from the RTCP port, or a report that came through the RTP port, and decrypts it there.
+    pub(super) fn take_report(&mut self, datagram: &mut [u8], source: SocketAddr, now: Duration) {
+        let Some(Connection { secure, .. }) = &mut self.connection else { return };
+        let length = match secure {
+            Some(secure) => secure.unprotect_report(datagram),
+            None => Some(datagram.len()),
+        };
+        if let Some(length) = length {
+            self.receive_report(&datagram[..length], source, now);
+        }
+    }
+
+    /// Takes a datagram from the RTP port, in the clear.
+    fn receive(&mut self, datagram: &[u8], source: SocketAddr, context: &Context<'_>) {
         let Some(Connection { stream, latch, .. }) = &mut self.connection else { return };
         let Some(packet) = Packet::parse(datagram) else {
             if stream.rtcp_mux && packet::is_rtcp(datagram) {
@@ -230,8 +274,7 @@ impl Session {
         }
     }
 
-    /// Takes a datagram from the RTCP port, or a report that came through the RTP port.
-    pub(super) fn receive_report(&mut self, datagram: &[u8], source: SocketAddr, now: Duration) {
+    fn receive_report(&mut self, datagram: &[u8], source: SocketAddr, now: Duration) {
         let Some(connection) = self.connection.as_mut().filter(|connection| connection.latch.believes_host(source)) else {
             return;
         };
@@ -251,7 +294,7 @@ impl Session {
             self.tell_pending();
         }
         self.sender.timestamp = self.sender.timestamp.wrapping_add(FRAME_SAMPLES as u32);
-        if self.connection.as_ref().is_some_and(|connection| connection.stream.send) {
+        if self.connection.as_ref().is_some_and(Connection::can_send) {
             self.send(context);
         }
         if let Some(over) = self.recorder.as_mut().and_then(|recorder| recorder.poll(context.now)) {
@@ -281,14 +324,15 @@ impl Session {
         if let Some(recorder) = &mut self.recorder {
             recorder.hold(!stream.receive, now);
         }
-        let (mut latch, rtcp_source) = match self.connection.take() {
-            Some(Connection { latch, rtcp_source, stream: before }) => {
-                (latch, rtcp_source.filter(|_| before.remote_rtcp == stream.remote_rtcp))
+        let (mut latch, rtcp_source, before) = match self.connection.take() {
+            Some(Connection { latch, rtcp_source, stream: before, secure }) => {
+                (latch, rtcp_source.filter(|_| before.remote_rtcp == stream.remote_rtcp), secure)
             }
-            None => (Latch::new(stream.remote), None),
+            None => (Latch::new(stream.remote), None, None),
         };
         latch.announce(stream.remote);
-        self.connection = Some(Connection { stream, latch, rtcp_source });
+        let secure = Secure::follow(before, stream.security);
+        self.connection = Some(Connection { stream, latch, rtcp_source, secure });
     }
 
     fn record(&mut self, spec: RecordSpec, context: &Context<'_>) {
@@ -434,12 +478,16 @@ impl Session {
     }
 
     fn send_packet(&mut self, payload_type: u8, marker: bool, timestamp: u32, payload: &[u8], now: Duration) {
-        let (Some(ports), Some(connection)) = (&self.ports, &self.connection) else { return };
+        let (Some(ports), Some(connection)) = (&self.ports, &mut self.connection) else { return };
         let packet = Packet { marker, payload_type, sequence: self.sender.sequence, timestamp, ssrc: self.sender.ssrc, payload };
-        let mut datagram = [0; HEADER_LENGTH + FRAME_SAMPLES];
-        let length = HEADER_LENGTH + payload.len();
+        let mut datagram = [0; HEADER_LENGTH + FRAME_SAMPLES + LONGEST_TRAILER];
+        let mut length = HEADER_LENGTH + payload.len();
         datagram[..HEADER_LENGTH].copy_from_slice(&packet.header());
         datagram[HEADER_LENGTH..length].copy_from_slice(payload);
+        if let Some(secure) = &mut connection.secure {
+            let Some(protected) = secure.protect(&mut datagram, length) else { return };
+            length = protected;
+        }
         // A packet that the system does not take is as good as lost on the way; the next is due in 20 ms.
         let _ = ports.rtp.send_to(&datagram[..length], connection.latch.destination());
         self.sender.sequence = self.sender.sequence.wrapping_add(1);
@@ -459,7 +507,9 @@ impl Session {
     }
 
     fn report(&mut self, context: &Context<'_>, goodbye: bool) {
-        let (Some(ports), Some(Connection { stream, latch, rtcp_source })) = (&self.ports, &self.connection) else { return };
+        let (Some(ports), Some(Connection { stream, latch, rtcp_source, secure })) = (&self.ports, &mut self.connection) else {
+            return;
+        };
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let seconds = since_1970.as_secs().wrapping_add(NTP_TO_UNIX) << 32;
         let ntp = seconds | ((u64::from(since_1970.subsec_nanos()) << 32) / 1_000_000_000);
@@ -467,12 +517,18 @@ impl Session {
         let lately = self.sender.sent_at.is_some_and(|at| context.now.saturating_sub(at) < REPORT_EVERY * 2);
         let sent = lately.then_some(Sent { ntp, timestamp: self.sender.timestamp, ..self.sender.sent });
         let block = self.heard.reception.block(context.now);
-        let bytes = rtcp::report(self.sender.ssrc, sent, block, context.config.cname.as_bytes(), goodbye);
+        let mut bytes = rtcp::report(self.sender.ssrc, sent, block, context.config.cname.as_bytes(), goodbye);
+        if let Some(secure) = secure {
+            let length = bytes.len();
+            bytes.resize(length + LONGEST_TRAILER, 0);
+            let Some(length) = secure.protect_report(&mut bytes, length) else { return };
+            bytes.truncate(length);
+        }
         let believed = latch.destination();
         let _ = if stream.rtcp_mux {
             ports.rtp.send_to(&bytes, believed)
         } else if let Some(source) = rtcp_source {
-            ports.rtcp.send_to(&bytes, source)
+            ports.rtcp.send_to(&bytes, *source)
         } else if believed == stream.remote {
             ports.rtcp.send_to(&bytes, stream.remote_rtcp)
         } else {
@@ -488,6 +544,7 @@ impl Session {
         }
         if let (Some(ports), Some(connection)) = (&self.ports, &self.connection) {
             let lost = self.heard.reception.block(context.now).map_or(0, |block| block.lost);
+            let (forged, replayed) = connection.secure.as_ref().map_or((0, 0), |secure| secure.refused());
             tracing::debug!(
                 rtp.local = %ports.local,
                 rtp.peer = %connection.latch.destination(),
@@ -495,6 +552,8 @@ impl Session {
                 rtp.received = self.heard.reception.received(),
                 rtp.lost = lost,
                 rtp.dropped = connection.latch.dropped(),
+                srtp.forged = forged,
+                srtp.replayed = replayed,
                 "the media of a call ended"
             );
         }
@@ -546,6 +605,10 @@ mod tests {
             clip::Clip,
             order::{DigitSet, RecordingId},
             ports,
+        },
+        rtp::{
+            Security,
+            srtp::{Channel, MasterKey, Suite},
         },
     };
 
@@ -746,6 +809,99 @@ mod tests {
         assert_eq!(call.recorded(), speech(0..20));
         assert_eq!(call.sent().len(), 20);
         assert_eq!(read(&stranger, &mut [0; 2048]), None);
+    }
+
+    #[test]
+    fn a_protected_call_is_protected_both_ways_and_takes_nothing_else() {
+        for suite in Suite::ALL {
+            let mut call = Call::connected();
+            let mut peer = call.protect(suite);
+            call.record(DigitSet::of("#"), None);
+            call.play(&[1; 20]);
+
+            for index in 0..20 {
+                call.hear_protected(&frame(index), &mut peer);
+                // Somebody who does not have the keys, at the peer's own address.
+                call.hear(&Packet { ssrc: 66, payload: &[0; FRAME_SAMPLES], ..frame(index) });
+                call.hear(&Packet { ssrc: 66, payload_type: EVENT, payload: &event('#')[0], ..frame(index) });
+                call.pass(FRAME);
+            }
+            call.session.obey(Order::StopRecording, &call.world.at(call.now));
+
+            assert_eq!(call.recording_done().2, RecordingEnd::Stopped);
+            assert_eq!(call.recorded(), speech(0..20));
+            let sent = call.datagrams();
+            assert_eq!(sent.len(), 20);
+            for mut datagram in sent {
+                assert_ne!(datagram[HEADER_LENGTH..][..FRAME_SAMPLES], [1; FRAME_SAMPLES]);
+                let length = peer.unprotector.unprotect(&mut datagram).expect("ours");
+                assert_eq!(Packet::parse(&datagram[..length]).expect("RTP").payload, [1; FRAME_SAMPLES]);
+            }
+            // A key is too short to have a tag of some suites.
+            assert!(call.session.connection.as_ref().unwrap().secure.as_ref().unwrap().refused().0 >= 20);
+        }
+    }
+
+    #[test]
+    fn reports_of_a_protected_call_are_protected() {
+        let mut call = Call::connected();
+        let mut peer = call.protect(Suite::AesCm128HmacSha1_80);
+        call.play(&[1; 20]);
+        for index in 0..20 {
+            call.hear_protected(&frame(index), &mut peer);
+            call.pass(FRAME);
+        }
+
+        let mut report = rtcp::report(1, Some(Sent { ntp: 5 << 32, ..Sent::default() }), None, b"peer", false);
+        let source = call.rtcp.local_addr().expect("bound");
+        call.session.take_report(&mut report.clone(), source, call.now);
+        assert_eq!(call.session.heard.reception.block(call.now).unwrap().last_report, 0, "a report of a stranger");
+        let length = report.len();
+        report.resize(length + LONGEST_TRAILER, 0);
+        let length = peer.protector.protect_rtcp(&mut report, length).unwrap();
+        call.session.take_report(&mut report[..length], source, call.now);
+        call.session.obey(Order::Close, &call.world.at(call.now));
+
+        assert_eq!(call.session.heard.reception.block(call.now).unwrap().last_report, 5 << 16);
+        let mut buffer = [0; 2048];
+        let (length, _) = read(&call.rtcp, &mut buffer).expect("a goodbye");
+        assert!(rtcp::parse(&buffer[..length]).is_none_or(|packets| packets.len() < 3));
+        let length = peer.unprotector.unprotect_rtcp(&mut buffer[..length]).expect("ours");
+        assert!(matches!(rtcp::parse(&buffer[..length]).unwrap()[..], [_, _, Rtcp::Goodbye(_)]));
+    }
+
+    #[test]
+    fn loss_and_reordering_are_borne_by_a_protected_call() {
+        let mut call = Call::connected();
+        let mut peer = call.protect(Suite::AeadAes128Gcm);
+        call.record(DigitSet::NONE, None);
+
+        // Every tenth packet is lost, every fourth comes after the next, every seventh twice.
+        let mut held = None;
+        for index in 0..399 {
+            let protected = protected(&frame(index), &mut peer);
+            if index % 10 != 9 {
+                if index % 4 == 1 {
+                    held = Some(protected);
+                } else {
+                    call.take(protected.clone());
+                    if index % 7 == 0 {
+                        call.take(protected);
+                    }
+                    held.take().into_iter().for_each(|held| call.take(held));
+                }
+            }
+            call.pass(FRAME);
+        }
+        call.session.obey(Order::StopRecording, &call.world.at(call.now));
+
+        call.recording_done();
+        let recorded = call.recorded();
+        let expected = speech(0..399);
+        assert_eq!(recorded.len(), expected.len());
+        let whole = (0..399).filter(|index| recorded[index * 160..][..160] == expected[index * 160..][..160]).count();
+        assert!(whole == 360, "{whole} of 360 frames that arrived");
+        assert_eq!(call.session.connection.as_ref().unwrap().secure.as_ref().unwrap().refused().0, 0);
     }
 
     #[test]
@@ -1062,6 +1218,7 @@ mod tests {
                 send: true,
                 receive: true,
                 detect_inband: false,
+                security: Security::None,
             };
             change(&mut stream);
             self.session.obey(Order::Connect(Box::new(stream)), &self.world.at(self.now));
@@ -1091,7 +1248,28 @@ mod tests {
         }
 
         fn hear(&mut self, packet: &Packet<'_>) {
-            self.session.receive(&packet.to_bytes(), self.remote, &self.world.at(self.now));
+            self.take(packet.to_bytes());
+        }
+
+        /// Both sides agree on keys; answers the peer's side.
+        fn protect(&mut self, suite: Suite) -> Channel {
+            let [ours, theirs] = [1, 2].map(|seed| MasterKey::new(suite, &[seed; 44]).expect("long enough"));
+            self.connect(|stream| stream.security = Security::Keys { send: ours, receive: theirs });
+            Channel::follow(None, theirs, ours)
+        }
+
+        fn take(&mut self, mut datagram: Vec<u8>) {
+            self.session.take(&mut datagram, self.remote, &self.world.at(self.now));
+        }
+
+        fn hear_protected(&mut self, packet: &Packet<'_>, peer: &mut Channel) {
+            self.take(protected(packet, peer));
+        }
+
+        /// What the peer's RTP port received, as it came.
+        fn datagrams(&mut self) -> Vec<Vec<u8>> {
+            let mut buffer = [0; 2048];
+            std::iter::from_fn(|| read(&self.rtp, &mut buffer).map(|(length, _)| buffer[..length].to_vec())).collect()
         }
 
         /// The peer says these frames of [`speech`], 20 ms each.
@@ -1198,6 +1376,15 @@ mod tests {
             ssrc: 1,
             payload: &SPEECH[index * FRAME_SAMPLES..(index + 1) * FRAME_SAMPLES],
         }
+    }
+
+    fn protected(packet: &Packet<'_>, peer: &mut Channel) -> Vec<u8> {
+        let mut datagram = packet.to_bytes();
+        let length = datagram.len();
+        datagram.resize(length + LONGEST_TRAILER, 0);
+        let length = peer.protector.protect(&mut datagram, length).expect("room");
+        datagram.truncate(length);
+        datagram
     }
 
     /// The payloads of a press of 100 ms.

@@ -282,9 +282,9 @@ impl MediaThread {
                     let socket = if is_rtcp { &ports.rtcp } else { &ports.rtp };
                     let Some((length, source)) = read(socket, &mut self.datagram[..]) else { break };
                     if is_rtcp {
-                        slot.session.receive_report(&self.datagram[..length], source, now);
+                        slot.session.take_report(&mut self.datagram[..length], source, now);
                     } else {
-                        slot.session.receive(&self.datagram[..length], source, &context);
+                        slot.session.take(&mut self.datagram[..length], source, &context);
                     }
                 }
             }
@@ -301,7 +301,7 @@ impl MediaThread {
         for _ in 0..BACKLOG {
             let Some(ports) = slot.session.ports() else { return };
             let Some((length, source)) = read(&ports.rtp, &mut self.datagram[..]) else { return };
-            slot.session.receive(&self.datagram[..length], source, &context);
+            slot.session.take(&mut self.datagram[..length], source, &context);
         }
     }
 

@@ -14,7 +14,11 @@ use tokio::{net::UdpSocket, sync::watch, task::JoinHandle, time::MissedTickBehav
 
 use crate::{
     audio::{FRAME, FRAME_SAMPLES, codec::Codec, tone},
-    rtp::packet::Packet,
+    rtp::{
+        Security,
+        packet::Packet,
+        srtp::{Channel, LONGEST_TRAILER},
+    },
     sdp::Negotiated,
 };
 
@@ -63,6 +67,11 @@ impl Line {
         state.payload_type = negotiated.codec_payload_type;
         state.telephone_event = negotiated.telephone_event;
         state.remote = negotiated.direction_send.then_some(negotiated.remote);
+        state.channel = match negotiated.security {
+            Security::Keys { send, receive } => Some(Channel::follow(state.channel.take(), send, receive)),
+            // We never offer a handshake.
+            Security::None | Security::Dtls(_) => None,
+        };
     }
 
     /// Says `samples` after what is still being said.
@@ -181,6 +190,8 @@ struct State {
     sequence: u16,
     timestamp: u32,
     ssrc: u32,
+    /// What protects both directions, if the call is encrypted.
+    channel: Option<Channel>,
     /// The RTP timestamp of `heard[0]`, and the stream it belongs to.
     heard_from: Option<(u32, u32)>,
     heard: Vec<i16>,
@@ -207,9 +218,10 @@ impl State {
             payload_type: 0,
             telephone_event: None,
             saying: VecDeque::new(),
-            sequence: rand::random(),
+            sequence: rand::random_range(0..1 << 15),
             timestamp: rand::random(),
             ssrc: rand::random(),
+            channel: None,
             heard_from: None,
             heard: Vec::new(),
             heard_at: Instant::now(),
@@ -229,7 +241,7 @@ impl State {
             ssrc: self.ssrc,
             payload: &[],
         };
-        let bytes = match self.saying.front_mut() {
+        let mut bytes = match self.saying.front_mut() {
             Some(Saying::Key { event, sent, ended }) => {
                 let length = u16::try_from(KEY.0.as_millis() * 8).unwrap_or(u16::MAX);
                 packet.marker = *sent == 0;
@@ -267,10 +279,23 @@ impl State {
                 packet.to_bytes()
             }
         };
+        if let Some(channel) = &mut self.channel {
+            let length = bytes.len();
+            bytes.resize(length + LONGEST_TRAILER, 0);
+            let length = channel.protector.protect(&mut bytes, length)?;
+            bytes.truncate(length);
+        }
         Some((bytes, remote))
     }
 
-    fn hear(&mut self, datagram: &[u8]) {
+    fn hear(&mut self, datagram: &mut [u8]) {
+        let datagram = match &mut self.channel {
+            Some(channel) => match channel.unprotector.unprotect(datagram) {
+                Ok(length) => &datagram[..length],
+                Err(_) => return,
+            },
+            None => datagram,
+        };
         let Some(packet) = Packet::parse(datagram) else { return };
         let Some(codec) = Codec::from_payload_type(packet.payload_type) else { return };
         let samples = codec.decoded(packet.payload);
@@ -311,7 +336,7 @@ async fn run(socket: Arc<UdpSocket>, state: Arc<Mutex<State>>, tick: watch::Send
             }
             received = socket.recv_from(&mut datagram) => {
                 if let Ok((length, _)) = received {
-                    lock().hear(&datagram[..length]);
+                    lock().hear(&mut datagram[..length]);
                 }
             }
         }

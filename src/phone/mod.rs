@@ -10,7 +10,8 @@ use std::{io, time::Duration};
 
 use crate::{
     audio::codec::Codec,
-    sdp::{self, AnswerError, Direction, LocalMedia, Negotiated, OwnOffer},
+    rtp::{Security, secure::IceCredentials},
+    sdp::{self, AnswerError, CallKeys, Direction, LocalMedia, LocalSecurity, Negotiated, OwnOffer, Policy},
     sip::{
         transport::TlsSettings,
         user_agent::{DialEnd, DialEvent, DialledCall, Invitation, UserAgent},
@@ -26,6 +27,7 @@ pub struct Phone {
     from: String,
     codecs: Vec<Codec>,
     telephone_event: bool,
+    encrypted: bool,
     headers: Vec<(String, String)>,
 }
 
@@ -79,7 +81,14 @@ impl Phone {
     }
 
     fn with_agent(agent: UserAgent) -> Self {
-        Self { agent, from: "afterbeep".to_owned(), codecs: Codec::ALL.to_vec(), telephone_event: true, headers: Vec::new() }
+        Self {
+            agent,
+            from: "afterbeep".to_owned(),
+            codecs: Codec::ALL.to_vec(),
+            telephone_event: true,
+            encrypted: false,
+            headers: Vec::new(),
+        }
     }
 
     /// Calls as `user`: a number or a name.
@@ -98,6 +107,12 @@ impl Phone {
     #[must_use]
     pub fn without_telephone_event(self) -> Self {
         Self { telephone_event: false, ..self }
+    }
+
+    /// Offers encrypted audio, with its keys in the offer (SDES), and nothing else.
+    #[must_use]
+    pub fn encrypted(self) -> Self {
+        Self { encrypted: true, ..self }
     }
 
     /// Sends one more header with each INVITE.
@@ -132,6 +147,8 @@ impl Phone {
             LocalMedia { address: address.ip(), port: address.port(), session_id: rand::random::<u64>() >> 1, version: 1 };
         let offer = sdp::offer(&local, &self.codecs);
         let offer = if self.telephone_event { offer } else { offer.without_telephone_event() };
+        let security = security();
+        let offer = if self.encrypted { offer.encrypted(security.keys.clone()) } else { offer };
         let from = NameAddr::new(SipUri::at(Some(&self.from), self.agent.local_addr()));
         let mut invitation = Invitation::new(uri(target)?, from, offer.bytes());
         invitation.headers.clone_from(&self.headers);
@@ -142,7 +159,8 @@ impl Phone {
         let negotiated = loop {
             match sip.next_event().await {
                 DialEvent::Answered { sdp } if late => {
-                    let (answer, negotiated) = sdp::answer(&sdp::parse_offer(&sdp).map_err(AnswerError::from)?, &local)?;
+                    let (answer, negotiated) =
+                        sdp::answer(&sdp::parse_offer(&sdp).map_err(AnswerError::from)?, &local, &security)?;
                     sip.confirm(answer);
                     break negotiated;
                 }
@@ -156,7 +174,7 @@ impl Phone {
             }
         };
         line.connect(&negotiated);
-        Ok(Call { sip, line, offer, local, negotiated })
+        Ok(Call { sip, line, offer, local, security, negotiated })
     }
 }
 
@@ -166,6 +184,7 @@ pub struct Call {
     line: Line,
     offer: OwnOffer,
     local: LocalMedia,
+    security: LocalSecurity,
     negotiated: Negotiated,
 }
 
@@ -222,7 +241,9 @@ impl Call {
     async fn reinvite(&mut self, direction: Direction) -> Result<(), CallError> {
         self.local.version += 1;
         let codecs = [self.negotiated.codec];
-        self.offer = sdp::offer(&self.local, &codecs).with_direction(direction);
+        let offer = sdp::offer(&self.local, &codecs).with_direction(direction);
+        let encrypted = self.negotiated.security != Security::None;
+        self.offer = if encrypted { offer.encrypted(self.security.keys.clone()) } else { offer };
         self.sip.reinvite(self.offer.bytes());
         loop {
             match self.sip.next_event().await {
@@ -263,4 +284,12 @@ impl Call {
 
 fn uri(text: &str) -> Result<SipUri, CallError> {
     SipUri::parse(text).map_err(|source| CallError::Uri { uri: text.to_owned(), source })
+}
+
+/// Keys for one call, used when they are wanted.
+fn security() -> LocalSecurity {
+    let mut keys = [0; CallKeys::LENGTH];
+    rand::fill(&mut keys);
+    let ice = IceCredentials::new(&rand::random());
+    LocalSecurity { policy: Policy::Optional, keys: CallKeys::new(&keys), fingerprint: None, ice }
 }

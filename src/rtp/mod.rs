@@ -15,11 +15,13 @@ pub mod latch;
 pub mod packet;
 pub mod reception;
 pub mod rtcp;
+pub mod secure;
 pub mod srtp;
 pub mod telephone_event;
 pub mod timeline;
 
 pub use latch::{Latch, Verdict};
 pub use packet::{HEADER_LENGTH, Packet};
+pub use secure::Security;
 pub use telephone_event::{KeyReceiver, KeySender};
 pub use timeline::{Run, Timeline};

@@ -1,24 +1,17 @@
 //! Answering an offer.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::{
-    AnswerError, Direction, LocalMedia, Negotiated, SdpError,
+    AnswerError, Direction, LocalMedia, LocalSecurity, Negotiated, Policy, SdpError,
     description::{self, Description, Payload, Stream},
+    protection::Protection,
 };
 use crate::audio::codec::Codec;
 
 /// A peer's offer, read.
 #[derive(Clone, Debug)]
 pub struct Offer(Description);
-
-impl Offer {
-    /// The address the peer wants audio at, by which the local address can be chosen; `None` when it cannot be answered.
-    #[must_use]
-    pub fn remote_ip(&self) -> Option<IpAddr> {
-        choose(&self.0).ok().map(|choice| choice.address)
-    }
-}
 
 /// Reads an offer.
 ///
@@ -32,34 +25,38 @@ pub fn parse_offer(bytes: &[u8]) -> Result<Offer, SdpError> {
 /// Answers an offer with one audio stream and, when offered, telephone-event; all other streams are refused.
 ///
 /// Takes the first codec of the offer that we have, and only that one, so that a recording has one codec. Keeps the offerer's
-/// payload types; `ptime` is 20 (milliseconds). Accepts `rtcp-mux` when offered.
+/// payload types; `ptime` is 20 (milliseconds). Accepts `rtcp-mux` when offered. A stream with encryption is preferred to one
+/// without, and what `security` has decides which can be taken.
 ///
 /// # Errors
 ///
 /// [`AnswerError`] when no stream fits; the call is refused with 488.
-pub fn answer(offer: &Offer, local: &LocalMedia) -> Result<(Vec<u8>, Negotiated), AnswerError> {
+pub fn answer(offer: &Offer, local: &LocalMedia, security: &LocalSecurity) -> Result<(Vec<u8>, Negotiated), AnswerError> {
     let Description { times, streams } = &offer.0;
-    let choice = choose(&offer.0)?;
-    let unspecified = choice.address.is_unspecified();
-    if !unspecified && choice.address.is_ipv4() != local.address.to_canonical().is_ipv4() {
-        return Err(AnswerError::OtherIpVersion);
-    }
+    let choice = choose(&offer.0, local, security)?;
+    let Choice { protection, address, .. } = choice;
+    // An agent that checks paths will say which one to use; until then there is none.
+    let on_hold = address.is_unspecified() && protection.ice().is_none();
     let chosen = &streams[choice.stream];
     let direction = chosen.direction.reversed();
     // The unspecified address is how a hold was written before RFC 3264; what the direction says still counts.
-    let direction = Direction::new(direction.sends() && !unspecified, direction.receives());
+    let direction = Direction::new(direction.sends() && !on_hold, direction.receives());
     let telephone_event = chosen.telephone_event();
-    let (remote, remote_rtcp) = chosen.targets(choice.address, chosen.rtcp_mux);
+    let (remote, remote_rtcp) = chosen.targets(address, chosen.rtcp_mux);
 
     let medias = streams.iter().enumerate().map(|(index, stream)| {
         if index == choice.stream {
             let codecs = [(choice.payload_type, choice.codec)];
-            description::audio_stream(local, &stream.protocol, &codecs, telephone_event, direction, stream.rtcp_mux)
+            let mut media =
+                description::audio_stream(local, &stream.protocol, &codecs, telephone_event, direction, stream.rtcp_mux);
+            let here = SocketAddr::new(local.address, local.port);
+            stream.offered.describe(&mut media, &protection, here, security, stream.rtcp_mux);
+            media
         } else {
             description::bare_stream(&stream.media, 0, &stream.protocol, &stream.formats)
         }
     });
-    let bytes = description::write(local, times.clone(), medias.collect());
+    let bytes = description::write(local, times.clone(), chosen.offered.session_attributes(&protection), medias.collect());
     let negotiated = Negotiated {
         codec: choice.codec,
         codec_payload_type: choice.payload_type,
@@ -69,6 +66,7 @@ pub fn answer(offer: &Offer, local: &LocalMedia) -> Result<(Vec<u8>, Negotiated)
         direction_send: direction.sends(),
         direction_receive: direction.receives(),
         rtcp_mux: chosen.rtcp_mux,
+        security: protection.agreed(security),
     };
     Ok((bytes, negotiated))
 }
@@ -79,20 +77,51 @@ struct Choice {
     payload_type: u8,
     codec: Codec,
     address: IpAddr,
+    protection: Protection,
 }
 
-/// Takes the first stream that fits. If none does, says what the one that came closest lacks.
-fn choose(description: &Description) -> Result<Choice, AnswerError> {
+/// Takes the first stream that fits and is encrypted, or else the first that fits. If none does, says what the one that came
+/// closest lacks.
+fn choose(description: &Description, local: &LocalMedia, security: &LocalSecurity) -> Result<Choice, AnswerError> {
+    let mut plain = None;
     let mut closest = AnswerError::NoAudio;
-    for (index, stream) in description.streams.iter().enumerate().filter(|(_, stream)| stream.is_plain_audio()) {
-        match (first_codec(stream), stream.address) {
-            (Some((payload_type, codec)), Some(address)) => return Ok(Choice { stream: index, payload_type, codec, address }),
-            (Some(_), None) => closest = AnswerError::UnusableAddress,
-            (None, _) if matches!(closest, AnswerError::NoAudio) => closest = AnswerError::NoCommonCodec,
-            (None, _) => {}
+    for (index, stream) in description.streams.iter().enumerate().filter(|(_, stream)| stream.is_audio()) {
+        let Some(protection) = stream.offered.protection(&stream.protocol, security) else {
+            if security.policy == Policy::Required && matches!(closest, AnswerError::NoAudio) {
+                closest = AnswerError::NotEncrypted;
+            }
+            continue;
+        };
+        let Some((payload_type, codec)) = first_codec(stream) else {
+            if matches!(closest, AnswerError::NoAudio | AnswerError::NotEncrypted) {
+                closest = AnswerError::NoCommonCodec;
+            }
+            continue;
+        };
+        match address(stream, &protection, local) {
+            Ok(address) => {
+                let choice = Choice { stream: index, payload_type, codec, address, protection };
+                if !matches!(protection, Protection::None) {
+                    return Ok(choice);
+                }
+                plain = plain.or(Some(choice));
+            }
+            Err(error) => closest = error,
         }
     }
-    Err(closest)
+    plain.ok_or(closest)
+}
+
+/// Where the stream's audio goes.
+fn address(stream: &Stream, protection: &Protection, local: &LocalMedia) -> Result<IpAddr, AnswerError> {
+    let is_ours = |address: IpAddr| address.is_ipv4() == local.address.to_canonical().is_ipv4();
+    match stream.address {
+        Some(address) if address.is_unspecified() || is_ours(address) => Ok(address),
+        // Its agent has other addresses too, and will try them.
+        _ if protection.ice().is_some() => Ok(Ipv4Addr::UNSPECIFIED.into()),
+        Some(_) => Err(AnswerError::OtherIpVersion),
+        None => Err(AnswerError::UnusableAddress),
+    }
 }
 
 fn first_codec(stream: &Stream) -> Option<(u8, Codec)> {

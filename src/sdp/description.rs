@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use sdp_types::{AddrType, Attribute, Connection, Media, NetType, Origin, Session, Time};
 
-use super::{Direction, LocalMedia};
+use super::{Direction, LocalMedia, protection::Offered};
 use crate::audio::codec::Codec;
 
 /// The longest description we read, in bytes. A browser's, with video, has about 8,000.
@@ -52,6 +52,8 @@ pub(super) struct Stream {
     rtcp: Option<(u16, Option<IpAddr>)>,
     pub rtcp_mux: bool,
     pub direction: Direction,
+    /// How it can be protected.
+    pub offered: Offered,
 }
 
 /// What a payload type stands for.
@@ -80,6 +82,7 @@ impl Description {
             rtcp: attribute(&media.attributes, "rtcp").and_then(rtcp),
             rtcp_mux: media.attributes.iter().any(|attribute| attribute.attribute == "rtcp-mux"),
             direction: direction(&media.attributes).or(session_direction).unwrap_or_default(),
+            offered: Offered::read(media, &session.attributes),
         };
         Ok(Self { streams: session.medias.iter().map(stream).collect(), times: session.times })
     }
@@ -91,11 +94,9 @@ impl Stream {
         self.payloads.iter().find(|(_, payload)| *payload == Payload::TelephoneEvent).map(|&(number, _)| number)
     }
 
-    /// Whether the stream is audio over unencrypted RTP and switched on.
-    pub fn is_plain_audio(&self) -> bool {
-        // AVPF (RFC 4585) without feedback messages differs from AVP only in when RTCP may be sent.
-        let plain = ["RTP/AVP", "RTP/AVPF"].iter().any(|protocol| self.protocol.eq_ignore_ascii_case(protocol));
-        self.port != 0 && plain && self.media.eq_ignore_ascii_case("audio")
+    /// Whether the stream is audio and switched on.
+    pub fn is_audio(&self) -> bool {
+        self.port != 0 && self.media.eq_ignore_ascii_case("audio")
     }
 
     /// Where RTP goes, and where RTCP goes when `mux` was or was not agreed on.
@@ -113,7 +114,7 @@ impl Stream {
 }
 
 /// Writes a description of ours around its streams.
-pub(super) fn write(local: &LocalMedia, times: Vec<Time>, medias: Vec<Media>) -> Vec<u8> {
+pub(super) fn write(local: &LocalMedia, times: Vec<Time>, attributes: Vec<Attribute>, medias: Vec<Media>) -> Vec<u8> {
     let session = Session {
         origin: Origin::with_ip_addr(local.session_id, local.version, local.address),
         session_name: "-".to_owned(),
@@ -126,7 +127,7 @@ pub(super) fn write(local: &LocalMedia, times: Vec<Time>, medias: Vec<Media>) ->
         times,
         time_zones: Vec::new(),
         key: None,
-        attributes: Vec::new(),
+        attributes,
         medias,
     };
     let mut bytes = Vec::with_capacity(512);
@@ -279,7 +280,7 @@ fn rtcp(value: &str) -> Option<(u16, Option<IpAddr>)> {
     }
 }
 
-fn attribute<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a str> {
+pub(super) fn attribute<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a str> {
     attributes.iter().find(|attribute| attribute.attribute == name)?.value.as_deref()
 }
 

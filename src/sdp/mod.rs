@@ -9,17 +9,21 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::audio::codec::Codec;
+use crate::{audio::codec::Codec, rtp::Security};
 
 mod answer;
+mod crypto;
 mod description;
 mod offer;
+mod protection;
 #[cfg(test)]
 mod tests;
 
 pub use answer::{Offer, answer, parse_offer};
+pub use crypto::CallKeys;
 pub use description::{LONGEST_DESCRIPTION, MOST_STREAMS, SdpError};
 pub use offer::{OwnOffer, accept_answer, offer};
+pub use protection::{LocalSecurity, Policy};
 
 /// What both sides agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +45,8 @@ pub struct Negotiated {
     pub direction_receive: bool,
     /// Whether RTP and RTCP share a port on both sides (RFC 5761).
     pub rtcp_mux: bool,
+    /// How both directions are protected.
+    pub security: Security,
 }
 
 impl Negotiated {
@@ -131,9 +137,12 @@ impl Direction {
 /// Why an offer and our abilities, or our offer and an answer, lead to no call.
 #[derive(Debug, thiserror::Error)]
 pub enum AnswerError {
-    /// No audio stream over plain RTP, or none that is switched on. The call is refused with 488.
-    #[error("no audio stream over RTP/AVP")]
+    /// No audio stream over RTP whose protection we can do, or none that is switched on. The call is refused with 488.
+    #[error("no audio stream over RTP that we can take")]
     NoAudio,
+    /// Audio without encryption, where it is required. The call is refused with 488.
+    #[error("no audio stream with encryption, which is required here")]
+    NotEncrypted,
     /// Neither PCMU nor PCMA. The call is refused with 488.
     #[error("neither PCMU nor PCMA")]
     NoCommonCodec,

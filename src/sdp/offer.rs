@@ -1,10 +1,13 @@
 //! Offering, and reading what is answered.
 
 use super::{
-    AnswerError, Direction, LocalMedia, Negotiated,
-    description::{self, Description, Payload},
+    AnswerError, CallKeys, Direction, LocalMedia, Negotiated, crypto,
+    description::{self, Description, Payload, Stream},
 };
-use crate::audio::codec::Codec;
+use crate::{
+    audio::codec::Codec,
+    rtp::{Security, srtp::Suite},
+};
 
 /// The payload type we offer telephone-event with: what nearly everybody uses.
 const TELEPHONE_EVENT: u8 = 101;
@@ -16,12 +19,19 @@ pub struct OwnOffer {
     codecs: Vec<Codec>,
     telephone_event: Option<u8>,
     direction: Direction,
+    keys: Option<CallKeys>,
 }
 
 /// Offers one audio stream with these codecs, the preferred one first, and telephone-event.
 #[must_use]
 pub fn offer(local: &LocalMedia, codecs: &[Codec]) -> OwnOffer {
-    OwnOffer { local: *local, codecs: codecs.to_vec(), telephone_event: Some(TELEPHONE_EVENT), direction: Direction::SendReceive }
+    OwnOffer {
+        local: *local,
+        codecs: codecs.to_vec(),
+        telephone_event: Some(TELEPHONE_EVENT),
+        direction: Direction::SendReceive,
+        keys: None,
+    }
 }
 
 impl OwnOffer {
@@ -37,12 +47,40 @@ impl OwnOffer {
         Self { telephone_event: None, ..self }
     }
 
+    /// The same, encrypted with keys in the description (SDES): whoever cannot do that refuses the call.
+    #[must_use]
+    pub fn encrypted(self, keys: CallKeys) -> Self {
+        Self { keys: Some(keys), ..self }
+    }
+
     /// The offer as it is sent.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
         let codecs: Vec<_> = self.codecs.iter().map(|&codec| (codec.payload_type(), codec)).collect();
-        let stream = description::audio_stream(&self.local, "RTP/AVP", &codecs, self.telephone_event, self.direction, false);
-        description::write(&self.local, Vec::new(), vec![stream])
+        let protocol = self.protocol();
+        let mut stream = description::audio_stream(&self.local, protocol, &codecs, self.telephone_event, self.direction, false);
+        if let Some(keys) = &self.keys {
+            stream.attributes.extend((1..).zip(Suite::ALL).map(|(tag, suite)| crypto::attribute(tag, &keys.of(suite))));
+        }
+        description::write(&self.local, Vec::new(), Vec::new(), vec![stream])
+    }
+
+    fn protocol(&self) -> &'static str {
+        if self.keys.is_some() { "RTP/SAVP" } else { "RTP/AVP" }
+    }
+
+    /// What an answer's stream agrees to; `None` when that is not what was offered.
+    fn security(&self, stream: &Stream) -> Option<Security> {
+        let profile = stream.protocol.get(..self.protocol().len())?;
+        // Some answer AVP with AVPF.
+        let feedback = &stream.protocol[profile.len()..];
+        if !profile.eq_ignore_ascii_case(self.protocol()) || !(feedback.is_empty() || feedback.eq_ignore_ascii_case("F")) {
+            return None;
+        }
+        let Some(keys) = &self.keys else { return Some(Security::None) };
+        let line = stream.offered.crypto.first()?;
+        let (_, suite) = (1..).zip(Suite::ALL).find(|&(tag, suite)| tag == line.tag && suite == line.key.suite())?;
+        Some(Security::Keys { send: keys.of(suite), receive: line.key })
     }
 
     /// What a payload type of the answer stands for; one that the answer does not name means what we offered it as.
@@ -61,7 +99,8 @@ impl OwnOffer {
 /// [`AnswerError`] when it cannot be read or agrees to nothing we offered; the call is ended.
 pub fn accept_answer(offer: &OwnOffer, bytes: &[u8]) -> Result<Negotiated, AnswerError> {
     let description = Description::parse(bytes)?;
-    let stream = description.streams.first().filter(|stream| stream.is_plain_audio()).ok_or(AnswerError::NoAudio)?;
+    let stream = description.streams.first().filter(|stream| stream.is_audio()).ok_or(AnswerError::NoAudio)?;
+    let security = offer.security(stream).ok_or(AnswerError::NoAudio)?;
     let payloads = stream.payloads.iter().map(|&(number, payload)| (number, offer.meaning(number, payload)));
     let codec = payloads.clone().find_map(|(number, payload)| match payload {
         Payload::Audio(codec) if offer.codecs.contains(&codec) => Some((number, codec)),
@@ -84,5 +123,6 @@ pub fn accept_answer(offer: &OwnOffer, bytes: &[u8]) -> Result<Negotiated, Answe
         direction_send: offer.direction.sends() && stream.direction.receives() && !address.is_unspecified(),
         direction_receive: offer.direction.receives() && stream.direction.sends(),
         rtcp_mux: false,
+        security,
     })
 }

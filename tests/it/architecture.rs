@@ -23,7 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("delivery", &["domain", "store", "sip"]),
     ("jobs", &["domain", "store", "delivery"]),
     ("phone", &["sip", "sdp", "rtp", "audio", "media"]),
-    ("config", &["domain", "sip", "delivery", "store"]),
+    ("config", &["domain", "sip", "sdp", "delivery", "store"]),
     ("server", &["*"]),
     ("cli", &["*"]),
 ];

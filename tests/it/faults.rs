@@ -195,7 +195,7 @@ async fn a_call_whose_media_thread_is_gone_ends_and_leaves_its_message() {
     let target = house.target.clone();
     let caller = tokio::spawn(async move { speak_at(&target, 3).await });
     let NewCall { invite, handle } = house.incoming.recv().await.expect("a call");
-    let mut session = session::answer(&house.calls.media, &invite, handle).await.expect("a session");
+    let mut session = session::answer(&house.calls.media, house.calls.srtp, &invite, handle).await.expect("a session");
     let (events, relayed) = mpsc::channel(64);
     let mut real = std::mem::replace(&mut session.media_events, relayed);
     let relay = tokio::spawn(async move {
@@ -257,6 +257,7 @@ impl InProcess {
             media: MediaEngine::start(MediaConfig::default()).expect("media threads"),
             library: Library::default(),
             menus: ivr::Settings { shortest_message: SECOND, trailing_silence: None, shortest_passcode: 8 },
+            srtp: afterbeep::sdp::Policy::Optional,
             access_codes: Vec::new(),
             trusts: Box::new(|_| false),
             now: clock,

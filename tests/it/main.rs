@@ -6,6 +6,7 @@ mod architecture;
 mod commands;
 mod crash;
 mod deposit;
+mod encryption;
 mod faults;
 mod hang_up;
 mod interop_baresip;

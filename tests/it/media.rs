@@ -14,7 +14,7 @@ use afterbeep::{
         Clip, DigitSet, EncodedAudio, MediaConfig, MediaEngine, MediaEvent, MediaSession, PlayId, RecordSpec, RecordingEnd,
         RecordingId, SessionSpec, Stream,
     },
-    rtp::Packet,
+    rtp::{Packet, Security},
 };
 use tokio::{sync::mpsc, time::timeout};
 
@@ -145,6 +145,7 @@ impl End {
             send: true,
             receive: true,
             detect_inband: false,
+            security: Security::None,
         });
     }
 

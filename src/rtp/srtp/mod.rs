@@ -152,6 +152,28 @@ pub enum Refused {
     Replayed,
 }
 
+/// Both directions of a stream.
+#[derive(Debug)]
+pub struct Channel {
+    /// For what we send.
+    pub protector: Protector,
+    /// For what we receive.
+    pub unprotector: Unprotector,
+}
+
+impl Channel {
+    /// Goes on after `before` with these keys. A direction whose key stays the same goes on where it is: to begin its packets anew
+    /// would be the end of its secrecy.
+    #[must_use]
+    pub fn follow(before: Option<Self>, send: MasterKey, receive: MasterKey) -> Self {
+        let (protector, unprotector) = before.map_or((None, None), |before| (Some(before.protector), Some(before.unprotector)));
+        Self {
+            protector: protector.filter(|before| before.key == send).unwrap_or_else(|| Protector::new(send)),
+            unprotector: unprotector.filter(|before| before.key == receive).unwrap_or_else(|| Unprotector::new(receive)),
+        }
+    }
+}
+
 /// Protects one stream that we send, and our reports.
 pub struct Protector {
     key: MasterKey,
@@ -170,12 +192,6 @@ impl Protector {
     pub fn new(key: MasterKey) -> Self {
         let (rtp, rtcp) = (Cipher::new(&key, Stream::Rtp), Cipher::new(&key, Stream::Rtcp));
         Self { key, rtp, rtcp, wraps: 0, sequence: None, index: 0 }
-    }
-
-    /// The key it was made with.
-    #[must_use]
-    pub fn key(&self) -> &MasterKey {
-        &self.key
     }
 
     /// Protects the RTP packet in the first `length` bytes, in place; answers its new length, at most [`LONGEST_TRAILER`] more.
@@ -246,12 +262,6 @@ impl Unprotector {
             forged: 0,
             replayed: 0,
         }
-    }
-
-    /// The key it was made with.
-    #[must_use]
-    pub fn key(&self) -> &MasterKey {
-        &self.key
     }
 
     /// Packets that were dropped so far because their tag was wrong.

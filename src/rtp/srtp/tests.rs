@@ -233,6 +233,29 @@ fn a_buffer_without_room_is_refused() {
 }
 
 #[test]
+fn a_direction_whose_key_stays_goes_on_where_it_was() {
+    let (ours, theirs, new) =
+        (key(Suite::AesCm128HmacSha1_80, 1), key(Suite::AesCm128HmacSha1_80, 2), key(Suite::AeadAes128Gcm, 3));
+    let mut channel = Channel::follow(None, ours, theirs);
+    let mut peer = Channel::follow(None, theirs, ours);
+    let (first, wrapped) = (packet(7, 65_535), packet(7, 0));
+    let heard = peer.protector.protected(&packet(9, 1));
+    assert_eq!(peer.unprotector.unprotected(&channel.protector.protected(&first)), Ok(first));
+    assert!(channel.unprotector.unprotect(&mut heard.clone()).is_ok());
+
+    let mut channel = Channel::follow(Some(channel), ours, theirs);
+    assert_eq!(peer.unprotector.unprotected(&channel.protector.protected(&wrapped)), Ok(wrapped));
+    assert_eq!(channel.unprotector.unprotect(&mut heard.clone()), Err(Refused::Replayed));
+
+    let mut channel = Channel::follow(Some(channel), ours, new);
+    let next = packet(7, 1);
+    assert_eq!(peer.unprotector.unprotected(&channel.protector.protected(&next)), Ok(next));
+    assert_eq!(channel.unprotector.unprotect(&mut heard.clone()), Err(Refused::Forged));
+    let changed = Protector::new(new).protected(&packet(9, 1));
+    assert_eq!(channel.unprotector.unprotected(&changed), Ok(packet(9, 1)));
+}
+
+#[test]
 fn keys_are_not_shown() {
     let secret = MasterKey::new(Suite::AesCm128HmacSha1_80, &[0xab; 30]).unwrap();
 

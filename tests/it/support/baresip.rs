@@ -33,11 +33,26 @@ pub struct Account<'a> {
 
 impl Baresip {
     pub fn start(account: &Account<'_>) -> Self {
-        Self::start_with(account, "")
+        Self::launch(account, "", "")
     }
 
     /// Starts it with more lines in its configuration.
     pub fn start_with(account: &Account<'_>, more: &str) -> Self {
+        Self::launch(account, "", more)
+    }
+
+    /// Encrypts its calls with `srtp-mand` (SDES) or `dtls_srtp`.
+    pub fn start_encrypted(account: &Account<'_>, method: &str) -> Self {
+        Self::launch(
+            account,
+            &format!(";mediaenc={method}"),
+            "module srtp.so
+module dtls_srtp.so
+",
+        )
+    }
+
+    fn launch(account: &Account<'_>, parameters: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder for baresip");
         let at = |name: &str| folder.path().join(name);
         let port = free_port();
@@ -54,7 +69,7 @@ impl Baresip {
         );
         std::fs::write(at("config"), config).expect("the configuration is written");
         let Account { transport, codec, .. } = account;
-        let line = format!("<sip:{CALLER}@127.0.0.1;transport={transport}>;regint=0;audio_codecs={codec}/8000/1\n");
+        let line = format!("<sip:{CALLER}@127.0.0.1;transport={transport}>;regint=0;audio_codecs={codec}/8000/1{parameters}\n");
         std::fs::write(at("accounts"), line).expect("the account is written");
         std::fs::write(at("contacts"), "").expect("the contacts are written");
         let log = std::fs::File::create(at("log")).expect("the log is opened");
