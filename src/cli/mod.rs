@@ -10,6 +10,7 @@ mod quickstart;
 mod serve;
 mod call;
 mod mailbox;
+mod access;
 mod message;
 mod outbox;
 mod job;
@@ -48,6 +49,9 @@ enum Command {
     /// Add, list, show, change or remove mailboxes
     #[command(subcommand)]
     Mailbox(mailbox::MailboxCommand),
+    /// Say from where phones may register and calls may come in
+    #[command(subcommand)]
+    Access(access::AccessCommand),
     /// List, export or delete the messages of a mailbox
     #[command(subcommand)]
     Message(message::MessageCommand),
@@ -83,6 +87,7 @@ async fn dispatch(command: Command, file: Option<&Path>) -> anyhow::Result<()> {
         Command::Quickstart(args) => quickstart::run(args).await,
         Command::Call(args) => call::run(args).await,
         Command::Mailbox(command) => mailbox::run(command, file).await,
+        Command::Access(command) => access::run(command, file).await,
         Command::Message(command) => message::run(command, file).await,
         Command::Outbox(command) => outbox::run(command, file).await,
         Command::Job(command) => job::run(command, file).await,

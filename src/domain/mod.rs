@@ -6,6 +6,7 @@
 // Tests may take their first moment from the clock.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
+pub mod access;
 pub mod caller;
 pub mod greeting;
 pub mod id;

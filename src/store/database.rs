@@ -127,13 +127,10 @@ fn sqlite_pool(connections: u32) -> AnyPoolOptions {
 }
 
 async fn migrate(pool: &AnyPool, kind: Kind) -> Result<(), StoreError> {
-    let mut migrator = Migrator::with_migrations(vec![Migration::new(
-        1,
-        "first".into(),
-        MigrationType::Simple,
-        include_str!("../../migrations/0001_first.sql").into_sql_str(),
-        false,
-    )]);
+    let mut migrator = Migrator::with_migrations(vec![
+        migration(1, "first", include_str!("../../migrations/0001_first.sql")),
+        migration(4, "access", include_str!("../../migrations/0004_access.sql")),
+    ]);
     // A newer release may have added tables already: an older node beside it, in a rolling upgrade, goes on.
     migrator.set_ignore_missing(true);
     match kind {
@@ -146,6 +143,10 @@ async fn migrate(pool: &AnyPool, kind: Kind) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+fn migration(version: i64, name: &'static str, sql: &'static str) -> Migration {
+    Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
 }
 
 /// Reading columns into our types.

@@ -2,7 +2,7 @@
 
 use sqlx::{AnyConnection, any::AnyRow};
 
-use super::{ChangeError, Store, StoreError, audio, database::Columns as _, message, passcode};
+use super::{ChangeError, Store, StoreError, access, audio, database::Columns as _, message, passcode};
 use crate::domain::{
     id::{AudioKey, MailboxId},
     mailbox::{Mailbox, MailboxNumber},
@@ -274,12 +274,17 @@ impl Store {
         }
         for sql in [
             "DELETE FROM outbox WHERE mailbox_id = $1",
+            "DELETE FROM credential_uses WHERE mailbox_id = $1",
+            "DELETE FROM access_log WHERE mailbox_id = $1",
+            "DELETE FROM mailbox_screening WHERE mailbox_id = $1",
+            "DELETE FROM blocked_callers WHERE mailbox_id = $1",
             "DELETE FROM mailbox_numbers WHERE mailbox_id = $1",
             "DELETE FROM mailboxes WHERE id = $1",
         ] {
             sqlx::query(sql).bind(id.as_str()).execute(&mut *transaction).await?;
         }
         passcode::forget_own_line(&mut transaction, id).await?;
+        access::forget(&mut transaction, id).await?;
         transaction.commit().await?;
         self.remove_marked_audio(&objects).await;
         Ok(())

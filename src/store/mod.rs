@@ -10,6 +10,7 @@ pub mod spool;
 pub mod audio;
 pub mod message;
 pub mod mailbox;
+pub mod access;
 mod hash;
 pub mod passcode;
 pub mod greeting;

@@ -271,6 +271,61 @@ async fn a_job_is_run_at_another_time_and_says_what_it_did() {
 }
 
 #[test]
+fn access_lists_are_made_shown_changed_and_taken_away() {
+    let operator = Operator::new();
+    operator.configure("[sip]\ntrusted_peers = [\"192.0.2.10\", \"198.51.100.0/24\"]\n");
+    operator.succeeds(&["mailbox", "add", "1001"]);
+
+    operator.succeeds(&["access", "set", "register", "192.0.2.0/24,", "2001:db8::/32", "203.0.113.7-203.0.113.9"]);
+    operator.succeeds(&["access", "set", "register", "--mailbox", "1001", "192.0.2.0/255.255.255.128"]);
+    operator.succeeds(&["access", "add", "register", "--mailbox", "1001", "::ffff:203.0.113.1"]);
+    let listed = operator.json(&["access", "list", "--json"]);
+    let decided = operator.json(&["access", "show", "register", "--mailbox", "1001", "--json"]);
+    let checked = operator.json(&["access", "check", "register", "192.0.2.200", "--mailbox", "1001", "--json"]);
+    operator.succeeds(&["access", "remove", "register", "203.0.113.1", "--mailbox", "1001"]);
+    let shown = operator.succeeds(&["access", "show", "register", "--mailbox", "1001"]);
+    operator.succeeds(&["access", "remove", "register", "--mailbox", "1001"]);
+
+    assert_eq!(listed[0]["entries"], json!(["192.0.2.0/24", "2001:db8::/32", "203.0.113.7-203.0.113.9"]));
+    assert_eq!((&listed[0]["scope"], &listed[1]["scope"]), (&json!("service"), &json!("mailbox")));
+    assert_eq!((&listed[1]["mailbox"], &listed[1]["purpose"]), (&json!("1001"), &json!("register")));
+    assert_eq!(decided["entries"], json!(["192.0.2.0/25", "203.0.113.1"]));
+    assert_eq!((&checked["admitted"], &checked["decided_by"]), (&json!(false), &json!("mailbox")));
+    assert_eq!(shown, "register, by the mailbox's list: 192.0.2.0/25\n");
+    let wider = operator.succeeds(&["access", "check", "register", "192.0.2.200", "--mailbox", "1001"]);
+    assert_eq!(wider, "192.0.2.200 is admitted, by the service's list\n");
+    assert_eq!(operator.succeeds(&["access", "check", "call", "::1"]), "::1 is admitted: no list keeps anybody out\n");
+}
+
+#[test]
+fn an_access_list_that_would_lock_somebody_out_needs_a_yes() {
+    let operator = Operator::new();
+    operator.configure("[sip]\ntrusted_peers = [\"192.0.2.10\", \"198.51.100.0/24\"]\n");
+
+    let peers = operator.fails(&["access", "set", "call", "192.0.2.10, 198.51.100.0-198.51.100.254"]);
+    let own = operator.fails(&["access", "set", "register", "192.0.2.1", "--from", "192.0.2.2"]);
+    let untouched = operator.json(&["access", "list", "--json"]);
+    operator.succeeds(&["access", "set", "call", "192.0.2.10, 198.51.100.0/25, 198.51.100.128/25"]);
+    let nobody = operator.succeeds(&["access", "set", "call", "--yes"]);
+
+    assert!(peers.contains("198.51.100.0/24, a trusted peer") && !peers.contains("192.0.2.10,"), "{peers}");
+    assert!(own.contains("192.0.2.2, given with --from") && own.contains("Give --yes"), "{own}");
+    assert_eq!(untouched, json!([]));
+    assert_eq!(nobody, "call, the whole service: nobody is admitted\n");
+    assert_eq!(
+        operator.succeeds(&["access", "check", "call", "192.0.2.10"]),
+        "192.0.2.10 is not admitted, by the service's list\n"
+    );
+}
+
+#[test]
+fn names_are_refused_in_access_lists() {
+    let told = Operator::new().fails(&["access", "set", "call", "192.0.2.1", "home.example.org"]);
+
+    assert!(told.contains("\"home.example.org\" is no address: names are not looked up"), "{told}");
+}
+
+#[test]
 fn migrate_makes_a_database_where_there_is_none() {
     let operator = Operator::new();
 

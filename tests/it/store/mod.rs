@@ -40,6 +40,7 @@ use sqlx::{Connection as _, Executor as _};
 
 use crate::support::postgres;
 
+mod access;
 mod calendar;
 mod cleanup;
 mod deposit;
