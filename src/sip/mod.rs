@@ -9,6 +9,7 @@
 
 pub mod event;
 pub mod uas;
+pub mod gate;
 pub mod uac;
 pub mod request;
 mod inbound;
