@@ -92,6 +92,33 @@ settings! {
         tls_peer_authorities: Option<PathBuf> = None, r#""/etc/afterbeep/peers.pem""#;
     }
 
+    /// How much they may do who are no trusted peers. Trusted peers are counted nowhere here.
+    strangers: StrangerSettings {
+        /// Messages a second from one source: an IPv4 address, or the /64 network of an IPv6 address. Three seconds' worth may come
+        /// at once, and five times as many while it has calls.
+        requests_per_source: u32 = 50, "20";
+        /// Messages a second from all sources together that have neither a call nor proven that they are there. What is above is
+        /// dropped unread.
+        requests: u32 = 1000, "2000";
+        /// New calls a second from all sources together that have not proven that they are there.
+        calls: u32 = 100, "200";
+        /// Calls of one source at once.
+        calls_per_source: u32 = 100, "30";
+        /// Calls of one source at once that are not acknowledged yet.
+        half_open_per_source: u32 = 20, "10";
+        /// Calls of all sources at once that are not acknowledged yet; for one more, the oldest is given up. Never more than a quarter
+        /// of `sip.max_calls`.
+        half_open: u32 = 500, "200";
+        /// Connections of one source at once.
+        connections_per_source: u32 = 100, "20";
+        /// So many offences ban a source: a wrong password counts three, a request that is refused or asked for a password one, and
+        /// one is forgiven every 20 seconds. 0 bans nobody.
+        offences: u32 = 30, "60";
+        /// How long the first ban lasts. Each further one within a day lasts twice as long as the one before.
+        #[serde(with = "span")]
+        first_ban: Duration = Duration::from_mins(1), r#""5m""#;
+    }
+
     /// Audio streams.
     rtp: RtpSettings {
         /// The UDP ports for audio, two for each call. They must be reachable from the callers' side.
@@ -264,6 +291,21 @@ impl Config {
         let proves_names = self.sip.tls_client_authorities.is_some() || self.sip.tls_trusted_names.is_empty();
         expect("sip.tls_trusted_names", proves_names || !serves_tls, &|| {
             "say in tls_client_authorities whose signature proves these names".to_owned()
+        });
+        let strangers = &self.strangers;
+        for (key, value) in [
+            ("strangers.requests_per_source", strangers.requests_per_source),
+            ("strangers.requests", strangers.requests),
+            ("strangers.calls", strangers.calls),
+            ("strangers.calls_per_source", strangers.calls_per_source),
+            ("strangers.half_open_per_source", strangers.half_open_per_source),
+            ("strangers.half_open", strangers.half_open),
+            ("strangers.connections_per_source", strangers.connections_per_source),
+        ] {
+            expect(key, value >= 1, &|| "use 1 at least; who may call at all is said by `afterbeep access`".to_owned());
+        }
+        expect("strangers.first_ban", strangers.first_ban >= Duration::from_secs(1), &|| {
+            "use one second at least; offences = 0 bans nobody".to_owned()
         });
         expect("sip.max_calls", self.sip.max_calls >= 1, &|| "at least one call must be possible".to_owned());
         expect("rtp.ports", self.rtp.ports.pairs() >= 1, &|| "a call needs an even port and the one after it".to_owned());

@@ -18,7 +18,7 @@ use crate::{
     jobs::scheduler::{self, Calendar},
     lines,
     media::{MediaConfig, MediaEngine},
-    sip::{flow::ListenAddr, transport::SipServer, uas::UasConfig},
+    sip::{flow::ListenAddr, gate::GateConfig, transport::SipServer, uas::UasConfig},
     store::{self, Store, StoreConfig, audio, spool::SpoolReport},
 };
 
@@ -60,7 +60,12 @@ impl Server {
             ..MediaConfig::default()
         })
         .context("cannot start the media threads")?;
-        let uas = UasConfig { max_calls: config.max_calls() as usize, tls: config.tls(), ..UasConfig::default() };
+        let uas = UasConfig {
+            max_calls: config.max_calls() as usize,
+            tls: config.tls(),
+            gate: gate_config(config),
+            ..UasConfig::default()
+        };
         let sip = SipServer::bind(&config.sip.listen, uas).context(
             "cannot listen for calls; check sip.listen (addresses of this machine that are free) and the files of sip.tls_*",
         )?;
@@ -182,6 +187,23 @@ pub fn mail_settings(config: &Config) -> anyhow::Result<MailSettings> {
 #[must_use]
 pub fn now() -> Timestamp {
     chrono::Utc::now().into()
+}
+
+/// How much strangers may do.
+fn gate_config(config: &Config) -> GateConfig {
+    let (strangers, trusting) = (&config.strangers, config.clone());
+    GateConfig {
+        trusts: Arc::new(move |peer| trusting.trusts(peer)),
+        requests_per_source: strangers.requests_per_source,
+        requests_in_all: strangers.requests,
+        calls_in_all: strangers.calls,
+        half_open_per_source: strangers.half_open_per_source,
+        half_open_in_all: strangers.half_open.min(config.max_calls() / 4).max(1) as usize,
+        calls_per_source: strangers.calls_per_source,
+        connections_per_source: strangers.connections_per_source,
+        offences: strangers.offences,
+        first_ban: strangers.first_ban,
+    }
 }
 
 async fn retry_spool(store: Store, mut stop: watch::Receiver<bool>) {

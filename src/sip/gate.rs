@@ -150,6 +150,24 @@ pub enum Offence {
     Unproven,
 }
 
+/// What the gate is told of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// It has shown the right password.
+    Authenticated(IpAddr),
+    /// It has shown a wrong password, with a nonce of ours.
+    WrongPassword(IpAddr),
+    /// It was refused something, or asked for a password.
+    Refused(IpAddr),
+}
+
+/// Whether a message of ours tells a stranger that it may not do this, or asks for a password: what guessers and scanners get.
+#[must_use]
+pub fn refuses(bytes: &[u8]) -> bool {
+    const REFUSALS: [&[u8]; 9] = [b"400", b"401", b"403", b"404", b"405", b"407", b"415", b"416", b"420"];
+    bytes.strip_prefix(b"SIP/2.0 ").and_then(|rest| rest.get(..3)).is_some_and(|status| REFUSALS.contains(&status))
+}
+
 /// An IPv4 address, or the /64 network of an IPv6 address: what one stranger cannot change at will.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct SourceKey(u128);
@@ -379,6 +397,15 @@ impl Gate {
         if let Some(source) = self.open.remove(&call).and_then(|key| self.sources.get(key)) {
             source.half_open -= u32::from(is_half_open);
             source.calls -= 1;
+        }
+    }
+
+    /// Takes note of what became of a source's request.
+    pub fn note(&mut self, note: Note, now: Instant) {
+        match note {
+            Note::Authenticated(from) => self.authenticated(from, now),
+            Note::WrongPassword(from) => self.offended(from, Offence::WrongPassword, now),
+            Note::Refused(from) => self.offended(from, Offence::Unproven, now),
         }
     }
 
@@ -642,6 +669,7 @@ mod tests {
     use crate::sip::{
         event::{Command, Event},
         flow::Flow,
+        request::Reply,
         uas::{Output, Uas, UasConfig},
     };
 
@@ -952,7 +980,8 @@ mod tests {
                         uas.command(call, Command::Answer { sdp: vec![b'v'; 250] }, now);
                     }
                     Output::Event(call, Event::Ended(_)) => gate.call_ended(call),
-                    Output::Event(..) => {}
+                    Output::Event(..) | Output::Answered(..) => {}
+                    Output::Request(request, _) => uas.respond(request, Reply::status(200), now),
                 }
             }
         }

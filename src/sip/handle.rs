@@ -1,10 +1,13 @@
 //! A call in the hands of the task that leads it, a request in the hands of whoever answers it, and a hand for requests of
 //! ours that belong to no call.
 
+use std::net::IpAddr;
+
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     event::{CallRef, Command, EndReason, Event, IncomingCall},
+    gate::Note,
     outgoing::{Outcome, OutgoingRequest},
     request::{OutsideRequest, Reply, RequestRef},
 };
@@ -173,6 +176,31 @@ pub(super) fn outgoing() -> (OutgoingHandle, mpsc::Receiver<OutgoingOrder>) {
 pub(super) fn handle(call: CallRef, orders: mpsc::UnboundedSender<Order>) -> (CallHandle, EventSender) {
     let (sender, events) = mpsc::channel(EVENT_QUEUE);
     (CallHandle { call, events, orders, ended: None }, EventSender(sender))
+}
+
+/// How many notes for the gate may wait; more are lost, which forgives somebody something.
+const NOTES: usize = 1024;
+
+/// By which whoever checks passwords tells the gate what came of it. Clones tell the same gate.
+#[derive(Clone, Debug)]
+pub struct GateHandle(mpsc::Sender<Note>);
+
+impl GateHandle {
+    /// Somebody at this address has shown the right password.
+    pub fn authenticated(&self, source: IpAddr) {
+        let _ = self.0.try_send(Note::Authenticated(source));
+    }
+
+    /// Somebody at this address has shown a wrong password, for a nonce that we sent there and that is still good.
+    pub fn wrong_password(&self, source: IpAddr) {
+        let _ = self.0.try_send(Note::WrongPassword(source));
+    }
+}
+
+/// Makes a handle for the gate and the other end of it.
+pub(super) fn gate() -> (GateHandle, mpsc::Receiver<Note>) {
+    let (sender, notes) = mpsc::channel(NOTES);
+    (GateHandle(sender), notes)
 }
 
 #[cfg(test)]

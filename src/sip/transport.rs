@@ -2,7 +2,7 @@
 //! connection, one call's handle and our own telephone, that waits.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{BTreeSet, HashMap, hash_map::Entry},
     future::{pending, poll_fn},
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -35,7 +35,8 @@ use super::{
     connection::{Connection, FromConnection},
     event::{CallRef, Command, Event},
     flow::{ConnectionId, Flow, Proof, Transport},
-    handle::{EventSender, Order, OutgoingOrder, handle, outgoing, request_handle},
+    gate::{Gate, Note, Report, refuses},
+    handle::{EventSender, GateHandle, Order, OutgoingOrder, gate, handle, outgoing, request_handle},
     outgoing::{Outcome, OutgoingRef, OutgoingRequest},
     request::{OutsideRequest, RequestRef},
     tls::{Renewal, Tls},
@@ -58,6 +59,7 @@ pub struct SipServer {
     tls: Tls,
     renewal: Renewal,
     outgoing: (OutgoingHandle, mpsc::Receiver<OutgoingOrder>),
+    gate: (GateHandle, mpsc::Receiver<Note>),
 }
 
 /// A UDP socket, and where it is bound.
@@ -78,7 +80,7 @@ impl SipServer {
     pub fn bind(listen: &[ListenAddr], config: UasConfig) -> io::Result<Self> {
         let serves_tls = listen.iter().any(|address| address.transport.is_secure());
         let (tls, renewal) = Tls::load(&config.tls, serves_tls).map_err(io::Error::other)?;
-        let mut server = Self { config, udp: Vec::new(), streams: Vec::new(), tls, renewal, outgoing: outgoing() };
+        let mut server = Self { config, udp: Vec::new(), streams: Vec::new(), tls, renewal, outgoing: outgoing(), gate: gate() };
         for address in listen {
             let opened = match address.transport {
                 Transport::Udp => bind_udp(address.address)
@@ -110,6 +112,12 @@ impl SipServer {
         self.outgoing.0.clone()
     }
 
+    /// A handle by which whoever checks passwords tells the gate what came of it.
+    #[must_use]
+    pub fn gate(&self) -> GateHandle {
+        self.gate.0.clone()
+    }
+
     /// Serves until `drain` is ready and then until the last call has ended. New calls go to `incoming`, requests outside calls to
     /// `requests`; when nobody takes them out they are refused with 503, and so are all that come after `drain`.
     pub async fn run(self, incoming: mpsc::Sender<NewCall>, requests: mpsc::Sender<NewRequest>, drain: impl Future<Output = ()>) {
@@ -118,12 +126,14 @@ impl SipServer {
         let (orders, mut order_inbox) = mpsc::unbounded_channel();
         let listening_on = self.local_addrs();
         let (_handle, mut outgoing_inbox) = self.outgoing;
+        let (_gate, mut notes) = self.gate;
         let mut listening = JoinSet::new();
         for (transport, listener) in self.streams {
             listening.spawn(accept(transport, listener, accepted.clone()));
         }
         listening.spawn(self.renewal.run());
         let mut edge = Edge {
+            gate: Gate::new(self.config.gate.clone(), rand::random(), Instant::now()),
             uas: Uas::new(self.config.clone(), rand::random()),
             limits: self.config.connections.clone(),
             udp: self.udp,
@@ -132,6 +142,8 @@ impl SipServer {
             peers: HashMap::new(),
             handshakes: 0,
             by_remote: HashMap::new(),
+            counted: HashMap::new(),
+            silent: BTreeSet::new(),
             next_connection: 0,
             from_connections,
             calls: HashMap::new(),
@@ -148,6 +160,9 @@ impl SipServer {
         let mut draining = false;
         loop {
             edge.flush();
+            if let Some(report) = edge.gate.report(Instant::now()) {
+                tell_dropped(&report);
+            }
             if draining && edge.uas.is_idle() {
                 return;
             }
@@ -165,6 +180,7 @@ impl SipServer {
                     }
                 }
                 Some(order) = outgoing_inbox.recv() => edge.send_outgoing(order),
+                Some(note) = notes.recv() => edge.gate.note(note, Instant::now()),
                 Some(message) = connection_inbox.recv() => {
                     edge.hear(message);
                     for _ in 0..BATCH {
@@ -185,6 +201,7 @@ impl SipServer {
 
 /// What the task owns.
 struct Edge {
+    gate: Gate,
     uas: Uas,
     limits: ConnectionLimits,
     udp: Vec<Datagrams>,
@@ -196,6 +213,10 @@ struct Edge {
     handshakes: usize,
     /// Connections by the peer's address, to use those that we made again.
     by_remote: HashMap<(Transport, SocketAddr), ConnectionId>,
+    /// Connections that count among those of their source.
+    counted: HashMap<ConnectionId, IpAddr>,
+    /// Strangers' connections that no whole message came from yet: when there is no room, the oldest goes.
+    silent: BTreeSet<ConnectionId>,
     next_connection: u64,
     from_connections: mpsc::Sender<FromConnection>,
     calls: HashMap<CallRef, LiveCall>,
@@ -251,6 +272,9 @@ impl Edge {
             match self.udp[socket].socket.try_recv_from(buffer) {
                 Ok((length, remote)) => {
                     let now = Instant::now();
+                    if !self.gate.admits_datagram(remote.ip(), &buffer[..length], now) {
+                        continue;
+                    }
                     let local = self.local_addresses.concrete(self.udp[socket].bound, remote, now);
                     let flow = Flow::udp(local, remote);
                     self.uas.handle(&flow, &buffer[..length], now);
@@ -276,8 +300,12 @@ impl Edge {
         match message {
             FromConnection::Opened(id, proof) => self.opened(id, proof),
             FromConnection::Message(id, bytes) => {
-                if let Some(connection) = self.connections.get(&id) {
-                    self.uas.handle(&connection.flow, &bytes, Instant::now());
+                self.silent.remove(&id);
+                let now = Instant::now();
+                if let Some(connection) = self.connections.get(&id)
+                    && (connection.flow.proof.is_trusted() || self.gate.admits_message(connection.flow.remote.ip(), &bytes, now))
+                {
+                    self.uas.handle(&connection.flow, &bytes, now);
                     self.flush();
                 }
             }
@@ -288,6 +316,13 @@ impl Edge {
     fn take(&mut self, accepted: Accepted) {
         let Accepted { transport, stream, remote } = accepted;
         let Ok(local) = stream.local_addr() else { return };
+        let handshakes_are_full = transport != Transport::Tcp && self.handshakes >= self.limits.handshakes;
+        if (self.connections.len() >= self.limits.connections || handshakes_are_full)
+            && let Some(oldest) = self.silent.pop_first()
+        {
+            debug!("closed a connection that said nothing, to make room for another");
+            self.forget(oldest);
+        }
         let limits = &self.limits;
         let from_there = self.peers.get(&host(remote.ip()));
         let has_room = self.connections.len() < limits.connections
@@ -299,9 +334,16 @@ impl Edge {
             debug!(%remote, "refused a connection, for there are too many");
             return;
         }
+        if !self.gate.admits_connection(remote.ip(), Instant::now()) {
+            return;
+        }
         let flow = Flow::connected(transport, local, remote, self.new_connection_id());
         let connection = Connection::accepted(stream, flow, self.tls.clone(), &self.limits, self.from_connections.clone());
-        self.keep(connection);
+        let id = self.keep(connection);
+        self.counted.insert(id, remote.ip());
+        if !self.gate.trusts(remote.ip()) {
+            self.silent.insert(id);
+        }
     }
 
     fn new_connection_id(&mut self) -> ConnectionId {
@@ -334,6 +376,10 @@ impl Edge {
     }
 
     fn forget(&mut self, id: ConnectionId) {
+        self.silent.remove(&id);
+        if let Some(source) = self.counted.remove(&id) {
+            self.gate.connection_closed(source);
+        }
         let Some(connection) = self.connections.remove(&id) else { return };
         let flow = connection.flow;
         if let Entry::Occupied(mut load) = self.peers.entry(host(flow.remote.ip())) {
@@ -385,12 +431,21 @@ impl Edge {
     fn flush(&mut self) {
         while let Some(output) = self.uas.poll() {
             match output {
-                Output::Send { flow, bytes, reach } => match flow.transport {
-                    Transport::Udp => self.send_datagram(&flow, &bytes),
-                    Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
-                        self.send_on_connection(flow, bytes, reach);
+                Output::Send { flow, bytes, reach } => {
+                    let now = Instant::now();
+                    if refuses(&bytes) && !flow.proof.is_trusted() {
+                        self.gate.note(Note::Refused(flow.remote.ip()), now);
                     }
-                },
+                    match flow.transport {
+                        Transport::Udp if self.gate.admits_reply(flow.remote.ip(), &bytes, now) => {
+                            self.send_datagram(&flow, &bytes)
+                        }
+                        Transport::Udp => {}
+                        Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
+                            self.send_on_connection(flow, bytes, reach);
+                        }
+                    }
+                }
                 Output::Event(call, event) => self.tell(call, event),
                 Output::Request(reference, request) => self.hand_over(reference, *request),
                 Output::Answered(request, outcome) => {
@@ -448,13 +503,23 @@ impl Edge {
 
     fn tell(&mut self, call: CallRef, event: Event) {
         match event {
-            Event::Incoming(invite) => self.announce(call, *invite),
+            Event::Incoming(invite) => {
+                if !invite.proof.is_trusted()
+                    && let Some(oldest) = self.gate.call_began(call, invite.source.ip(), Instant::now())
+                {
+                    self.uas.give_up(oldest, Instant::now());
+                }
+                self.announce(call, *invite);
+            }
             Event::Ended(_) => {
+                self.gate.call_ended(call);
                 if let Some(live) = self.calls.remove(&call) {
                     live.events.send(event);
                 }
             }
             Event::Acknowledged { .. } | Event::Reoffer { .. } | Event::Info { .. } => {
+                // All of them name our tag, which only whoever got our answer knows.
+                self.gate.call_confirmed(call, Instant::now());
                 if let Some(live) = self.calls.get(&call)
                     && !live.events.send(event)
                 {
@@ -486,6 +551,19 @@ impl Edge {
             drop(error);
         }
     }
+}
+
+/// Says what was dropped: counts and networks, but nobody's number.
+fn tell_dropped(report: &Report) {
+    let reasons: Vec<String> = report.dropped.iter().map(|(why, count)| format!("{} × {count}", why.words())).collect();
+    let networks: Vec<String> = report.networks.iter().map(|(network, count)| format!("{network} × {count}")).collect();
+    warn!(
+        dropped = reasons.join(", "),
+        networks = networks.join(", "),
+        given_up = report.given_up,
+        bans = report.bans,
+        "strangers were kept out"
+    );
 }
 
 /// Which of our addresses a peer sees when a socket is bound to all of them.

@@ -22,6 +22,7 @@ use super::{
     dialog::Dialog,
     event::{CallRef, Command, EndReason, Event, IncomingCall},
     flow::{ConnectionId, Flow, Transport},
+    gate::GateConfig,
     inbound::{Inbound, Keys, read_tag, reply_path, tag_text, written},
     outgoing::{Outcome, Outgoing, OutgoingRef, OutgoingRequest, Step},
     request::{OutsideRequest, RequestRef, WaitingRequests},
@@ -76,6 +77,8 @@ pub struct UasConfig {
     pub connections: ConnectionLimits,
     /// What TLS needs.
     pub tls: TlsSettings,
+    /// How much strangers may do.
+    pub gate: GateConfig,
 }
 
 impl Default for UasConfig {
@@ -88,6 +91,7 @@ impl Default for UasConfig {
             server: concat!("afterbeep/", env!("CARGO_PKG_VERSION")).to_owned(),
             connections: ConnectionLimits::default(),
             tls: TlsSettings::default(),
+            gate: GateConfig::default(),
         }
     }
 }
@@ -663,6 +667,19 @@ impl Uas {
             Some(Phase::Early) => self.command(reference, Command::Refuse { status: 500, retry_after: None }, now),
             Some(Phase::Talking) => self.hang_up(reference, None, EndReason::HungUp, now),
             Some(Phase::Leaving { .. }) | None => {}
+        }
+    }
+
+    /// Gives up a call whose caller has not acknowledged anything yet, for there are too many such. Nothing is sent but a refusal of
+    /// what was not answered: a BYE would go to somebody who may never have called.
+    pub fn give_up(&mut self, reference: CallRef, now: Instant) {
+        match self.calls.get(&reference).map(|call| &call.phase) {
+            Some(Phase::Early) => {
+                let retry_after = Some(self.config.retry_after);
+                self.command(reference, Command::Refuse { status: 503, retry_after }, now);
+            }
+            Some(Phase::Talking | Phase::Leaving { .. }) => self.end(reference, EndReason::AckTimeout),
+            None => {}
         }
     }
 
