@@ -184,6 +184,15 @@ settings! {
         warn_subscribers: CronExpression = value::text("0 0 9 * * *"), r#""0 0 9 * * Mon-Fri""#;
         /// Look again at everything that waits to be sent.
         retry_outbox: CronExpression = value::text("0 * * * * *"), r#""30 * * * * *""#;
+        /// Remove call records older than `records.keep`.
+        prune_records: CronExpression = value::text("0 15 4 * * *"), r#""0 15 4 * * Sun""#;
+    }
+
+    /// Call records: what `afterbeep calls` shows, with full numbers.
+    records: RecordSettings {
+        /// How long they are kept. `"0s"` keeps none.
+        #[serde(with = "span")]
+        keep: Duration = rules::RECORD_LIFE, r#""30d""#;
     }
 
     /// The log, on standard error.

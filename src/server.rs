@@ -19,7 +19,7 @@ use crate::{
     lines,
     media::{MediaConfig, MediaEngine},
     sip::{flow::ListenAddr, gate::GateConfig, transport::SipServer, uas::UasConfig},
-    store::{self, Store, StoreConfig, audio, spool::SpoolReport},
+    store::{self, Store, StoreConfig, audio, record::Records, spool::SpoolReport},
 };
 
 /// How many new calls may wait for a task of theirs.
@@ -52,6 +52,8 @@ impl Server {
         let store = open_store(config).await?;
         let recovered = store.recover(now()).await.context("cannot recover recordings of an earlier run")?;
         report(&recovered);
+        store.close_records().await.context("cannot bring the call records up to date")?;
+        let records = Records::new(store.keep_records());
         let mail = mail_settings(config)?;
         let media = MediaEngine::start(MediaConfig {
             threads: config.rtp.media_threads,
@@ -77,6 +79,7 @@ impl Server {
         let background = vec![
             tokio::spawn(deliver(store.clone(), mail, stopping.clone())),
             tokio::spawn(scheduler::run(store.clone(), calendar(config), until(stopping.clone()))),
+            tokio::spawn(records.clone().write(store.clone(), until(stopping.clone()))),
             tokio::spawn(retry_spool(store.clone(), stopping)),
         ];
         let trusted = config.clone();
@@ -92,6 +95,7 @@ impl Server {
             srtp: config.rtp.srtp,
             access_codes: config.retrieval.access_codes.clone(),
             trusts: Box::new(move |peer| trusted.trusts(peer)),
+            records,
             now,
         });
         let (incoming, new_calls) = mpsc::channel(NEW_CALLS);
@@ -158,6 +162,7 @@ pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
         spool_dir: config.spool_dir(),
         node: config.node_name(),
         shortest_message: config.deposit.shortest,
+        keep_records: config.records.keep,
     };
     Store::open(settings).await.context("cannot open the store; check data_dir and database_url")
 }
@@ -240,6 +245,7 @@ fn calendar(config: &Config) -> Calendar {
         sweep_orphans: jobs.sweep_orphans.schedule().clone(),
         warn_subscribers: jobs.warn_subscribers.schedule().clone(),
         retry_outbox: jobs.retry_outbox.schedule().clone(),
+        prune_records: jobs.prune_records.schedule().clone(),
     }
 }
 

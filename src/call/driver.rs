@@ -17,6 +17,7 @@ use tracing::{debug, error, info};
 use super::{
     Calls, key,
     question::{Asking, Outcome},
+    record::RunningRecord,
     session::CallSession,
     tape::Tape,
 };
@@ -27,7 +28,7 @@ use crate::{
         id::{AudioKey, CallId, MessageId},
         rules,
     },
-    ivr::{self, Digit, Effect, Entry, Input, Item, PlayFrom, RecordingEnd, Seek},
+    ivr::{self, Answer, Digit, Effect, Entry, Input, Item, PlayFrom, RecordingEnd, Seek},
     media::{Clip, DigitSet, EncodedAudio, MediaEvent, PlayId, RecordSpec, RecordingId},
     sip::event::{Command, Event},
 };
@@ -46,6 +47,7 @@ pub struct Driver {
     calls: Arc<Calls>,
     session: CallSession,
     line: Line,
+    record: RunningRecord,
     menus: ivr::Session,
     /// What the menus do first.
     opening: Vec<Effect>,
@@ -58,6 +60,8 @@ pub struct Driver {
     latest_play: PlayId,
     latest_recording: RecordingId,
     recording: Recording,
+    /// The message that is being deposited.
+    storing: Option<MessageId>,
     /// Where messages were when something else replaced them.
     stopped_at: HashMap<MessageId, Duration>,
     /// The caller is gone; what is open is finished, and nothing new is waited for.
@@ -98,13 +102,14 @@ enum Recording {
 impl Driver {
     /// Puts a call together. Nothing is played before [`Driver::run`].
     #[must_use]
-    pub fn new(calls: Arc<Calls>, session: CallSession, line: Line, entry: Entry) -> Self {
+    pub fn new(calls: Arc<Calls>, session: CallSession, line: Line, entry: Entry, record: RunningRecord) -> Self {
         let (menus, opening) = ivr::Session::new(entry, calls.menus.clone());
         Self {
             opening,
             calls,
             session,
             line,
+            record,
             menus,
             asked: None,
             fetching: None,
@@ -112,6 +117,7 @@ impl Driver {
             latest_play: PlayId(0),
             latest_recording: RecordingId(0),
             recording: Recording::Nothing,
+            storing: None,
             stopped_at: HashMap::new(),
             gone: false,
             media_gone: false,
@@ -132,6 +138,7 @@ impl Driver {
                     if let Some(tape) = outcome.tape {
                         self.recording = Recording::Prepared(tape);
                     }
+                    self.note(&outcome.answer);
                     Some(Input::Answer(outcome.answer))
                 }
                 fetched = awaited(&mut self.fetching) => {
@@ -141,6 +148,7 @@ impl Driver {
                 () = due(self.deadline), if !self.gone => Some(Input::Timeout),
                 _ = stop.wait_for(|stop| *stop), if !self.gone => {
                     self.session.sip.send(Command::Hangup { reason: Some("the server stops".to_owned()) });
+                    self.record.ended("the server stopped");
                     self.caller_gone()
                 }
             };
@@ -154,6 +162,19 @@ impl Driver {
             error!("a recording was neither stored nor discarded");
         }
         info!("a call is over");
+    }
+
+    /// Keeps in the record what the store answered.
+    fn note(&mut self, answer: &Answer) {
+        match answer {
+            Answer::Stored => {
+                if let Some(message) = self.storing.take() {
+                    self.record.message(message);
+                }
+            }
+            Answer::Mailbox(Some(mailbox)) => self.record.mailbox(&**mailbox),
+            _ => {}
+        }
     }
 
     fn is_finished(&self) -> bool {
@@ -173,6 +194,7 @@ impl Driver {
             }
             Event::Ended(reason) => {
                 debug!(?reason, "the call ended");
+                self.record.ended_by(&reason);
                 self.caller_gone()
             }
             Event::Incoming(_) => None,
@@ -189,6 +211,7 @@ impl Driver {
             Some(MediaEvent::RecordingDone { .. }) => None,
             Some(MediaEvent::RtpTimeout) => {
                 self.session.sip.send(Command::Hangup { reason: Some("no audio from the caller".to_owned()) });
+                self.record.ended("no audio from the caller");
                 self.caller_gone()
             }
             Some(MediaEvent::FirstPacket) => None,
@@ -196,6 +219,7 @@ impl Driver {
                 error!("a call is cut off: its media thread is gone");
                 self.media_gone = true;
                 self.session.sip.send(Command::Hangup { reason: Some("media stopped".to_owned()) });
+                self.record.ended("its media thread is gone");
                 match std::mem::replace(&mut self.recording, Recording::Nothing) {
                     // Its end would never be told. A message's journal stays in the spool and becomes an interrupted one.
                     Recording::Running(tape) => {
@@ -300,6 +324,7 @@ impl Driver {
                 Effect::HangUp => {
                     self.gone = true;
                     self.session.sip.send(Command::Hangup { reason: None });
+                    self.record.ended("we hung up");
                 }
             }
         }
@@ -466,6 +491,9 @@ impl Driver {
             }
             _ => None,
         };
+        if let Some((Tape::Message(journal), _)) = &taken {
+            self.storing = Some(journal.envelope().message.clone());
+        }
         let asking = Asking { calls: self.calls.clone(), line: self.line.clone(), codec: self.session.codec(), recording: taken };
         self.asked = Some(Box::pin(asking.carry_out(question)));
     }

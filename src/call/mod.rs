@@ -23,19 +23,24 @@ use crate::{
     media::MediaEngine,
     sdp::Policy,
     sip::{event::Command, handle::NewCall},
-    store::{Store, StoreError},
+    store::{
+        Store, StoreError,
+        record::{Purpose, Records},
+    },
 };
 
 pub mod driver;
 pub mod key;
 pub mod library;
+pub mod record;
 mod question;
 pub mod route;
 pub mod session;
 pub mod tape;
 
 use library::Library;
-use route::{Dialled, Route};
+use record::RunningRecord;
+use route::{Dialled, Reason, Route};
 
 /// What every call needs.
 pub struct Calls {
@@ -53,6 +58,8 @@ pub struct Calls {
     pub access_codes: Vec<String>,
     /// Whether an address is a trusted peer's.
     pub trusts: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
+    /// Where every call is recorded.
+    pub records: Records,
     /// The time on the wall.
     pub now: fn() -> Timestamp,
 }
@@ -94,52 +101,63 @@ impl Calls {
         let NewCall { invite, handle } = call;
         let trusted = invite.proof.is_trusted() || (self.trusts)(invite.source.ip());
         let caller = route::caller(&invite, trusted);
+        let mut record = RunningRecord::begin(self.records.clone(), self.now, id.clone(), &invite);
+        record.caller(&caller, route::believed(&invite, trusted));
         let guesser = guesser(&caller, trusted, invite.source.ip());
         let route = route::route(&invite, trusted, &self.access_codes);
         let domain = if let Route::Retrieval { domain, .. } = &route { domain.clone() } else { String::new() };
-        let entry = timeout(DECIDE, self.entry(route)).await.unwrap_or_else(|_| Err(StoreError::Silent("the store")));
+        let entry =
+            timeout(DECIDE, self.entry(route, &mut record)).await.unwrap_or_else(|_| Err(StoreError::Silent("the store")));
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
                 error!(error = &error as &dyn std::error::Error, "a call is refused: the store does not answer");
                 handle.send(Command::Refuse { status: 503, retry_after: Some(RETRY_AFTER) });
-                return;
+                return record.refused(503, "the store does not answer");
             }
         };
         let session = match session::answer(&self.media, self.srtp, &invite, handle).await {
             Ok(session) => session,
-            Err(refusal) => return debug!(%refusal, "a call is refused"),
+            Err(refusal) => {
+                debug!(%refusal, "a call is refused");
+                return record.no_session(&refusal);
+            }
         };
-        info!(purpose = purpose(&entry), "a call is answered");
+        info!(purpose = purpose(&entry).as_str(), "a call is answered");
+        record.answered(session.codec().name());
         // It may be kilobytes, and the call may last.
         drop(invite);
-        driver::Driver::new(self, session, driver::Line { id, caller, guesser, domain }, entry).run(stop).await;
+        driver::Driver::new(self, session, driver::Line { id, caller, guesser, domain }, entry, record).run(stop).await;
     }
 
     /// What the menus begin with.
-    async fn entry(&self, route: Route) -> Result<Entry, StoreError> {
-        match route {
-            Route::Retrieval { own_line: None, .. } => Ok(Entry::Retrieval { mailbox: None }),
+    async fn entry(&self, route: Route, record: &mut RunningRecord) -> Result<Entry, StoreError> {
+        let entry = match route {
+            Route::Retrieval { own_line: None, .. } => Entry::Retrieval { mailbox: None },
             Route::Retrieval { own_line: Some(line), .. } => {
                 let mailbox = self.find(&line).await?.filter(|mailbox| mailbox.enabled);
-                mailbox.iter().for_each(note_mailbox);
+                mailbox.iter().for_each(|mailbox| note_mailbox(mailbox, record));
                 let view = mailbox.map(|mailbox| MailboxView::of(&mailbox, false));
-                Ok(Entry::Retrieval { mailbox: view })
+                Entry::Retrieval { mailbox: view }
             }
-            Route::Deposit { candidates } => {
-                for (dialled, reason) in candidates {
-                    let Some(mailbox) = self.find(&dialled).await? else { continue };
-                    note_mailbox(&mailbox);
-                    debug!(?reason, "the mailbox is chosen");
-                    if !mailbox.enabled {
-                        return Ok(Entry::Unavailable);
-                    }
-                    let counts = self.store.counts(&mailbox.id, (self.now)()).await?;
-                    return Ok(Entry::Deposit { mailbox: MailboxView::of(&mailbox, !rules::admits(counts.total())) });
-                }
-                Ok(Entry::Unavailable)
+            Route::Deposit { candidates } => self.deposit_entry(candidates, record).await?,
+        };
+        record.purpose(purpose(&entry));
+        Ok(entry)
+    }
+
+    async fn deposit_entry(&self, candidates: Vec<(Dialled, Reason)>, record: &mut RunningRecord) -> Result<Entry, StoreError> {
+        for (dialled, reason) in candidates {
+            let Some(mailbox) = self.find(&dialled).await? else { continue };
+            note_mailbox(&mailbox, record);
+            debug!(?reason, "the mailbox is chosen");
+            if !mailbox.enabled {
+                return Ok(Entry::Unavailable);
             }
+            let counts = self.store.counts(&mailbox.id, (self.now)()).await?;
+            return Ok(Entry::Deposit { mailbox: MailboxView::of(&mailbox, !rules::admits(counts.total())) });
         }
+        Ok(Entry::Unavailable)
     }
 
     /// The mailbox in the tenant of the domain dialled, else in the default tenant. Looks into both whatever it finds, so that
@@ -154,9 +172,10 @@ impl Calls {
     }
 }
 
-/// Names the mailbox in the call's span.
-fn note_mailbox(mailbox: &Mailbox) {
+/// Names the mailbox in the call's span and record.
+fn note_mailbox(mailbox: &Mailbox, record: &mut RunningRecord) {
     Span::current().record("mailbox.id", field::display(&mailbox.id));
+    record.mailbox(mailbox);
 }
 
 /// What tells one guesser of passcodes from others.
@@ -179,11 +198,11 @@ fn shown_call_id(call_id: &str) -> String {
     call_id.split('@').next().unwrap_or_default().chars().take(LONGEST_CALL_ID).collect()
 }
 
-fn purpose(entry: &Entry) -> &'static str {
+fn purpose(entry: &Entry) -> Purpose {
     match entry {
-        Entry::Deposit { .. } => "deposit",
-        Entry::Retrieval { .. } => "retrieval",
-        Entry::Unavailable => "unavailable",
+        Entry::Deposit { .. } => Purpose::Deposit,
+        Entry::Retrieval { .. } => Purpose::Retrieval,
+        Entry::Unavailable => Purpose::Unavailable,
     }
 }
 
@@ -275,6 +294,7 @@ mod tests {
             srtp: Policy::Optional,
             access_codes: vec![],
             trusts: Box::new(|_| false),
+            records: Records::default(),
             now: || NOW,
         })
     }

@@ -3,12 +3,11 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
 use tokio::time::timeout;
-use tracing::{error, warn};
+use tracing::{Span, error, field, warn};
 
 use super::{
     Calls,
     driver::Line,
-    note_mailbox,
     route::Dialled,
     tape::{Tape, encoding_of},
 };
@@ -105,7 +104,7 @@ impl Asking {
             Question::FindMailbox(Digits(number)) => {
                 let dialled = Dialled { number, domain: self.line.domain };
                 let mailbox = self.calls.find(&dialled).await?.filter(|mailbox| mailbox.enabled);
-                mailbox.iter().for_each(note_mailbox);
+                mailbox.iter().for_each(|mailbox| _ = Span::current().record("mailbox.id", field::display(&mailbox.id)));
                 Ok(Answer::Mailbox(mailbox.map(|mailbox| Box::new(MailboxView::of(&mailbox, false)))))
             }
             Question::CheckPasscode { mailbox, digits, own_line } => {

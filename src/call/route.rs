@@ -8,6 +8,7 @@ use crate::{
         event::IncomingCall,
         wire::{Diversion, HistoryEntry, Host, NameAddr, Scheme, SipUri, percent_decode},
     },
+    store::record::Belief,
 };
 
 /// The longest number or name that is kept of a caller.
@@ -105,6 +106,16 @@ pub fn caller(invite: &IncomingCall, trusted: bool) -> Caller {
     if from_host.eq_ignore_ascii_case("anonymous.invalid") { Caller::private() } else { named(&invite.from) }
 }
 
+/// Who vouches for the caller.
+#[must_use]
+pub fn believed(invite: &IncomingCall, trusted: bool) -> Belief {
+    match caller(invite, trusted) {
+        nobody if nobody == Caller::private() => Belief::Withheld,
+        _ if trusted && !invite.asserted.is_empty() => Belief::Asserted,
+        _ => Belief::From,
+    }
+}
+
 fn target(uri: &SipUri) -> Option<Dialled> {
     let value = uri.params.get("target")?;
     SipUri::parse(&percent_decode(value)).ok().as_ref().and_then(dialled)
@@ -145,6 +156,7 @@ fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sip::flow::Transport;
 
     const CODES: [&str; 1] = ["*98"];
 
@@ -289,6 +301,7 @@ mod tests {
             call_id: "1".to_owned(),
             source: "192.0.2.1:5060".parse().unwrap(),
             proof: crate::sip::flow::Proof::default(),
+            transport: Transport::Udp,
             local: "192.0.2.2:5060".parse().unwrap(),
             request_uri: SipUri::parse(request_uri).unwrap(),
             from: address("<sip:2025550143@far>"),

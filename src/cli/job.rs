@@ -77,6 +77,7 @@ fn expression(settings: &JobSettings, job: Job) -> &CronExpression {
         Job::SweepOrphans => &settings.sweep_orphans,
         Job::WarnSubscribers => &settings.warn_subscribers,
         Job::RetryOutbox => &settings.retry_outbox,
+        Job::PruneRecords => &settings.prune_records,
     }
 }
 
@@ -86,6 +87,7 @@ fn does(job: Job) -> &'static str {
         Job::SweepOrphans => "removes audio that belongs to no message",
         Job::WarnSubscribers => "warns subscribers whose messages are about to expire or whose mailbox is filling up",
         Job::RetryOutbox => "stores recordings that wait in the spool, and gives up mails that were tried for long enough",
+        Job::PruneRecords => "removes call records that are older than they are kept",
     }
 }
 

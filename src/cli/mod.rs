@@ -13,6 +13,7 @@ mod mailbox;
 mod access;
 mod message;
 mod outbox;
+mod calls;
 mod job;
 mod config;
 mod workplace;
@@ -58,6 +59,7 @@ enum Command {
     /// List, retry or drop what is still to be sent
     #[command(subcommand)]
     Outbox(outbox::OutboxCommand),
+    Calls(calls::CallsArgs),
     /// List the jobs of the calendar, or run one
     #[command(subcommand)]
     Job(job::JobCommand),
@@ -90,6 +92,7 @@ async fn dispatch(command: Command, file: Option<&Path>) -> anyhow::Result<()> {
         Command::Access(command) => access::run(command, file).await,
         Command::Message(command) => message::run(command, file).await,
         Command::Outbox(command) => outbox::run(command, file).await,
+        Command::Calls(args) => calls::run(args, file).await,
         Command::Job(command) => job::run(command, file).await,
         Command::Config(command) => config::run(command, file),
         Command::Migrate => {

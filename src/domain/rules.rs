@@ -22,6 +22,8 @@ pub const MAILED_LIFE: Duration = Duration::from_hours(3 * 24);
 pub const EXPIRY_WARNING: Duration = Duration::from_hours(3 * 24);
 /// How long the outbox tries before it gives up.
 pub const DELIVERY_LIFE: Duration = Duration::from_hours(5 * 24);
+/// How long call records are kept, unless the operator says otherwise.
+pub const RECORD_LIFE: Duration = Duration::from_hours(90 * 24);
 /// Failures in a row that lock a source.
 pub const FAILURES_BEFORE_LOCK: u32 = 5;
 /// How long the first lock of a source lasts; each further one doubles.

@@ -72,6 +72,8 @@ pub enum Entry {
 pub struct MailboxView {
     /// Stable id.
     pub id: MailboxId,
+    /// The SIP domain it belongs to; empty for the default tenant.
+    pub tenant: String,
     /// Its number, spoken when there is neither greeting nor name.
     pub number: MailboxNumber,
     /// Its other numbers, which no passcode may be.
@@ -98,6 +100,7 @@ impl MailboxView {
     pub fn of(mailbox: &Mailbox, full: bool) -> Self {
         Self {
             id: mailbox.id.clone(),
+            tenant: mailbox.tenant.clone(),
             number: mailbox.number.clone(),
             aliases: mailbox.aliases.clone(),
             spoken_name: mailbox.spoken_name.clone(),

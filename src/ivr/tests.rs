@@ -217,6 +217,7 @@ fn describe(effect: &Effect) -> String {
 
 fn mailbox() -> MailboxView {
     MailboxView {
+        tenant: String::new(),
         id: MailboxId::from_stored("ann"),
         number: "1001".parse().unwrap(),
         aliases: vec!["12025550143".parse().unwrap()],

@@ -31,11 +31,14 @@ pub enum Job {
     WarnSubscribers,
     /// Store recordings that wait in the spool, and give up mails that were tried for long enough.
     RetryOutbox,
+    /// Remove call records that are older than they are kept.
+    PruneRecords,
 }
 
 impl Job {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::ExpireMessages, Self::SweepOrphans, Self::WarnSubscribers, Self::RetryOutbox];
+    pub const ALL: [Self; 5] =
+        [Self::ExpireMessages, Self::SweepOrphans, Self::WarnSubscribers, Self::RetryOutbox, Self::PruneRecords];
 
     /// The name on the command line and in the store.
     #[must_use]
@@ -45,6 +48,7 @@ impl Job {
             Self::SweepOrphans => "sweep-orphans",
             Self::WarnSubscribers => "warn-subscribers",
             Self::RetryOutbox => "retry-outbox",
+            Self::PruneRecords => "prune-records",
         }
     }
 }
@@ -65,7 +69,7 @@ impl FromStr for Job {
 
 /// A name that is no job.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no job {0:?}; there are expire-messages, sweep-orphans, warn-subscribers and retry-outbox")]
+#[error("there is no job {0:?}; there are expire-messages, sweep-orphans, warn-subscribers, retry-outbox and prune-records")]
 pub struct UnknownJob(String);
 
 /// What a job did, for people.
@@ -99,6 +103,11 @@ pub enum Report {
         /// Mails still waiting.
         waiting: u32,
     },
+    /// [`Job::PruneRecords`].
+    Pruned {
+        /// Call records removed.
+        records: u32,
+    },
 }
 
 impl Report {
@@ -111,6 +120,7 @@ impl Report {
             Self::Swept { objects, spool } => *objects > 0 || settled(spool),
             Self::Warned { expiring, filling } => expiring + filling > 0,
             Self::Retried { spool, given_up, .. } => *given_up > 0 || settled(spool),
+            Self::Pruned { records } => *records > 0,
         }
     }
 }
@@ -123,6 +133,7 @@ impl fmt::Display for Report {
             Self::Warned { expiring, filling } => {
                 write!(f, "{} warned of expiring messages, {} of filling up", Count(*expiring, "subscriber"), filling)
             }
+            Self::Pruned { records } => write!(f, "{} removed", Count(*records, "call record")),
             Self::Retried { spool, given_up, waiting } => {
                 write!(f, "{} waiting, {given_up} given up{}", Count(*waiting, "mail"), Spool(spool))
             }
@@ -210,6 +221,7 @@ async fn work(job: Job, store: &Store, at: Timestamp) -> Result<Report, StoreErr
             let (given_up, waiting) = give_up_old_mails(store, at).await?;
             Ok(Report::Retried { spool, given_up, waiting })
         }
+        Job::PruneRecords => Ok(Report::Pruned { records: store.prune_records(at.before(store.keep_records())).await? }),
     }
 }
 
@@ -252,6 +264,7 @@ mod tests {
 
         for (report, text) in [
             (Report::Expired { messages: 1 }, "1 expired message removed"),
+            (Report::Pruned { records: 2 }, "2 call records removed"),
             (Report::Swept { objects: 0, spool: quiet }, "0 orphaned files removed"),
             (Report::Warned { expiring: 2, filling: 1 }, "2 subscribers warned of expiring messages, 1 of filling up"),
             (

@@ -33,6 +33,8 @@ pub struct Calendar {
     pub warn_subscribers: Schedule,
     /// [`Job::RetryOutbox`].
     pub retry_outbox: Schedule,
+    /// [`Job::PruneRecords`].
+    pub prune_records: Schedule,
 }
 
 impl Calendar {
@@ -42,6 +44,7 @@ impl Calendar {
             Job::SweepOrphans => &self.sweep_orphans,
             Job::WarnSubscribers => &self.warn_subscribers,
             Job::RetryOutbox => &self.retry_outbox,
+            Job::PruneRecords => &self.prune_records,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{fmt, net::SocketAddr, time::Duration};
 
 use super::{
-    flow::Proof,
+    flow::{Proof, Transport},
     wire::{Diversion, HistoryEntry, NameAddr, Reason, SipUri},
 };
 
@@ -114,6 +114,8 @@ pub struct IncomingCall {
     pub source: SocketAddr,
     /// What the connection it came by proves about who sent it.
     pub proof: Proof,
+    /// What the INVITE came by.
+    pub transport: Transport,
     /// The address of ours it came to; media should use the same IP address.
     pub local: SocketAddr,
     /// Whom the INVITE is for.

@@ -980,6 +980,7 @@ fn incoming_call(inbound: &Inbound) -> Result<IncomingCall, wire::HeaderError> {
         call_id: inbound.call_id.clone(),
         source: inbound.flow.remote,
         proof: inbound.flow.proof,
+        transport: inbound.flow.transport,
         local: inbound.flow.local,
         request_uri: SipUri::from(&inbound.request.uri),
         from: headers.from_address()?,

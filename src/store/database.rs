@@ -130,6 +130,7 @@ async fn migrate(pool: &AnyPool, kind: Kind) -> Result<(), StoreError> {
     let mut migrator = Migrator::with_migrations(vec![
         migration(1, "first", include_str!("../../migrations/0001_first.sql")),
         migration(4, "access", include_str!("../../migrations/0004_access.sql")),
+        migration(5, "call records", include_str!("../../migrations/0005_call_records.sql")),
     ]);
     // A newer release may have added tables already: an older node beside it, in a rolling upgrade, goes on.
     migrator.set_ignore_missing(true);

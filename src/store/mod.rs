@@ -17,6 +17,7 @@ pub mod greeting;
 pub mod outbox;
 pub mod cleanup;
 pub mod calendar;
+pub mod record;
 mod wav;
 mod database;
 
@@ -30,6 +31,7 @@ use std::{
 use object_store::ObjectStore;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
+use crate::domain::rules;
 use database::Database;
 
 /// Where everything is kept.
@@ -47,6 +49,8 @@ pub struct StoreConfig {
     pub node: String,
     /// The shortest recording that becomes a message.
     pub shortest_message: Duration,
+    /// How long call records are kept; zero for no records at all.
+    pub keep_records: Duration,
 }
 
 impl StoreConfig {
@@ -65,6 +69,7 @@ impl StoreConfig {
             spool_dir: data_dir.join("spool"),
             node: "local".to_owned(),
             shortest_message: Duration::from_secs(2),
+            keep_records: rules::RECORD_LIFE,
         })
     }
 }
@@ -95,6 +100,7 @@ struct Inner {
     spool_dir: PathBuf,
     node: String,
     shortest_message: Duration,
+    keep_records: Duration,
     /// Deposits on their way to the one writer that groups them into transactions.
     deposits: mpsc::Sender<deposit::Pending>,
     /// Attempts from one source take turns.
@@ -130,6 +136,7 @@ impl Store {
             spool_dir: config.spool_dir,
             node: config.node,
             shortest_message: config.shortest_message,
+            keep_records: config.keep_records,
             deposits,
             attempts: passcode::Turns::default(),
             hashing: Arc::new(Semaphore::new(processors)),
@@ -149,6 +156,12 @@ impl Store {
     #[must_use]
     pub fn shortest_message(&self) -> Duration {
         self.0.shortest_message
+    }
+
+    /// The setting [`StoreConfig::keep_records`].
+    #[must_use]
+    pub fn keep_records(&self) -> Duration {
+        self.0.keep_records
     }
 
     /// Whether the database answers.

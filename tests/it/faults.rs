@@ -17,6 +17,7 @@ use afterbeep::{
         Calls,
         driver::{Driver, Line},
         library::Library,
+        record::RunningRecord,
         session,
     },
     domain::{
@@ -26,7 +27,7 @@ use afterbeep::{
     media::{MediaConfig, MediaEngine},
     phone::{Call, Phone},
     sip::{flow::ListenAddr, handle::NewCall, transport::SipServer, uas::UasConfig},
-    store::{Store, StoreConfig, mailbox::NewMailbox},
+    store::{Store, StoreConfig, mailbox::NewMailbox, record::Records},
 };
 use rand::{SeedableRng as _, rngs::StdRng};
 use sqlx::{Connection as _, Executor as _};
@@ -195,6 +196,7 @@ async fn a_call_whose_media_thread_is_gone_ends_and_leaves_its_message() {
     let target = house.target.clone();
     let caller = tokio::spawn(async move { speak_at(&target, 3).await });
     let NewCall { invite, handle } = house.incoming.recv().await.expect("a call");
+    let record = RunningRecord::begin(Records::default(), now, CallId::random(), &invite);
     let mut session = session::answer(&house.calls.media, house.calls.srtp, &invite, handle).await.expect("a session");
     let (events, relayed) = mpsc::channel(64);
     let mut real = std::mem::replace(&mut session.media_events, relayed);
@@ -205,7 +207,7 @@ async fn a_call_whose_media_thread_is_gone_ends_and_leaves_its_message() {
     });
     let entry = Entry::Deposit { mailbox: MailboxView::of(&house.mailbox, false) };
     let line = Line { id: CallId::random(), caller: Caller::private(), guesser: "nobody".to_owned(), domain: String::new() };
-    let driver = Driver::new(house.calls.clone(), session, line, entry);
+    let driver = Driver::new(house.calls.clone(), session, line, entry, record);
     let (_stop, stopping) = watch::channel(false);
     let driver = tokio::spawn(driver.run(stopping));
     let (mut call, _) = caller.await.expect("a caller");
@@ -260,6 +262,7 @@ impl InProcess {
             srtp: afterbeep::sdp::Policy::Optional,
             access_codes: Vec::new(),
             trusts: Box::new(|_| false),
+            records: Records::default(),
             now: clock,
         });
         Self { calls, store, mailbox, incoming, target, _folder: folder }

@@ -115,6 +115,7 @@ async fn a_start_catches_up_every_job_and_leaves_what_is_not_due() {
         warn_subscribers: "0 0 9 * * *".parse().unwrap(),
         // Once, a long time ago.
         retry_outbox: "0 0 0 1 1 * 2001".parse().unwrap(),
+        prune_records: "0 15 4 * * *".parse().unwrap(),
     };
 
     with_scheduler(&store, calendar, async || {
@@ -167,7 +168,13 @@ async fn two_schedulers_share_the_work() {
 
 fn every_second() -> Calendar {
     let every = || "* * * * * *".parse().unwrap();
-    Calendar { expire_messages: every(), sweep_orphans: every(), warn_subscribers: every(), retry_outbox: every() }
+    Calendar {
+        expire_messages: every(),
+        sweep_orphans: every(),
+        warn_subscribers: every(),
+        retry_outbox: every(),
+        prune_records: every(),
+    }
 }
 
 /// Runs the scheduler until `done`, for half a minute at most, and stops it.

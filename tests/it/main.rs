@@ -3,6 +3,7 @@
 mod support;
 
 mod architecture;
+mod calls;
 mod commands;
 mod crash;
 mod deposit;

@@ -49,6 +49,7 @@ mod mailboxes;
 mod messages;
 mod outbox;
 mod passcodes;
+mod records;
 mod spool;
 
 /// Makes a test of each function for each database.
@@ -180,6 +181,7 @@ fn config(dir: &Path, database_url: &str, audio: &Arc<FaultyAudio>) -> StoreConf
         spool_dir: dir.join("spool"),
         node: "test".to_owned(),
         shortest_message: Duration::from_secs(2),
+        keep_records: 30 * DAY,
     }
 }
 

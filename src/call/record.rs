@@ -1,0 +1,126 @@
+//! The record of one call while it lasts. However the call ends, also by a panic of its task, what is known of it is kept.
+
+use super::session::NoSession;
+use crate::{
+    domain::{
+        caller::Caller,
+        id::{CallId, MessageId},
+        time::Timestamp,
+    },
+    ivr::MailboxView,
+    sip::{
+        event::{EndReason, IncomingCall},
+        wire::Reason,
+    },
+    store::record::{Belief, CallRecord, Outcome, Purpose, RecordedMailbox, Records},
+};
+
+impl From<&MailboxView> for RecordedMailbox {
+    fn from(mailbox: &MailboxView) -> Self {
+        Self { id: mailbox.id.clone(), tenant: mailbox.tenant.clone(), number: mailbox.number.to_string() }
+    }
+}
+
+/// A call that goes on, and is noted when this is dropped at the latest.
+pub struct RunningRecord {
+    record: CallRecord,
+    records: Records,
+    now: fn() -> Timestamp,
+}
+
+impl RunningRecord {
+    /// Begins the record of a call that has just come in.
+    #[must_use]
+    pub fn begin(records: Records, now: fn() -> Timestamp, id: CallId, invite: &IncomingCall) -> Self {
+        let mut record = CallRecord::new(id, now(), invite.source.ip(), invite.transport);
+        record.sip_call_id = Some(invite.call_id.clone());
+        record.called = invite.request_uri.user_text().unwrap_or_default();
+        Self { record, records, now }
+    }
+
+    /// Who calls, and who vouches for it.
+    pub fn caller(&mut self, caller: &Caller, believed: Belief) {
+        self.record.caller = caller.clone();
+        self.record.believed = believed;
+    }
+
+    /// What the call is for.
+    pub fn purpose(&mut self, purpose: Purpose) {
+        self.record.purpose = purpose;
+    }
+
+    /// The mailbox it is for.
+    pub fn mailbox(&mut self, mailbox: impl Into<RecordedMailbox>) {
+        self.record.mailbox = Some(mailbox.into());
+    }
+
+    /// How the mailbox was chosen, as JSON.
+    pub fn reasoning(&mut self, reasoning: String) {
+        self.record.reasoning = Some(reasoning);
+    }
+
+    /// It was answered; from now on the record shows a running call.
+    pub fn answered(&mut self, codec: &'static str) {
+        self.record.answered_at = Some((self.now)());
+        self.record.codec = Some(codec.to_owned());
+        self.records.note(self.record.clone());
+    }
+
+    /// A message was left.
+    pub fn message(&mut self, message: MessageId) {
+        self.record.message = Some(message);
+    }
+
+    /// It was refused, for a reason in words.
+    pub fn refused(&mut self, status: u16, reason: &str) {
+        self.record.outcome = Outcome::Refused;
+        self.record.status = Some(status);
+        self.record.reason = Some(reason.to_owned());
+    }
+
+    /// It came to no session.
+    pub fn no_session(&mut self, why: &NoSession) {
+        match why {
+            NoSession::Unacceptable(error) => self.refused(488, &error.to_string()),
+            NoSession::NoPort(_) => self.refused(503, "no port for audio"),
+            NoSession::Ended(end) => self.ended_by(end),
+        }
+    }
+
+    /// It ended in a way that we decided on, in words. Only the first end counts.
+    pub fn ended(&mut self, reason: &str) {
+        if self.record.outcome == Outcome::Running {
+            self.record.outcome = if self.record.answered_at.is_some() { Outcome::Ended } else { Outcome::Abandoned };
+            self.record.reason = Some(reason.to_owned());
+        }
+    }
+
+    fn ended_with(&mut self, reason: &str, cause: Option<&Reason>) {
+        self.ended(reason);
+        self.record.end_cause = cause.map(ToString::to_string);
+    }
+
+    /// It ended as SIP tells it. Only the first end counts.
+    pub fn ended_by(&mut self, end: &EndReason) {
+        match end {
+            EndReason::Bye(cause) => self.ended_with("the caller hung up", cause.as_ref()),
+            EndReason::Cancelled(cause) => self.ended_with("the caller gave up", cause.as_ref()),
+            EndReason::AckTimeout => self.ended("the answer was never confirmed"),
+            EndReason::Unanswered => self.ended("nobody answered"),
+            EndReason::Refused(status) if self.record.outcome == Outcome::Running => self.refused(*status, "refused"),
+            EndReason::Refused(_) => {}
+            EndReason::HungUp => self.ended("we hung up"),
+            EndReason::Stopped => self.ended("the server stopped"),
+        }
+    }
+}
+
+impl Drop for RunningRecord {
+    fn drop(&mut self) {
+        if self.record.outcome == Outcome::Running {
+            self.record.outcome = Outcome::BrokenOff;
+        }
+        self.record.ended_at = Some((self.now)());
+        self.records.note(self.record.clone());
+    }
+}
