@@ -63,6 +63,10 @@ id! {
     OutboxId
 }
 id! {
+    /// A subscription to a mailbox's counts; also our tag in its dialog.
+    SubscriptionId
+}
+id! {
     /// A call, in logs and records.
     CallId
 }

@@ -1,7 +1,7 @@
 //! Removing what has reached its end: expired messages, and audio that nothing refers to.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     fs, io,
     path::Path,
     time::{Duration, SystemTime},
@@ -15,9 +15,10 @@ use super::{
     database::{Columns as _, placeholders},
     journal::blocking,
     spool::{self, SpoolReport},
+    subscription,
 };
 use crate::domain::{
-    id::{AudioKey, MessageId},
+    id::{AudioKey, MailboxId, MessageId},
     rules,
     time::Timestamp,
 };
@@ -53,7 +54,7 @@ impl Store {
             // has saved meanwhile.
             let rows = sqlx::query(
                 "DELETE FROM messages WHERE id IN (SELECT id FROM messages WHERE expires_at <= $1 ORDER BY expires_at LIMIT 200)
-                 AND expires_at <= $1 RETURNING id, audio",
+                 AND expires_at <= $1 RETURNING id, mailbox_id, audio",
             )
             .bind(now.as_millis())
             .fetch_all(&mut *transaction)
@@ -62,13 +63,20 @@ impl Store {
                 return Ok(expired);
             }
             let mut objects = Vec::with_capacity(rows.len());
+            // In order, so that two nodes never wait for each other.
+            let mut mailboxes = BTreeSet::new();
             for row in &rows {
+                mailboxes.insert(row.text("mailbox_id")?);
                 sqlx::query("DELETE FROM outbox WHERE message_id = $1").bind(row.text("id")?).execute(&mut *transaction).await?;
                 let key = AudioKey::from_stored(row.text("audio")?);
                 audio::mark_removed(&mut transaction, &key, now).await?;
                 objects.push(key);
             }
+            for mailbox in mailboxes {
+                subscription::mailbox_changed(&mut transaction, &MailboxId::from_stored(mailbox), now).await?;
+            }
             transaction.commit().await?;
+            self.0.lamps_changed.notify_one();
             self.remove_marked_audio(&objects).await;
             expired += u32::try_from(objects.len()).unwrap_or(u32::MAX);
         }

@@ -19,7 +19,7 @@ use super::{
     journal::{Journal, Seal, blocking},
     message,
     outbox::{self, Errand},
-    wav,
+    subscription, wav,
 };
 use crate::domain::{
     id::{MailboxId, MessageId},
@@ -159,6 +159,7 @@ impl Store {
                 if mails {
                     self.0.outbox_grew.notify_one();
                 }
+                self.0.lamps_changed.notify_one();
                 // The call that waits for a first attempt reports it itself.
                 if attempt == Attempt::Again {
                     tracing::info!(call.id = %envelope.call, message.id = %message.id, mailbox.id = %message.mailbox,
@@ -451,6 +452,7 @@ async fn insert(connection: &mut AnyConnection, message: &Message, now: Timestam
             mails = true;
         }
     }
+    subscription::mailbox_changed(&mut *connection, &message.mailbox, now).await?;
     Ok(Written::Stored { counts, mails })
 }
 

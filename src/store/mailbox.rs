@@ -2,7 +2,7 @@
 
 use sqlx::{AnyConnection, any::AnyRow};
 
-use super::{ChangeError, Store, StoreError, access, audio, database::Columns as _, message, passcode};
+use super::{ChangeError, Store, StoreError, access, audio, database::Columns as _, message, passcode, subscription};
 use crate::domain::{
     id::{AudioKey, MailboxId},
     mailbox::{Mailbox, MailboxNumber},
@@ -272,6 +272,7 @@ impl Store {
         for key in &objects {
             audio::mark_removed(&mut transaction, key, now).await?;
         }
+        subscription::mailbox_removed(&mut transaction, id, now).await?;
         for sql in [
             "DELETE FROM outbox WHERE mailbox_id = $1",
             "DELETE FROM credential_uses WHERE mailbox_id = $1",
@@ -286,6 +287,7 @@ impl Store {
         passcode::forget_own_line(&mut transaction, id).await?;
         access::forget(&mut transaction, id).await?;
         transaction.commit().await?;
+        self.0.lamps_changed.notify_one();
         self.remove_marked_audio(&objects).await;
         Ok(())
     }

@@ -11,6 +11,7 @@ use sqlx::{AnyConnection, any::AnyRow};
 use super::{
     ChangeError, Store, StoreError, audio,
     database::{Columns as _, Write},
+    subscription,
 };
 use crate::domain::{
     caller::Caller,
@@ -68,7 +69,7 @@ impl Store {
         let mut message = at_version(&mut transaction, id, version, now).await?;
         message.heard_at = Some(message.heard_at.unwrap_or(now));
         message.version += 1;
-        update(transaction, &message, version, now).await?;
+        self.update(transaction, &message, version, now).await?;
         Ok(message)
     }
 
@@ -84,7 +85,7 @@ impl Store {
         message.stamp_at = now;
         message.expires_at = rules::expiry_after_save(now);
         message.version += 1;
-        update(transaction, &message, version, now).await?;
+        self.update(transaction, &message, version, now).await?;
         Ok(message)
     }
 
@@ -106,8 +107,38 @@ impl Store {
         }
         sqlx::query("DELETE FROM outbox WHERE message_id = $1").bind(id.as_str()).execute(&mut *transaction).await?;
         audio::mark_removed(&mut transaction, &message.audio, now).await?;
+        subscription::mailbox_changed(&mut transaction, &message.mailbox, now).await?;
         transaction.commit().await?;
+        self.0.lamps_changed.notify_one();
         self.remove_marked_audio(&[message.audio]).await;
+        Ok(())
+    }
+
+    /// Writes what was heard or saved, if the message is still at `version`.
+    async fn update(&self, mut transaction: Write, message: &Message, version: i64, now: Timestamp) -> Result<(), ChangeError> {
+        let updated = sqlx::query(
+            "UPDATE messages SET heard_at = $3, saved_at = $4, stamp_at = $5, version = $6,
+                    -- Only a save sets the expiry; anything else leaves alone what the mail server's acceptance may set meanwhile.
+                    expires_at = CASE WHEN $7 = 1 THEN $8 ELSE expires_at END
+             WHERE id = $1 AND version = $2 AND expires_at > $9",
+        )
+        .bind(message.id.as_str())
+        .bind(version)
+        .bind(message.heard_at.map(Timestamp::as_millis))
+        .bind(message.saved_at.map(Timestamp::as_millis))
+        .bind(message.stamp_at.as_millis())
+        .bind(message.version)
+        .bind(i64::from(message.saved_at == Some(now)))
+        .bind(message.expires_at.as_millis())
+        .bind(now.as_millis())
+        .execute(&mut *transaction)
+        .await?;
+        if updated.rows_affected() == 0 {
+            return Err(ChangeError::Conflict);
+        }
+        subscription::mailbox_changed(&mut transaction, &message.mailbox, now).await?;
+        transaction.commit().await?;
+        self.0.lamps_changed.notify_one();
         Ok(())
     }
 }
@@ -121,31 +152,6 @@ async fn at_version(
 ) -> Result<Message, ChangeError> {
     let message = find(connection, id, now).await?.ok_or(ChangeError::Gone)?;
     if message.version == version { Ok(message) } else { Err(ChangeError::Conflict) }
-}
-
-async fn update(mut transaction: Write, message: &Message, version: i64, now: Timestamp) -> Result<(), ChangeError> {
-    let updated = sqlx::query(
-        "UPDATE messages SET heard_at = $3, saved_at = $4, stamp_at = $5, version = $6,
-                -- Only a save sets the expiry; anything else leaves alone what the mail server's acceptance may set meanwhile.
-                expires_at = CASE WHEN $7 = 1 THEN $8 ELSE expires_at END
-         WHERE id = $1 AND version = $2 AND expires_at > $9",
-    )
-    .bind(message.id.as_str())
-    .bind(version)
-    .bind(message.heard_at.map(Timestamp::as_millis))
-    .bind(message.saved_at.map(Timestamp::as_millis))
-    .bind(message.stamp_at.as_millis())
-    .bind(message.version)
-    .bind(i64::from(message.saved_at == Some(now)))
-    .bind(message.expires_at.as_millis())
-    .bind(now.as_millis())
-    .execute(&mut *transaction)
-    .await?;
-    if updated.rows_affected() == 0 {
-        return Err(ChangeError::Conflict);
-    }
-    transaction.commit().await?;
-    Ok(())
 }
 
 pub(super) async fn find(connection: &mut AnyConnection, id: &MessageId, now: Timestamp) -> Result<Option<Message>, sqlx::Error> {

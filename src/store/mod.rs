@@ -15,6 +15,7 @@ mod hash;
 pub mod passcode;
 pub mod greeting;
 pub mod outbox;
+pub mod subscription;
 pub mod cleanup;
 pub mod calendar;
 pub mod record;
@@ -108,6 +109,7 @@ struct Inner {
     /// How many passcodes are hashed at once.
     hashing: Arc<Semaphore>,
     outbox_grew: Notify,
+    lamps_changed: Notify,
     /// Held from [`Store::recover`] on: the folder's lock file.
     spool_lock: std::sync::Mutex<Option<std::fs::File>>,
     /// Retries of the spool take turns.
@@ -141,6 +143,7 @@ impl Store {
             attempts: passcode::Turns::default(),
             hashing: Arc::new(Semaphore::new(processors)),
             outbox_grew: Notify::new(),
+            lamps_changed: Notify::new(),
             spool_lock: std::sync::Mutex::new(None),
             spool_turn: tokio::sync::Mutex::new(()),
         })))

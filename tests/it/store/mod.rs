@@ -51,6 +51,7 @@ mod outbox;
 mod passcodes;
 mod records;
 mod spool;
+mod subscriptions;
 
 /// Makes a test of each function for each database.
 macro_rules! on_both_databases {
@@ -112,6 +113,14 @@ impl House {
     pub async fn another_node(&self) -> Store {
         let mut config = config(self.dir.path(), &self.database_url, &self.audio);
         config.spool_dir = self.dir.path().join("another spool");
+        Store::open(config).await.unwrap()
+    }
+
+    /// Another node, with a name of its own.
+    pub async fn another_named(&self, node: &str) -> Store {
+        let mut config = config(self.dir.path(), &self.database_url, &self.audio);
+        config.spool_dir = self.dir.path().join(node);
+        config.node = node.to_owned();
         Store::open(config).await.unwrap()
     }
 
