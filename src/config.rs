@@ -23,7 +23,10 @@ use crate::{
     delivery::{Relay, Sender},
     domain::{rules, time::TimeZone},
     sdp::Policy,
-    sip::transport::TlsSettings,
+    sip::{
+        transport::TlsSettings,
+        wire::{Scheme, SipUri},
+    },
     store,
 };
 
@@ -171,6 +174,13 @@ settings! {
         timeout: Duration = Duration::from_secs(30), r#""30s""#;
         /// How many mails are delivered at once.
         parallel: usize = 8, "4";
+    }
+
+    /// Message waiting indication: the lamps of telephones. Whoever subscribes is told without any setting.
+    mwi: MwiSettings {
+        /// A SIP proxy that gets a NOTIFY for every change of a mailbox's counts without having subscribed, with the mailbox's number
+        /// in the Request-URI. Without it, only subscribers and registered phones are told.
+        proxy: Option<SipUri> = None, r#""sip:proxy.example:5060""#;
     }
 
     /// When the work by the calendar is done, as `cron` expressions in UTC: second, minute, hour, day of month, month, day of
@@ -340,6 +350,10 @@ impl Config {
             "give either password or password_file, not both".to_owned()
         });
         expect("mail.timeout", self.mail.timeout >= Duration::from_secs(1), &|| "give the relay one second at least".to_owned());
+        let is_proxy = |uri: &SipUri| matches!(uri.scheme, Scheme::Sip | Scheme::Sips) && uri.user.is_none();
+        expect("mwi.proxy", self.mwi.proxy.as_ref().is_none_or(is_proxy), &|| {
+            "give a SIP URI without a user, such as \"sip:proxy.example:5060\"".to_owned()
+        });
         expect("mail.parallel", (1..=256).contains(&self.mail.parallel), &|| "use 1 to 256".to_owned());
         found
     }

@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 use crate::{
     call::{Calls, library::Library},
     config::Config,
-    delivery::{self, MailSettings, Relay},
+    delivery::{self, MailSettings, Relay, mwi::MwiSettings},
     domain::{rules, time::Timestamp},
     ivr,
     jobs::scheduler::{self, Calendar},
@@ -78,6 +78,12 @@ impl Server {
         let (stop, stopping) = watch::channel(false);
         let background = vec![
             tokio::spawn(deliver(store.clone(), mail, stopping.clone())),
+            tokio::spawn(delivery::mwi::run(
+                store.clone(),
+                sip.outgoing(),
+                MwiSettings { proxy: config.mwi.proxy.clone() },
+                until(stopping.clone()),
+            )),
             tokio::spawn(scheduler::run(store.clone(), calendar(config), until(stopping.clone()))),
             tokio::spawn(records.clone().write(store.clone(), until(stopping.clone()))),
             tokio::spawn(retry_spool(store.clone(), stopping)),

@@ -14,7 +14,10 @@ use crate::{
     delivery::Sender,
     domain::time::TimeZone,
     sdp::Policy,
-    sip::flow::{ListenAddr, Transport},
+    sip::{
+        flow::{ListenAddr, Transport},
+        wire::SipUri,
+    },
 };
 
 /// How a value is written, for the documentation and for reading it from an environment variable.
@@ -57,6 +60,7 @@ text_values! {
     LogFormat: "`human` or `json`";
     LogLevel: "log level";
     Sender: "mail address";
+    SipUri: "SIP URI";
     Secret: "secret";
     SecretUrl: "URL";
 }

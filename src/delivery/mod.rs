@@ -12,6 +12,7 @@ pub mod breaker;
 pub mod email;
 pub mod eml;
 mod header;
+pub mod mwi;
 pub mod outbox;
 pub mod smtp;
 mod stream;

@@ -17,6 +17,7 @@ mod limits;
 mod login;
 mod mail;
 mod media;
+mod mwi;
 mod outgoing;
 mod retrieval;
 mod sip_transport;

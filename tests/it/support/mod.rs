@@ -4,6 +4,7 @@ pub mod aiosmtpd;
 pub mod baresip;
 pub mod caller;
 pub mod certificate;
+pub mod lamp;
 pub mod postgres;
 pub mod server;
 pub mod sipp;
