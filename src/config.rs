@@ -31,6 +31,7 @@ use crate::{
 };
 
 pub use crate::sip::flow::{ListenAddr, Transport};
+use crate::sip::session_timer::SHORTEST_SESSION;
 pub use load::{ConfigError, Loaded, Problem};
 pub use reference::{example_file, reference_page, show};
 pub use value::{CronExpression, LogFormat, LogLevel, Network, PortRange, Secret, SecretUrl};
@@ -93,6 +94,14 @@ settings! {
         tls_trusted_names: Vec<String> = Vec::new(), r#"["sbc.carrier.example", "sip:pbx.example.com"]"#;
         /// The authorities, in PEM, of peers that we connect to. Without it, those that this machine knows.
         tls_peer_authorities: Option<PathBuf> = None, r#""/etc/afterbeep/peers.pem""#;
+        /// How long callers hear ringing before the voicemail answers. `"0s"` answers at once, as after a diversion the caller
+        /// has heard enough of it.
+        #[serde(with = "span")]
+        ring: Duration = Duration::ZERO, r#""2s""#;
+        /// How long a call may last without a sign of life from the other side's signalling, 90 s at least (RFC 4028). Callers
+        /// may ask for less; who knows no session timers is asked by us.
+        #[serde(with = "span")]
+        session_expires: Duration = Duration::from_mins(30), r#""10m""#;
     }
 
     /// How much they may do who are no trusted peers. Trusted peers are counted nowhere here.
@@ -327,6 +336,9 @@ impl Config {
             "use one second at least; offences = 0 bans nobody".to_owned()
         });
         expect("sip.max_calls", self.sip.max_calls >= 1, &|| "at least one call must be possible".to_owned());
+        expect("sip.ring", self.sip.ring <= Duration::from_mins(1), &|| "nobody waits longer than 1 minute".to_owned());
+        let intervals = SHORTEST_SESSION..=Duration::from_hours(24);
+        expect("sip.session_expires", intervals.contains(&self.sip.session_expires), &|| "use 90 s to 24 hours".to_owned());
         expect("rtp.ports", self.rtp.ports.pairs() >= 1, &|| "a call needs an even port and the one after it".to_owned());
         expect("rtp.media_threads", (1..=64).contains(&self.rtp.media_threads), &|| "use 1 to 64 threads".to_owned());
         expect("deposit.shortest", self.deposit.shortest < rules::LONGEST_MESSAGE, &|| {

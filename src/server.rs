@@ -64,6 +64,7 @@ impl Server {
         .context("cannot start the media threads")?;
         let uas = UasConfig {
             max_calls: config.max_calls() as usize,
+            session_expires: config.sip.session_expires,
             tls: config.tls(),
             gate: gate_config(config),
             ..UasConfig::default()
@@ -100,6 +101,7 @@ impl Server {
             },
             srtp: config.rtp.srtp,
             access_codes: config.retrieval.access_codes.clone(),
+            ring: config.sip.ring,
             trusts: Box::new(move |peer| trusted.trusts(peer)),
             records,
             now,

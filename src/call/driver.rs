@@ -197,7 +197,11 @@ impl Driver {
                 self.record.ended_by(&reason);
                 self.caller_gone()
             }
-            Event::Incoming(_) => None,
+            Event::Refreshed { answer } => {
+                self.session.refreshed(&answer);
+                None
+            }
+            Event::Incoming(_) | Event::EarlyAnswer { .. } => None,
         }
     }
 

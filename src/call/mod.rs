@@ -56,6 +56,8 @@ pub struct Calls {
     pub srtp: Policy,
     /// What subscribers dial to listen to their messages.
     pub access_codes: Vec<String>,
+    /// How long a caller hears ringing before the call is answered.
+    pub ring: Duration,
     /// Whether an address is a trusted peer's.
     pub trusts: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
     /// Where every call is recorded.
@@ -116,7 +118,7 @@ impl Calls {
                 return record.refused(503, "the store does not answer");
             }
         };
-        let session = match session::answer(&self.media, self.srtp, &invite, handle).await {
+        let session = match session::answer(&self.media, self.srtp, &invite, handle, self.ring).await {
             Ok(session) => session,
             Err(refusal) => {
                 debug!(%refusal, "a call is refused");
@@ -293,6 +295,7 @@ mod tests {
             menus: ivr::Settings::default(),
             srtp: Policy::Optional,
             access_codes: vec![],
+            ring: Duration::ZERO,
             trusts: Box::new(|_| false),
             records: Records::default(),
             now: || NOW,

@@ -110,6 +110,8 @@ impl RunningRecord {
             EndReason::Refused(status) if self.record.outcome == Outcome::Running => self.refused(*status, "refused"),
             EndReason::Refused(_) => {}
             EndReason::HungUp => self.ended("we hung up"),
+            EndReason::SessionExpired => self.ended("nobody refreshed the session"),
+            EndReason::Replaced => self.ended("replaced by another call"),
             EndReason::Stopped => self.ended("the server stopped"),
         }
     }

@@ -1,8 +1,11 @@
 //! The SIP and media side of one call: offer and answer, and what a re-INVITE changes.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
 
 use super::OFFERED;
 use crate::{
@@ -56,7 +59,7 @@ impl fmt::Display for NoSession {
     }
 }
 
-/// Answers a call and waits for its ACK; no RTP is sent before.
+/// Lets the caller hear ringing for `ring`, if that is not zero, answers the call and waits for its ACK; no RTP is sent before.
 ///
 /// # Errors
 ///
@@ -66,6 +69,7 @@ pub async fn answer(
     policy: Policy,
     invite: &IncomingCall,
     sip: CallHandle,
+    ring: Duration,
 ) -> Result<CallSession, NoSession> {
     let mut sip = sip;
     let (events, media_events) = mpsc::channel(MEDIA_EVENTS);
@@ -81,22 +85,39 @@ pub async fn answer(
         NoSession::Unacceptable(error)
     };
     let (mut negotiated, mut offered) = (None, None);
-    match &invite.offer {
+    let description = match &invite.offer {
         Some(offer) => {
             let offer = sdp::parse_offer(offer).map_err(|error| refuse(&sip, error.into()))?;
             let (answer, agreed) = sdp::answer(&offer, &local, &security).map_err(|error| refuse(&sip, error))?;
             negotiated = Some(agreed);
-            sip.send(Command::Answer { sdp: answer });
+            answer
         }
-        None => {
-            let offer = own_offer(&local, &security, policy == Policy::Required);
-            sip.send(Command::Answer { sdp: offer.bytes() });
-            offered = Some(offer);
-        }
-    }
+        None => offered.insert(own_offer(&local, &security, policy == Policy::Required)).bytes(),
+    };
     local.version += 1;
+    let answer_at = Instant::now() + ring;
+    let mut is_ringing = !ring.is_zero();
+    if is_ringing {
+        sip.send(Command::Ring { offer: offered.as_ref().map(OwnOffer::bytes) });
+    } else {
+        sip.send(Command::Answer { sdp: description.clone() });
+    }
     loop {
-        match sip.next_event().await {
+        let event = tokio::select! {
+            event = sip.next_event() => event,
+            () = sleep_until(answer_at), if is_ringing => {
+                is_ringing = false;
+                sip.send(Command::Answer { sdp: description.clone() });
+                continue;
+            }
+        };
+        match event {
+            Event::EarlyAnswer { answer } => {
+                if let Some(offer) = offered.take() {
+                    let agreed = sdp::accept_answer(&offer, answer.as_deref().unwrap_or_default());
+                    negotiated = Some(agreed.map_err(|error| refuse(&sip, error))?);
+                }
+            }
             Event::Acknowledged { answer } => {
                 if let Some(offer) = &offered {
                     match sdp::accept_answer(offer, answer.as_deref().unwrap_or_default()) {
@@ -117,7 +138,7 @@ pub async fn answer(
             Event::Ended(reason) => return Err(NoSession::Ended(reason)),
             // Nothing can be changed or keyed before there is a session.
             Event::Reoffer { .. } => sip.send(Command::RefuseReoffer { status: 491 }),
-            Event::Incoming(_) | Event::Info { .. } => {}
+            Event::Incoming(_) | Event::Refreshed { .. } | Event::Info { .. } => {}
         }
     }
 }
@@ -166,6 +187,19 @@ impl CallSession {
                 tracing::debug!(%error, "the answer to our offer does not fit");
                 self.sip.send(Command::Hangup { reason: Some("the answer does not fit the offer".to_owned()) });
             }
+        }
+    }
+
+    /// Takes the caller's answer to a re-INVITE of ours that changed nothing, and what it changes on the caller's side.
+    pub fn refreshed(&mut self, answer: &[u8]) {
+        let described = sdp::parse_offer(answer).map_err(AnswerError::from);
+        match described.and_then(|description| sdp::answer(&description, &self.local, &self.security)) {
+            Ok((_, agreed)) if agreed != self.negotiated => {
+                self.negotiated = agreed;
+                self.reconnect();
+            }
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "the answer to a refresh changes nothing"),
         }
     }
 

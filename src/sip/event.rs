@@ -17,16 +17,26 @@ pub struct CallRef(pub u64);
 pub enum Event {
     /// A call arrived and waits for [`Command::Answer`] or [`Command::Refuse`].
     Incoming(Box<IncomingCall>),
+    /// The caller answered the offer in [`Command::Ring`] before the call was answered; [`Command::Answer`] brings no other.
+    EarlyAnswer {
+        /// The caller's SDP answer, if there was one.
+        answer: Option<Vec<u8>>,
+    },
     /// The caller confirmed our answer, the first one or that to a [`Event::Reoffer`]. RTP may be sent from now on.
     Acknowledged {
         /// The caller's SDP answer, when the offer was ours because the INVITE had none.
         answer: Option<Vec<u8>>,
     },
-    /// The caller wants to change the session (hold, resume, another address): a re-INVITE, which waits for
-    /// [`Command::AnswerReoffer`] or [`Command::RefuseReoffer`].
+    /// The caller wants to change the session (hold, resume, another address): a re-INVITE or an UPDATE, which waits for
+    /// [`Command::AnswerReoffer`] or [`Command::RefuseReoffer`]. Only a re-INVITE is acknowledged.
     Reoffer {
         /// The new SDP offer; without one, the answer is to be a full offer of ours.
         offer: Option<Vec<u8>>,
+    },
+    /// The caller answered a re-INVITE of ours that changes nothing on our side, and may have changed something on its own.
+    Refreshed {
+        /// Its description.
+        answer: Vec<u8>,
     },
     /// An INFO request came, already answered 200. Its content type is `application/dtmf-relay` or `application/dtmf`.
     Info {
@@ -44,7 +54,9 @@ impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Incoming(call) => f.debug_tuple("Incoming").field(call).finish(),
+            Self::EarlyAnswer { .. } => f.write_str("EarlyAnswer"),
             Self::Acknowledged { .. } => f.write_str("Acknowledged"),
+            Self::Refreshed { .. } => f.write_str("Refreshed"),
             Self::Reoffer { .. } => f.write_str("Reoffer"),
             Self::Info { .. } => f.write_str("Info"),
             Self::Ended(reason) => f.debug_tuple("Ended").field(reason).finish(),
@@ -67,6 +79,10 @@ pub enum EndReason {
     Refused(u16),
     /// We hung up.
     HungUp,
+    /// Nobody refreshed the session (RFC 4028), or the caller's side does not know it any more.
+    SessionExpired,
+    /// Another call took its place (RFC 3891).
+    Replaced,
     /// The server stopped while the call was going on.
     Stopped,
 }
@@ -75,7 +91,10 @@ pub enum EndReason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Lets the caller hear ringing: 180.
-    Ring,
+    Ring {
+        /// An offer for an INVITE without one. It is sent to a caller who acknowledges ringing (RFC 3262), and only then.
+        offer: Option<Vec<u8>>,
+    },
     /// Takes the call: 200 with this SDP, the answer to the offer or, if there was none, an offer.
     Answer {
         /// The session description.

@@ -62,10 +62,38 @@ impl Inbound {
         response
     }
 
+    /// Forgets what no response repeats, nor tells where the peer is.
+    pub(super) fn keep_what_a_response_needs(&mut self) {
+        let kept = self.request.headers.iter().filter(|header| is_kept(header)).cloned().collect::<Vec<_>>();
+        self.request.headers = kept.into();
+        self.request.body = Vec::new();
+    }
+
+    /// How many bytes [`Self::keep_what_a_response_needs`] leaves, about.
+    pub(super) fn kept_length(&self) -> usize {
+        if self.length <= 1024 {
+            return self.length;
+        }
+        self.request.headers.iter().filter(|header| is_kept(header)).map(|header| header.to_string().len()).sum()
+    }
+
     /// The Record-Route headers, which the response that makes a dialog echoes (§12.1.1).
     pub(super) fn record_routes(&self) -> Vec<Header> {
         self.request.headers.iter().filter(|header| matches!(header, Header::RecordRoute(_))).cloned().collect()
     }
+}
+
+fn is_kept(header: &Header) -> bool {
+    matches!(
+        header,
+        Header::Via(_)
+            | Header::From(_)
+            | Header::To(_)
+            | Header::CallId(_)
+            | Header::CSeq(_)
+            | Header::RecordRoute(_)
+            | Header::Contact(_)
+    )
 }
 
 /// Where a response goes: back on a stream, else to the source's address, and to its port if it asked for that (RFC 3581).

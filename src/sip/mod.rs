@@ -18,6 +18,8 @@ pub mod outgoing;
 pub mod peer;
 mod dialog;
 pub mod transaction;
+mod reliable;
+pub mod session_timer;
 pub mod timer;
 pub mod flow;
 #[expect(clippy::disallowed_methods, reason = "it waits for sockets")]

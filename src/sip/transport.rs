@@ -517,7 +517,11 @@ impl Edge {
                     live.events.send(event);
                 }
             }
-            Event::Acknowledged { .. } | Event::Reoffer { .. } | Event::Info { .. } => {
+            Event::EarlyAnswer { .. }
+            | Event::Acknowledged { .. }
+            | Event::Reoffer { .. }
+            | Event::Refreshed { .. }
+            | Event::Info { .. } => {
                 // All of them name our tag, which only whoever got our answer knows.
                 self.gate.call_confirmed(call, Instant::now());
                 if let Some(live) = self.calls.get(&call)

@@ -20,8 +20,17 @@ use super::{
     inbound::{Inbound, Keys, read_tag, tag_text, written},
     timer::Timers,
     transaction::{ClientInvite, ClientRequest, Due, Received, ServerRequest, TransactionId},
-    uas::CAPABILITIES,
-    wire::{self, HeaderViews, Message, NameAddr, Scheme, SipUri, body_of_type, reason_phrase},
+    uas::INFO_TYPES,
+    wire::{
+        self, Capabilities, HeaderViews, Message, NameAddr, RAck, Scheme, SipUri, body_of_type, reason_phrase, reliable_number,
+    },
+};
+
+/// What a telephone can do.
+const CAPABILITIES: Capabilities = Capabilities {
+    methods: &[Method::Invite, Method::Ack, Method::Bye, Method::Cancel, Method::Options, Method::Info, Method::Update],
+    extensions: &["100rel"],
+    bodies: &["application/sdp", INFO_TYPES[0], INFO_TYPES[1]],
 };
 
 /// The user part of a telephone's Contact.
@@ -58,7 +67,7 @@ impl Invitation {
 /// Something happened in a call that we made. [`DialEvent::Rejected`] or [`DialEvent::Ended`] comes last, one of them once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DialEvent {
-    /// A provisional response, like 180.
+    /// A provisional response, like 180. One that must be acknowledged (RFC 3262) is, and told once.
     Provisional(u16),
     /// The call was answered. It is confirmed already, unless the offer was left to the other side.
     Answered {
@@ -182,6 +191,10 @@ struct Inviting {
     sequence: u32,
     has_offer: bool,
     cancel: Cancel,
+    /// The number of the latest reliable response; one that does not follow it came before it, or again.
+    reliable: Option<u32>,
+    /// The dialog as it was when the INVITE was sent, which CANCEL and the ACK of a refusal are like (§9.1, §17.1.1.3).
+    dialog: Box<Dialog>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,20 +221,25 @@ enum Kind {
     Bye(ClientRequest),
     Cancel(ClientRequest),
     Info(ClientRequest),
+    Prack(ClientRequest),
 }
 
 impl Client {
     fn deadline(&self) -> Instant {
         match &self.kind {
             Kind::Invite(transaction) => transaction.deadline(),
-            Kind::Bye(transaction) | Kind::Cancel(transaction) | Kind::Info(transaction) => transaction.deadline(),
+            Kind::Bye(transaction) | Kind::Cancel(transaction) | Kind::Info(transaction) | Kind::Prack(transaction) => {
+                transaction.deadline()
+            }
         }
     }
 
     fn tick(&mut self, now: Instant) -> Option<Due> {
         match &mut self.kind {
             Kind::Invite(transaction) => transaction.tick(now),
-            Kind::Bye(transaction) | Kind::Cancel(transaction) | Kind::Info(transaction) => transaction.tick(now),
+            Kind::Bye(transaction) | Kind::Cancel(transaction) | Kind::Info(transaction) | Kind::Prack(transaction) => {
+                transaction.tick(now)
+            }
         }
     }
 }
@@ -312,11 +330,15 @@ impl Uac {
         call.dialog.local_sequence += 1;
         let sequence = call.dialog.local_sequence;
         let flow = call.dialog.path();
-        more.extend([call.dialog.contact(CONTACT_USER, &flow), CAPABILITIES.allow(), CAPABILITIES.supported()]);
+        more.extend([call.dialog.contact(CONTACT_USER, &flow), CAPABILITIES.allow()]);
+        // An offer of the other side in its ringing would have to be answered at once.
+        more.extend(offer.is_some().then(|| CAPABILITIES.supported()));
         more.extend(offer.is_some().then(|| Header::ContentType("application/sdp".into())));
         let has_offer = offer.is_some();
+        let dialog = Box::new(call.dialog.clone());
         let bytes = call.dialog.request(Method::Invite, sequence, &branch, more, offer.unwrap_or_default());
-        call.inviting = Some(Inviting { branch: branch.clone(), sequence, has_offer, cancel: Cancel::No });
+        call.inviting =
+            Some(Inviting { branch: branch.clone(), sequence, has_offer, cancel: Cancel::No, reliable: None, dialog });
         let kind = Kind::Invite(ClientInvite::new(bytes.clone(), flow.transport.is_reliable(), now));
         self.start(Client { call: reference, flow, sequence, branch, kind }, "INVITE", bytes);
     }
@@ -368,7 +390,7 @@ impl Uac {
         }
         inviting.cancel = Cancel::Sent;
         let flow = call.dialog.path();
-        let bytes = call.dialog.request(Method::Cancel, sequence, &branch, Vec::new(), Vec::new());
+        let bytes = inviting.dialog.request(Method::Cancel, sequence, &branch, Vec::new(), Vec::new());
         let kind = Kind::Cancel(ClientRequest::new(bytes.clone(), flow.transport.is_reliable(), now));
         self.start(Client { call: reference, flow, sequence, branch, kind }, "CANCEL", bytes);
     }
@@ -411,7 +433,7 @@ impl Uac {
                 ..200 => {
                     let is_first = !transaction.is_proceeding();
                     if transaction.provisional(now) == Received::New {
-                        self.proceeding(reference, status, is_first, now);
+                        self.proceeding(reference, response, is_first, now);
                     }
                 }
                 200..300 => match transaction.accepted(now) {
@@ -425,7 +447,7 @@ impl Uac {
                     self.end(reference, DialEvent::Ended(DialEnd::WeHungUp(status)));
                 }
             }
-            Kind::Cancel(transaction) => _ = transaction.response(status, now),
+            Kind::Cancel(transaction) | Kind::Prack(transaction) => _ = transaction.response(status, now),
             Kind::Info(transaction) => {
                 if transaction.response(status, now) == Received::New {
                     self.outputs.push_back(Output::Event(reference, DialEvent::InfoAnswered { status }));
@@ -437,14 +459,38 @@ impl Uac {
         }
     }
 
-    fn proceeding(&mut self, reference: CallRef, status: u16, is_first: bool, now: Instant) {
+    fn proceeding(&mut self, reference: CallRef, response: &Response, is_first: bool, now: Instant) {
         let Some(call) = self.calls.get(&reference) else { return };
         if is_first && call.inviting.as_ref().is_some_and(|inviting| inviting.cancel == Cancel::Wanted) {
             self.cancel(reference, now);
         }
-        if status > 100 {
+        let status = response.status_code.code();
+        let is_news =
+            reliable_number(&response.headers).is_none_or(|number| self.acknowledge_early(reference, number, response, now));
+        if status > 100 && is_news {
             self.outputs.push_back(Output::Event(reference, DialEvent::Provisional(status)));
         }
+    }
+
+    /// Acknowledges a reliable provisional response (RFC 3262 §4), unless it was already, or its time has not come. An offer in it
+    /// is not answered: who leaves the offer to the other side waits for the one in its 200.
+    fn acknowledge_early(&mut self, reference: CallRef, number: u32, response: &Response, now: Instant) -> bool {
+        let Some(call) = self.calls.get_mut(&reference).filter(|call| call.phase == Phase::Calling) else { return false };
+        let Some(inviting) = call.inviting.as_mut().filter(|it| it.reliable.is_none_or(|latest| number == latest + 1)) else {
+            return false;
+        };
+        inviting.reliable = Some(number);
+        let rack = RAck { response: number, sequence: inviting.sequence, method: "INVITE".to_owned() };
+        call.begin_dialog(response);
+        self.request(
+            reference,
+            Method::PRack,
+            vec![Header::Other("RAck".to_owned(), rack.to_string())],
+            Vec::new(),
+            Kind::Prack,
+            now,
+        );
+        true
     }
 
     fn answered(&mut self, reference: CallRef, response: &Response, now: Instant) {
@@ -453,12 +499,7 @@ impl Uac {
         let is_first = call.phase == Phase::Calling;
         call.dialog.refresh_target(&response.headers);
         if is_first {
-            call.dialog.remote = response.headers.value("To").unwrap_or_default().to_owned();
-            call.dialog.remote_tag =
-                response.headers.to_address().ok().and_then(|to| to.tag().map(ToOwned::to_owned)).unwrap_or_default();
-            let mut routes = response.headers.record_routes().unwrap_or_default();
-            routes.reverse();
-            call.dialog.routes = routes;
+            call.begin_dialog(response);
             call.phase = Phase::Talking;
         }
         let sdp = body_of_type(&response.headers, &response.body, "application/sdp").unwrap_or_default().to_vec();
@@ -487,11 +528,12 @@ impl Uac {
     fn refused(&mut self, id: TransactionId, response: &Response, now: Instant) {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let Kind::Invite(transaction) = &mut client.kind else { return };
-        let dialog = self.calls.get(&client.call).map(|call| &call.dialog);
+        let inviting = self.calls.get(&client.call).and_then(|call| call.inviting.as_ref());
+        let dialog = inviting.map(|inviting| &inviting.dialog);
         let remote = response.headers.value("To").unwrap_or_default();
         let ack = || {
             dialog.map_or_else(Bytes::new, |dialog| {
-                let dialog = Dialog { remote: remote.to_owned(), ..dialog.clone() };
+                let dialog = Dialog { remote: remote.to_owned(), ..Dialog::clone(dialog) };
                 dialog.request(Method::Ack, client.sequence, &client.branch, Vec::new(), Vec::new())
             })
         };
@@ -544,6 +586,13 @@ impl Uac {
             Method::Invite if call.inviting.is_some() => self.respond(inbound, 491, now),
             Method::Invite => self.respond(inbound, 488, now),
             Method::Cancel => self.respond(inbound, 481, now),
+            Method::Update => {
+                let is_offer = body_of_type(&inbound.request.headers, &inbound.request.body, "application/sdp").is_some();
+                if !is_offer {
+                    call.dialog.refresh_target(&inbound.request.headers);
+                }
+                self.respond(inbound, if is_offer { 488 } else { 200 }, now);
+            }
             _ => self.respond(inbound, 200, now),
         }
     }
@@ -602,8 +651,22 @@ impl Uac {
             // What was cancelled and never refused is over as well (§9.1).
             Kind::Invite(_) | Kind::Cancel(_) => self.invite_failed(reference, 408, reason_phrase(408).to_owned(), None),
             Kind::Bye(_) => self.end(reference, DialEvent::Ended(DialEnd::WeHungUp(408))),
+            // The other side repeats its response, or gives the call up.
+            Kind::Prack(_) => {}
             Kind::Info(_) => self.outputs.push_back(Output::Event(reference, DialEvent::InfoAnswered { status: 408 })),
         }
+    }
+}
+
+impl Call {
+    /// Learns the other side's part of the dialog (§12.1.2).
+    fn begin_dialog(&mut self, response: &Response) {
+        let headers = &response.headers;
+        self.dialog.refresh_target(headers);
+        self.dialog.remote = headers.value("To").unwrap_or_default().to_owned();
+        self.dialog.remote_tag = headers.to_address().ok().and_then(|to| to.tag().map(ToOwned::to_owned)).unwrap_or_default();
+        self.dialog.routes = headers.record_routes().unwrap_or_default();
+        self.dialog.routes.reverse();
     }
 }
 
@@ -619,7 +682,7 @@ mod tests {
     fn a_call_is_made_answered_and_hung_up() {
         let mut pair = Pair::new();
         pair.dial(Some("offer"));
-        pair.serve(Command::Ring);
+        pair.serve(Command::Ring { offer: None });
         pair.serve(Command::Answer { sdp: b"answer".to_vec() });
         pair.order(DialCommand::Hangup);
 
@@ -662,7 +725,7 @@ mod tests {
         pair.dial(Some("offer"));
         pair.order(DialCommand::Hangup);
         assert!(pair.told.is_empty());
-        pair.serve(Command::Ring);
+        pair.serve(Command::Ring { offer: None });
 
         assert!(matches!(pair.told.last(), Some(DialEvent::Rejected { status: 487, .. })), "{:?}", pair.told);
         assert_eq!(pair.kinds(), ["Incoming", "Ended(Cancelled)"]);

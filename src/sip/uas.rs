@@ -25,20 +25,26 @@ use super::{
     gate::GateConfig,
     inbound::{Inbound, Keys, read_tag, reply_path, tag_text, written},
     outgoing::{Outcome, Outgoing, OutgoingRef, OutgoingRequest, Step},
+    reliable::Reliable,
     request::{OutsideRequest, RequestRef, WaitingRequests},
+    session_timer::SessionTimer,
     timer::{T1, TRANSACTION_LIFE, Timers, doubled},
     tls::TlsSettings,
     transaction::{ClientRequest, Due, Received, ServerInvite, ServerRequest, TransactionId},
-    wire::{self, Capabilities, HeaderViews, Message, Reason, Refusal, Rejected, SipUri, body_of_type},
+    wire::{self, Capabilities, HeaderViews, Message, Reason, Refusal, Rejected, SessionExpires, SipUri, body_of_type},
 };
+
+use refresh::Refresh;
+use replace::Refused;
+use update::Updating;
 
 /// The media types of INFO bodies that mean digits; others get 415.
 pub const INFO_TYPES: [&str; 2] = ["application/dtmf-relay", "application/dtmf"];
 /// The longest INFO body that can mean a digit.
 const LONGEST_INFO: usize = 1024;
-/// The longest INVITE that is taken, in bytes. Much of one is remembered, for 32 seconds even of a refused one: so a flood of them can
-/// take a quarter of what it could with messages as long as the wire layer reads.
-const LONGEST_INVITE: usize = 16 * 1024;
+/// How long the part of an INVITE may be that its responses repeat, in bytes. It is remembered, for 32 seconds even of a refused
+/// one: so a flood of them can take a quarter of what it could with messages as long as the wire layer reads.
+const LONGEST_KEPT: usize = 16 * 1024;
 /// So many calls of one address may always wait for their ACK, as far as there are so many.
 const ALWAYS_UNACKNOWLEDGED: usize = 8;
 /// How long a call or a re-INVITE may wait for the answer of our own side.
@@ -52,10 +58,12 @@ pub const CAPABILITIES: Capabilities = Capabilities {
         Method::Cancel,
         Method::Options,
         Method::Info,
+        Method::PRack,
+        Method::Update,
         Method::Register,
         Method::Subscribe,
     ],
-    extensions: &[],
+    extensions: &["100rel", "timer", "replaces"],
     bodies: &["application/sdp", INFO_TYPES[0], INFO_TYPES[1]],
 };
 
@@ -69,6 +77,8 @@ pub struct UasConfig {
     pub max_unacknowledged_per_address: usize,
     /// When a caller refused for overload may try again.
     pub retry_after: Duration,
+    /// How long an answered call lasts that nobody refreshes (RFC 4028); a caller may ask for less.
+    pub session_expires: Duration,
     /// The user part of our Contact.
     pub user: String,
     /// The Server header.
@@ -87,6 +97,7 @@ impl Default for UasConfig {
             max_calls: 4000,
             max_unacknowledged_per_address: 1000,
             retry_after: Duration::from_secs(5),
+            session_expires: Duration::from_mins(30),
             user: "voicemail".to_owned(),
             server: concat!("afterbeep/", env!("CARGO_PKG_VERSION")).to_owned(),
             connections: ConnectionLimits::default(),
@@ -137,6 +148,7 @@ pub struct Uas {
     invites: HashMap<TransactionId, Invite>,
     requests: HashMap<TransactionId, (ServerRequest, Flow)>,
     farewells: HashMap<TransactionId, Farewell>,
+    refreshes: HashMap<TransactionId, Refresh>,
     waiting: WaitingRequests,
     outgoing: Outgoing,
     /// INVITEs by what a second copy that came another way has in common with the first (§8.2.2.2).
@@ -155,6 +167,7 @@ enum Timer {
     Request(TransactionId),
     Farewell(TransactionId),
     Outgoing(TransactionId),
+    Refresh(TransactionId),
     Call(CallRef),
     Waiting(RequestRef),
 }
@@ -195,6 +208,28 @@ struct Call {
     offered: Option<Box<Offered>>,
     /// The 200 that waits for its ACK.
     answered: Option<Box<Answered>>,
+    /// The latest response that a PRACK is to acknowledge.
+    reliable: Option<Box<Reliable>>,
+    /// Whether offer and answer were exchanged before the call was answered.
+    is_agreed: bool,
+    /// The answer that must wait for a PRACK.
+    postponed_answer: Option<Vec<u8>>,
+    /// The UPDATE whose offer waits for our side's answer.
+    updating: Option<Box<Updating>>,
+    /// The call that this one takes the place of when it is answered.
+    replaces: Option<CallRef>,
+    /// What keeps an answered call from lasting when its other side has vanished.
+    session: Option<SessionTimer>,
+    /// The shortest interval that the way to the other side takes.
+    shortest_session: Duration,
+    /// Whether the other side takes UPDATE.
+    takes_update: bool,
+    /// Whether a refresh of ours is not answered yet.
+    refreshing: bool,
+    /// Whether it is an INVITE, with an offer.
+    reoffering: bool,
+    /// The description that we sent last.
+    description: Vec<u8>,
     /// Whether the call is counted among its address's calls that wait for their first ACK.
     counted: bool,
 }
@@ -215,6 +250,10 @@ struct Offered {
     inbound: Inbound,
     /// Whether it brought an offer; otherwise our answer is one.
     has_offer: bool,
+    /// Whether its sender requires reliable provisional responses.
+    wants_reliable: bool,
+    /// The session timer that is agreed on by answering it.
+    session: SessionExpires,
     give_up_at: Instant,
 }
 
@@ -243,6 +282,7 @@ impl Uas {
             invites: HashMap::new(),
             requests: HashMap::new(),
             farewells: HashMap::new(),
+            refreshes: HashMap::new(),
             waiting: WaitingRequests::default(),
             outgoing: Outgoing::default(),
             merged: HashMap::new(),
@@ -285,7 +325,12 @@ impl Uas {
     /// How many transactions are remembered.
     #[must_use]
     pub fn transactions(&self) -> usize {
-        self.invites.len() + self.requests.len() + self.farewells.len() + self.waiting.len() + self.outgoing.len()
+        self.invites.len()
+            + self.requests.len()
+            + self.farewells.len()
+            + self.refreshes.len()
+            + self.waiting.len()
+            + self.outgoing.len()
     }
 
     /// The connection that a call came by.
@@ -327,7 +372,7 @@ impl Uas {
         }
         match inbound.method() {
             Method::Cancel => self.cancel(&inbound, now),
-            Method::Invite if inbound.length > LONGEST_INVITE => self.reject(&inbound, 513),
+            Method::Invite if inbound.kept_length() > LONGEST_KEPT => self.reject(&inbound, 513),
             // The dialogs of subscriptions are no calls.
             Method::Register | Method::Subscribe => self.outside(inbound, now),
             _ if inbound.to_tag.is_some() => self.in_dialog(inbound, now),
@@ -459,6 +504,20 @@ impl Uas {
         {
             return self.reject_for_overload(&inbound);
         }
+        let replaces = match self.replaced(&inbound) {
+            Ok(replaces) => replaces,
+            Err(Refused::Status(status)) => return self.reject(&inbound, status),
+            Err(Refused::Malformed(refusal)) => {
+                return self.refuse_unread(&refusal, inbound.request.headers, &inbound.flow, inbound.length);
+            }
+        };
+        let session = match self.wished_session(&inbound) {
+            Ok(session) => session,
+            Err(response) => {
+                let tag = self.keys.stateless_tag(&inbound.request.headers);
+                return self.send_stateless(inbound.reply_to, inbound.length, response, tag, Vec::new());
+            }
+        };
         let tag = self.random.random();
         let Some(dialog) = Dialog::answering(&inbound, &tag_text(tag)) else {
             let refusal = Refusal::Malformed("Missing Contact header".to_owned());
@@ -468,8 +527,10 @@ impl Uas {
         self.latest_call += 1;
         let reference = CallRef(self.latest_call);
         let Ok(incoming) = incoming_call(&inbound) else { return };
-        let offered = self.offer(reference, inbound, Some(merge_key), now);
-        let call = Call { dialog, tag, source, phase: Phase::Early, offered: Some(offered), answered: None, counted: true };
+        let mut call = Call::early(dialog, tag, source);
+        call.learn_abilities(&inbound.request.headers);
+        call.replaces = replaces;
+        call.offered = Some(self.offer(reference, inbound, session, Some(merge_key), now));
         self.calls.insert(reference, call);
         self.dialogs.insert(tag, Place::Call(reference));
         *self.unacknowledged.entry(source).or_default() += 1;
@@ -478,7 +539,14 @@ impl Uas {
     }
 
     /// Starts the transaction of an INVITE that our side is to answer.
-    fn offer(&mut self, call: CallRef, mut inbound: Inbound, merge_key: Option<u128>, now: Instant) -> Box<Offered> {
+    fn offer(
+        &mut self,
+        call: CallRef,
+        mut inbound: Inbound,
+        session: SessionExpires,
+        merge_key: Option<u128>,
+        now: Instant,
+    ) -> Box<Offered> {
         let trying = wire::response_to(&inbound.request.headers, 100.into());
         let transaction = ServerInvite::new(written(&trying), inbound.reply_to.transport.is_reliable(), now);
         let id = inbound.id;
@@ -488,8 +556,9 @@ impl Uas {
             self.merged.insert(key, id);
         }
         let has_offer = session_description(&inbound).is_some();
-        inbound.request.body = Vec::new();
-        Box::new(Offered { transaction: id, inbound, has_offer, give_up_at: now + LONGEST_SILENCE })
+        let wants_reliable = inbound.request.headers.require().iter().any(|tag| tag.eq_ignore_ascii_case("100rel"));
+        inbound.keep_what_a_response_needs();
+        Box::new(Offered { transaction: id, inbound, has_offer, wants_reliable, session, give_up_at: now + LONGEST_SILENCE })
     }
 
     /// Takes the ACK of a refusal or of a 200.
@@ -538,7 +607,7 @@ impl Uas {
         }
         self.refuse_offered(reference, 487, Vec::new(), now);
         if self.calls.get(&reference).is_some_and(|call| matches!(call.phase, Phase::Early)) {
-            self.end(reference, EndReason::Cancelled(Reason::of(&inbound.request.headers)));
+            self.end(reference, EndReason::Cancelled(Reason::of(&inbound.request.headers)), now);
         }
     }
 
@@ -564,6 +633,10 @@ impl Uas {
             Some(Place::Call(reference)) => reference,
         };
         let Some(call) = self.calls.get_mut(&reference) else { return };
+        if call.updating.as_ref().is_some_and(|waiting| waiting.inbound.id == inbound.id) {
+            // The UPDATE that is being answered, once more.
+            return;
+        }
         if inbound.sequence <= call.dialog.remote_sequence {
             return self.reject(&inbound, 500);
         }
@@ -574,27 +647,34 @@ impl Uas {
             Method::Bye => {
                 self.respond_and_remember(&inbound, &inbound.response(200, 0), now);
                 self.refuse_offered(reference, 487, Vec::new(), now);
-                self.end(reference, EndReason::Bye(Reason::of(&inbound.request.headers)));
+                self.end(reference, EndReason::Bye(Reason::of(&inbound.request.headers)), now);
             }
             Method::Info => self.info(reference, inbound, now),
+            Method::PRack => self.prack(reference, &inbound, now),
+            Method::Update => self.update(reference, inbound, now),
             _ => self.options(&inbound, now),
         }
     }
 
     fn reinvite(&mut self, reference: CallRef, inbound: Inbound, now: Instant) {
         let Some(call) = self.calls.get_mut(&reference) else { return };
-        if matches!(call.phase, Phase::Leaving { .. }) {
-            return self.reject(&inbound, 481);
-        }
-        if call.offered.is_some() {
-            // Another INVITE is not answered yet (§14.2).
-            let pause = Header::RetryAfter(self.random.random_range(0..=10_u8).to_string().into());
-            return self.reject_with(&inbound, 500, vec![pause]);
-        }
-        if call.answered.as_ref().is_some_and(|answered| answered.offer_is_ours) {
+        let glare = match call.phase {
+            Phase::Leaving { .. } => Some(481),
+            // Another offer of theirs is not answered yet (§14.2).
+            _ if call.offered.is_some() || call.updating.is_some() => Some(500),
             // Our own offer waits for its answer.
-            return self.reject(&inbound, 491);
+            _ if call.awaits_answer() => Some(491),
+            _ => None,
+        };
+        if let Some(status) = glare {
+            let response = self.glare_response(&inbound, status);
+            return self.refuse_reinvite(reference, &inbound, &response, now);
         }
+        let session = match self.wished_session(&inbound) {
+            Ok(session) => session,
+            Err(response) => return self.refuse_reinvite(reference, &inbound, &response, now),
+        };
+        let Some(call) = self.calls.get_mut(&reference) else { return };
         let is_unacknowledged = call.answered.is_some();
         if self.invites.len() >= self.most_transactions() {
             return self.reject_for_overload(&inbound);
@@ -604,12 +684,28 @@ impl Uas {
             self.confirmed(reference, None, now);
         }
         let offer = session_description(&inbound);
-        let offered = self.offer(reference, inbound, None, now);
+        if let Some(call) = self.calls.get_mut(&reference) {
+            call.learn_abilities(&inbound.request.headers);
+        }
+        let offered = self.offer(reference, inbound, session, None, now);
         if let Some(call) = self.calls.get_mut(&reference) {
             call.offered = Some(offered);
         }
         self.set_call_timer(reference);
         self.outputs.push_back(Output::Event(reference, Event::Reoffer { offer }));
+    }
+
+    /// Refuses a re-INVITE, and repeats that until its ACK.
+    fn refuse_reinvite(&mut self, call: CallRef, inbound: &Inbound, response: &Response, now: Instant) {
+        let bytes = written(response);
+        let flow = inbound.reply_to;
+        if self.invites.len() < self.most_transactions() {
+            let mut transaction = ServerInvite::new(Bytes::new(), flow.transport.is_reliable(), now);
+            transaction.refuse(bytes.clone(), now);
+            self.timers.set(Timer::Invite(inbound.id), transaction.deadline());
+            self.invites.insert(inbound.id, Invite { transaction, flow, call, merge_key: None });
+        }
+        self.outputs.push_back(self::response(flow, bytes));
     }
 
     fn info(&mut self, reference: CallRef, inbound: Inbound, now: Instant) {
@@ -638,14 +734,18 @@ impl Uas {
         let Some(call) = self.calls.get(&reference) else { return };
         match (command, &call.phase) {
             (_, Phase::Leaving { .. }) => {}
-            (Command::Ring, Phase::Early) => self.ring(reference),
+            (Command::Ring { offer }, Phase::Early) => self.ring(reference, offer, now),
+            (Command::AnswerReoffer { sdp }, _) if call.updating.is_some() => self.answer_update(reference, &sdp, now),
+            (Command::RefuseReoffer { status }, _) if call.updating.is_some() => {
+                self.refuse_update(reference, refusing(status), now);
+            }
             (Command::Answer { sdp }, Phase::Early) | (Command::AnswerReoffer { sdp }, Phase::Talking) => {
                 self.accept(reference, sdp, now);
             }
             (Command::Refuse { status, retry_after }, Phase::Early) => {
                 let status = refusing(status);
                 self.refuse_offered(reference, status, retry_after.map(self::retry_after).into_iter().collect(), now);
-                self.end(reference, EndReason::Refused(status));
+                self.end(reference, EndReason::Refused(status), now);
             }
             (Command::RefuseReoffer { status }, Phase::Talking) => {
                 self.refuse_offered(reference, refusing(status), Vec::new(), now);
@@ -653,10 +753,10 @@ impl Uas {
             }
             (Command::Hangup { .. }, Phase::Early) => {
                 self.refuse_offered(reference, 480, Vec::new(), now);
-                self.end(reference, EndReason::Refused(480));
+                self.end(reference, EndReason::Refused(480), now);
             }
             (Command::Hangup { reason }, Phase::Talking) => self.hang_up(reference, reason, EndReason::HungUp, now),
-            (Command::Answer { .. } | Command::Refuse { .. } | Command::Ring, Phase::Talking)
+            (Command::Answer { .. } | Command::Refuse { .. } | Command::Ring { .. }, Phase::Talking)
             | (Command::AnswerReoffer { .. } | Command::RefuseReoffer { .. }, Phase::Early) => {}
         }
     }
@@ -678,33 +778,26 @@ impl Uas {
                 let retry_after = Some(self.config.retry_after);
                 self.command(reference, Command::Refuse { status: 503, retry_after }, now);
             }
-            Some(Phase::Talking | Phase::Leaving { .. }) => self.end(reference, EndReason::AckTimeout),
+            Some(Phase::Talking | Phase::Leaving { .. }) => self.end(reference, EndReason::AckTimeout, now),
             None => {}
         }
-    }
-
-    fn ring(&mut self, reference: CallRef) {
-        let Some(call) = self.calls.get_mut(&reference) else { return };
-        let Some(offered) = &call.offered else { return };
-        let Some(invite) = self.invites.get_mut(&offered.transaction) else { return };
-        let mut response = offered.inbound.response(180, call.tag);
-        response.headers.extend(offered.inbound.record_routes());
-        response.headers.push(call.dialog.contact(&self.config.user, &invite.flow));
-        let bytes = written(&response);
-        invite.transaction.provisional(bytes.clone());
-        self.timers.set(Timer::Invite(offered.transaction), invite.transaction.deadline());
-        self.outputs.push_back(self::response(invite.flow, bytes));
     }
 
     /// Answers the INVITE or re-INVITE that waits.
     fn accept(&mut self, reference: CallRef, sdp: Vec<u8>, now: Instant) {
         let server = self.server();
         let Some(call) = self.calls.get_mut(&reference) else { return };
+        if call.reliable.as_ref().is_some_and(|reliable| reliable.awaits_answer()) {
+            // Not before the PRACK has brought the answer to the offer in our ringing (RFC 3262 §3).
+            call.postponed_answer = call.offered.is_some().then_some(sdp);
+            return;
+        }
         let Some(offered) = call.offered.take() else { return };
         let Some(invite) = self.invites.get_mut(&offered.transaction) else { return };
         let inbound = &offered.inbound;
         let mut response = inbound.response(200, call.tag);
-        if matches!(call.phase, Phase::Early) {
+        let is_first = matches!(call.phase, Phase::Early);
+        if is_first {
             response.headers.extend(inbound.record_routes());
         } else {
             call.dialog.refresh_target(&inbound.request.headers);
@@ -714,13 +807,20 @@ impl Uas {
             CAPABILITIES.allow(),
             CAPABILITIES.supported(),
             server,
-            Header::ContentType("application/sdp".into()),
         ]);
-        response.body = sdp;
+        response.headers.extend(call.start_session(offered.session, now));
+        call.description.clone_from(&sdp);
+        // What was agreed on before the call was answered is not said again (§13.2.1).
+        let is_agreed = is_first && call.is_agreed;
+        if !is_agreed {
+            response.headers.push(Header::ContentType("application/sdp".into()));
+            response.body = sdp;
+        }
         let bytes = written(&response);
         invite.transaction.accept(now);
         self.timers.set(Timer::Invite(offered.transaction), invite.transaction.deadline());
         call.phase = Phase::Talking;
+        call.reliable.iter_mut().for_each(|reliable| reliable.overtake());
         call.answered = Some(Box::new(Answered {
             sequence: inbound.sequence,
             response: bytes.clone(),
@@ -728,10 +828,18 @@ impl Uas {
             interval: T1,
             send_at: now + T1,
             give_up_at: now + TRANSACTION_LIFE,
-            offer_is_ours: !offered.has_offer,
+            offer_is_ours: !offered.has_offer && !is_agreed,
         }));
+        let replaced = call.replaces.take();
         self.outputs.push_back(self::response(invite.flow, bytes));
         self.set_call_timer(reference);
+        if let Some(replaced) = replaced.filter(|other| self.is_talking(*other)) {
+            self.hang_up(replaced, Some("replaced by another call".to_owned()), EndReason::Replaced, now);
+        }
+    }
+
+    fn is_talking(&self, reference: CallRef) -> bool {
+        self.calls.get(&reference).is_some_and(|call| matches!(call.phase, Phase::Talking))
     }
 
     /// Refuses the INVITE or re-INVITE that waits, if one does.
@@ -752,6 +860,7 @@ impl Uas {
     /// Ends an answered call: tells so at once, and says BYE as soon as that is allowed.
     fn hang_up(&mut self, reference: CallRef, reason: Option<String>, end: EndReason, now: Instant) {
         self.refuse_offered(reference, 487, Vec::new(), now);
+        self.refuse_update(reference, 487, now);
         self.outputs.push_back(Output::Event(reference, Event::Ended(end)));
         let Some(call) = self.calls.get_mut(&reference) else { return };
         if call.answered.is_some() {
@@ -785,7 +894,8 @@ impl Uas {
     }
 
     /// Tells the end, unless that was told already, and forgets the call.
-    fn end(&mut self, reference: CallRef, reason: EndReason) {
+    fn end(&mut self, reference: CallRef, reason: EndReason, now: Instant) {
+        self.refuse_update(reference, 487, now);
         self.uncount(reference);
         let Some(call) = self.calls.remove(&reference) else { return };
         self.timers.set(Timer::Call(reference), None);
@@ -824,6 +934,8 @@ impl Uas {
                 self.dialogs.remove(&farewell.tag);
             }
             self.timers.set(Timer::Farewell(id), Some(farewell.transaction.deadline()));
+        } else {
+            self.refreshed(id, response, now);
         }
     }
 
@@ -875,6 +987,7 @@ impl Uas {
                 Timer::Request(id) => _ = self.requests.remove(&id),
                 Timer::Farewell(id) => self.farewell_is_due(id, now),
                 Timer::Outgoing(id) => self.outgoing_is_due(id, now),
+                Timer::Refresh(id) => self.refresh_is_due(id, now),
                 Timer::Call(reference) => self.call_is_due(reference, now),
                 Timer::Waiting(reference) => self.shed(reference, now),
             }
@@ -936,17 +1049,53 @@ impl Uas {
         if call.offered.as_ref().is_some_and(|offered| offered.give_up_at <= now) {
             self.refuse_offered(reference, 480, Vec::new(), now);
             if self.calls.get(&reference).is_some_and(|call| matches!(call.phase, Phase::Early)) {
-                return self.end(reference, EndReason::Unanswered);
+                return self.end(reference, EndReason::Unanswered, now);
             }
         }
-        self.set_call_timer(reference);
+        if self.calls.get(&reference).is_some_and(|call| call.updating.as_ref().is_some_and(|it| it.give_up_at <= now)) {
+            self.refuse_update(reference, 504, now);
+        }
+        if self.reliable_is_due(reference, now) && self.session_is_due(reference, now) {
+            self.set_call_timer(reference);
+        }
     }
 
     fn set_call_timer(&mut self, reference: CallRef) {
         let Some(call) = self.calls.get(&reference) else { return };
         let answered = call.answered.as_ref().map(|answered| answered.send_at.min(answered.give_up_at));
         let offered = call.offered.as_ref().map(|offered| offered.give_up_at);
-        self.timers.set(Timer::Call(reference), answered.into_iter().chain(offered).min());
+        let reliable = call.reliable.as_ref().and_then(|reliable| reliable.deadline());
+        let updating = call.updating.as_ref().map(|waiting| waiting.give_up_at);
+        let is_talking = matches!(call.phase, Phase::Talking);
+        let session = call.session.as_ref().filter(|_| is_talking).map(SessionTimer::deadline);
+        let first = [answered, offered, reliable, updating, session].into_iter().flatten().min();
+        self.timers.set(Timer::Call(reference), first);
+    }
+}
+
+impl Call {
+    /// A call that has just begun.
+    fn early(dialog: Dialog, tag: u64, source: IpAddr) -> Self {
+        Self {
+            dialog,
+            tag,
+            source,
+            phase: Phase::Early,
+            offered: None,
+            answered: None,
+            reliable: None,
+            is_agreed: false,
+            postponed_answer: None,
+            updating: None,
+            replaces: None,
+            session: None,
+            shortest_session: Duration::ZERO,
+            takes_update: false,
+            refreshing: false,
+            reoffering: false,
+            description: Vec::new(),
+            counted: true,
+        }
     }
 }
 
@@ -994,7 +1143,11 @@ fn incoming_call(inbound: &Inbound) -> Result<IncomingCall, wire::HeaderError> {
     })
 }
 
+mod early;
 mod outside;
+mod refresh;
+mod replace;
+mod update;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

@@ -197,7 +197,8 @@ async fn a_call_whose_media_thread_is_gone_ends_and_leaves_its_message() {
     let caller = tokio::spawn(async move { speak_at(&target, 3).await });
     let NewCall { invite, handle } = house.incoming.recv().await.expect("a call");
     let record = RunningRecord::begin(Records::default(), now, CallId::random(), &invite);
-    let mut session = session::answer(&house.calls.media, house.calls.srtp, &invite, handle).await.expect("a session");
+    let answered = session::answer(&house.calls.media, house.calls.srtp, &invite, handle, Duration::ZERO).await;
+    let mut session = answered.expect("a session");
     let (events, relayed) = mpsc::channel(64);
     let mut real = std::mem::replace(&mut session.media_events, relayed);
     let relay = tokio::spawn(async move {
@@ -261,6 +262,7 @@ impl InProcess {
             menus: ivr::Settings { shortest_message: SECOND, trailing_silence: None, shortest_passcode: 8 },
             srtp: afterbeep::sdp::Policy::Optional,
             access_codes: Vec::new(),
+            ring: Duration::ZERO,
             trusts: Box::new(|_| false),
             records: Records::default(),
             now: clock,

@@ -84,7 +84,7 @@ async fn a_caller_who_gives_up_is_not_answered() {
     let phone = server.phone().await;
     let mut ours = server.dial(&phone).await;
     let mut theirs = server.incoming().await;
-    theirs.handle.send(Command::Ring);
+    theirs.handle.send(Command::Ring { offer: None });
     assert_eq!(told(&mut ours).await, DialEvent::Provisional(180));
 
     ours.hangup();

@@ -2,7 +2,11 @@
 
 use super::*;
 
+mod early;
 mod ending;
+mod refresh;
+mod replace;
+mod update;
 
 const OFFER: &str = "v=0 offer";
 const ANSWER: &[u8] = b"v=0 answer";
@@ -15,7 +19,7 @@ fn a_call_is_announced_rung_answered_confirmed_and_ended_by_its_caller() {
     let call = test.announced();
     assert_eq!(call.offer.as_deref(), Some(OFFER.as_bytes()));
     assert_eq!(call.source, test.flow.remote);
-    test.command(Command::Ring);
+    test.command(Command::Ring { offer: None });
     let ringing = test.received();
     test.command(Command::Answer { sdp: ANSWER.to_vec() });
     let answer = test.learn_tag();
@@ -96,7 +100,7 @@ fn an_invite_repeated_before_any_answer_gets_the_latest_news_again() {
 
     test.send(invite(1, OFFER));
     assert_eq!(status(&test.received()), 100);
-    test.command(Command::Ring);
+    test.command(Command::Ring { offer: None });
     test.received();
     test.send(invite(1, OFFER));
 
@@ -183,7 +187,7 @@ fn a_bye_in_an_early_dialog_ends_the_invite_as_well() {
     let mut test = Test::new();
     test.send(invite(1, OFFER));
     test.event();
-    test.command(Command::Ring);
+    test.command(Command::Ring { offer: None });
     test.learn_tag();
 
     test.send(test.request("BYE", 2, "", ""));
@@ -355,7 +359,7 @@ fn what_is_malformed_inside_a_call_is_refused_and_the_call_goes_on() {
     for (from, to, expected) in [
         ("CSeq: 2 BYE", "CSeq: two BYE", 400),
         ("CSeq: 2 BYE", "CSeq: 2 INFO", 400),
-        ("BYE sip:", "UPDATE sip:", 405),
+        ("BYE sip:", "NOTIFY sip:", 405),
         ("BYE sip:", "BOGUS sip:", 405),
         ("SIP/2.0\r\nVia", "SIP/3.0\r\nVia", 505),
         ("Max-Forwards: 70", "Max-Forwards: many", 400),
@@ -363,13 +367,13 @@ fn what_is_malformed_inside_a_call_is_refused_and_the_call_goes_on() {
     ] {
         let bad = good.replacen(from, to, 1);
         let bad =
-            if expected == 405 { bad.replace("2 BYE", if to.starts_with('U') { "2 UPDATE" } else { "2 BOGUS" }) } else { bad };
+            if expected == 405 { bad.replace("2 BYE", if to.starts_with('N') { "2 NOTIFY" } else { "2 BOGUS" }) } else { bad };
         assert_ne!(bad, good);
         test.send(bad);
         let refusal = test.received();
         assert_eq!(status(&refusal), expected, "{to}: {refusal}");
         assert_eq!(
-            refusal.contains("\r\nAllow: INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, REGISTER, SUBSCRIBE\r\n"),
+            refusal.contains("\r\nAllow: INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, PRACK, UPDATE, REGISTER, SUBSCRIBE\r\n"),
             expected == 405
         );
     }
@@ -541,10 +545,25 @@ fn one_address_cannot_take_all_of_a_small_server_either() {
 fn an_invite_that_would_fill_the_memory_is_refused_and_forgotten() {
     let mut test = Test::new();
 
-    test.send(invite(1, &"x".repeat(LONGEST_INVITE)));
+    test.send(invite(1, OFFER).replace("Call-ID: call-1", &format!("Call-ID: call-1{}", "x".repeat(LONGEST_KEPT))));
 
     assert_eq!(status(&test.received()), 513);
     test.is_empty();
+}
+
+#[test]
+fn an_invite_of_almost_64_kilobytes_is_a_call_and_little_of_it_is_kept() {
+    let mut test = Test::new();
+    let long = invite(1, &"x".repeat(30_000))
+        .replace("Max-Forwards: 70", &format!("X-Long: {}\r\nMax-Forwards: 70", "y".repeat(30_000)));
+
+    test.send(long);
+
+    assert_eq!(test.announced().offer.map(|offer| offer.len()), Some(30_000));
+    let offered = test.uas.calls[&CallRef(1)].offered.as_ref().unwrap();
+    assert!(offered.inbound.kept_length() < 600 && offered.inbound.request.body.is_empty());
+    test.command(Command::Answer { sdp: ANSWER.to_vec() });
+    assert_eq!(status(&test.received()), 200);
 }
 
 #[test]
