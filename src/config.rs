@@ -70,8 +70,9 @@ settings! {
 
     /// Answering SIP calls.
     sip: SipSettings {
-        /// Where calls are awaited, as `udp:`, `tcp:` or `tls:`, an address, and a port; without one it is 5060, and 5061 for TLS
-        /// (`tls:0.0.0.0`), which also needs `tls_certificate` and `tls_key`.
+        /// Where calls are awaited, as `udp:`, `tcp:`, `tls:`, `wss:` or `ws:`, an address, and a port; without one it is 5060, 5061 for
+        /// TLS, 443 for WebSocket over TLS (browsers), and 80 for WebSocket without it (behind a proxy that speaks TLS). `tls:` and
+        /// `wss:` need `tls_certificate` and `tls_key`.
         listen: Vec<ListenAddr> = value::texts(["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060"]),
             r#"["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060", "udp:[::]:5060"]"#;
         /// The PBXs, proxies and trunks, by address or network, whose Diversion, History-Info and P-Asserted-Identity are
@@ -92,6 +93,8 @@ settings! {
         /// A client whose certificate has one of these names (a DNS name, a URI or an IP address) is a trusted peer, wherever it
         /// connects from.
         tls_trusted_names: Vec<String> = Vec::new(), r#"["sbc.carrier.example", "sip:pbx.example.com"]"#;
+        /// The web sites whose pages may connect by WebSocket; without any, all may. They still have to prove who they are.
+        websocket_origins: Vec<String> = Vec::new(), r#"["https://phone.example.com"]"#;
         /// The authorities, in PEM, of peers that we connect to. Without it, those that this machine knows.
         tls_peer_authorities: Option<PathBuf> = None, r#""/etc/afterbeep/peers.pem""#;
         /// How long callers hear ringing before the voicemail answers. `"0s"` answers at once, as after a diversion the caller

@@ -67,6 +67,7 @@ impl Server {
             session_expires: config.sip.session_expires,
             tls: config.tls(),
             gate: gate_config(config),
+            websocket_origins: config.sip.websocket_origins.clone(),
             ..UasConfig::default()
         };
         let sip = SipServer::bind(&config.sip.listen, uas).context(

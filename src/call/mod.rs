@@ -101,7 +101,7 @@ impl Calls {
     /// Leads one call to its end.
     async fn lead(self: Arc<Self>, call: NewCall, id: CallId, stop: watch::Receiver<bool>) {
         let NewCall { invite, handle } = call;
-        let trusted = invite.proof.is_trusted() || (self.trusts)(invite.source.ip());
+        let trusted = invite.proof.is_trusted_or(|| (self.trusts)(invite.source.ip()));
         let caller = route::caller(&invite, trusted);
         let mut record = RunningRecord::begin(self.records.clone(), self.now, id.clone(), &invite);
         record.caller(&caller, route::believed(&invite, trusted));

@@ -297,7 +297,7 @@ mod tests {
         let problems = problems(file, &[("AFTERBEEP_RTP_PORTS", "many")]);
 
         let expected = [
-            "/etc/vm/x.toml:2: sip.listen: \"5060\" must start with udp:, tcp: or tls:, as in udp:0.0.0.0:5060",
+            "/etc/vm/x.toml:2: sip.listen: \"5060\" must start with udp:, tcp:, tls:, wss: or ws:, as in udp:0.0.0.0:5060",
             "/etc/vm/x.toml:4: retrieval.acces: there is no such key; [retrieval] has access_codes",
             "/etc/vm/x.toml:6: deposit.shortest: integer `2`, expected a string; write for example shortest = \"3s\"",
             "AFTERBEEP_RTP_PORTS: rtp.ports: \"many\" is no port range; \

@@ -120,7 +120,9 @@ impl FromStr for ListenAddr {
             Some(("udp", address)) => (Transport::Udp, address),
             Some(("tcp", address)) => (Transport::Tcp, address),
             Some(("tls", address)) => (Transport::Tls, address),
-            _ => return wrong(format!("{text:?} must start with udp:, tcp: or tls:, as in udp:0.0.0.0:5060")),
+            Some(("ws", address)) => (Transport::Ws, address),
+            Some(("wss", address)) => (Transport::Wss, address),
+            _ => return wrong(format!("{text:?} must start with udp:, tcp:, tls:, wss: or ws:, as in udp:0.0.0.0:5060")),
         };
         let without_port = || {
             let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);

@@ -3,6 +3,7 @@
 
 use std::{
     io,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -11,6 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
@@ -25,17 +27,18 @@ use tracing::debug;
 use super::{
     flow::{ConnectionId, Flow, Proof, Transport},
     tls::Tls,
+    websocket::{self, WebSocket},
     wire::{Frame, StreamFramer},
 };
 
 /// How many messages may wait for a peer that reads slowly. A peer behind by more is cut off.
 const WRITE_QUEUE: usize = 128;
 /// How long one message may take to be written.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long making a TCP connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long saying farewell may take.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Keep-alives that are answered at once; after so many, one a second. Peers send one in 95 to 120 seconds (RFC 5626 §4.4.1).
 const PINGS: u32 = 16;
 
@@ -88,18 +91,37 @@ pub(super) enum FromConnection {
 pub(super) enum Stream {
     Tcp(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    WebSocket(Box<WebSocket>),
+}
+
+/// What hands are shaken with when somebody connects.
+#[derive(Clone, Debug)]
+pub(super) struct Hands {
+    pub(super) tls: Tls,
+    /// The sites whose pages may open a WebSocket; if there are none, all may.
+    pub(super) origins: Arc<[String]>,
 }
 
 impl Stream {
     /// What becomes of a connection that was accepted, for this transport.
-    async fn accepted(stream: TcpStream, transport: Transport, tls: Tls) -> io::Result<(Self, Proof)> {
+    async fn accepted(stream: TcpStream, transport: Transport, hands: Hands) -> io::Result<(Self, Proof)> {
         prepare(&stream);
         match transport {
+            Transport::Udp | Transport::Tcp => Ok((Self::Tcp(stream), Proof::Nothing)),
             Transport::Tls => {
-                let (stream, proof) = tls.accept(stream).await?;
+                let (stream, proof) = hands.tls.accept(stream).await?;
                 Ok((Self::Tls(Box::new(stream)), proof))
             }
-            Transport::Udp | Transport::Tcp | Transport::Ws | Transport::Wss => Ok((Self::Tcp(stream), Proof::Nothing)),
+            Transport::Ws => {
+                let socket = websocket::accept(Box::new(stream), hands.origins).await?;
+                Ok((Self::WebSocket(Box::new(socket)), Proof::Relayed))
+            }
+            Transport::Wss => {
+                let (stream, proof) = hands.tls.accept(stream).await?;
+                let socket = websocket::accept(Box::new(stream), hands.origins).await?;
+                let proof = if proof.is_trusted() { proof } else { Proof::Relayed };
+                Ok((Self::WebSocket(Box::new(socket)), proof))
+            }
         }
     }
 
@@ -123,6 +145,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.local_addr(),
             Self::Tls(stream) => stream.get_ref().0.local_addr(),
+            Self::WebSocket(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }
@@ -150,12 +173,12 @@ impl Connection {
     pub(super) fn accepted(
         stream: TcpStream,
         flow: Flow,
-        tls: Tls,
+        hands: Hands,
         limits: &ConnectionLimits,
         inbox: mpsc::Sender<FromConnection>,
     ) -> Self {
         let within = limits.handshake;
-        let opening = async move { timeout(within, Stream::accepted(stream, flow.transport, tls)).await? };
+        let opening = async move { timeout(within, Stream::accepted(stream, flow.transport, hands)).await? };
         Self::start(flow, flow.transport == Transport::Tcp, limits, inbox, opening)
     }
 
@@ -186,17 +209,20 @@ impl Connection {
         let id = flow.connection.expect("a connection's flow names it");
         let (queue, waiting) = mpsc::channel(WRITE_QUEUE);
         let calls = Arc::new(AtomicUsize::new(0));
-        let reader = Reader {
+        let mut reader = Reader {
             id,
             inbox: inbox.clone(),
             pong: queue.downgrade(),
             calls: calls.clone(),
-            first_message: limits.first_message,
             idle: limits.idle,
+            deadline: Instant::now(),
+            pings: Pings::new(Instant::now()),
         };
+        let first_message = limits.first_message;
         tokio::spawn(async move {
             let why = match opening.await {
                 Ok((stream, proof)) => {
+                    reader.deadline = Instant::now() + first_message;
                     if !is_open {
                         let _ = inbox.send(FromConnection::Opened(id, proof)).await;
                     }
@@ -242,6 +268,10 @@ async fn run(stream: Stream, reader: Reader, waiting: mpsc::Receiver<Bytes>) -> 
             let (read_half, write_half) = tokio::io::split(stream);
             both(reader.run(read_half), write(write_half, waiting)).await
         }
+        Stream::WebSocket(socket) => {
+            let (write_half, read_half) = (*socket).split();
+            both(websocket::read(read_half, reader), websocket::write(write_half, waiting)).await
+        }
     }
 }
 
@@ -268,51 +298,89 @@ async fn write(mut stream: impl AsyncWrite + Unpin, mut waiting: mpsc::Receiver<
     "no longer needed".to_owned()
 }
 
-struct Reader {
+/// What a peer may say at any time.
+pub(super) enum Heard {
+    Message(Bytes),
+    /// A keep-alive, and how it is answered; not at all if that is done already.
+    Ping {
+        answer: Bytes,
+    },
+}
+
+/// Hands on what was heard, and knows how long to wait for more.
+pub(super) struct Reader {
     id: ConnectionId,
     inbox: mpsc::Sender<FromConnection>,
     pong: mpsc::WeakSender<Bytes>,
     calls: Arc<AtomicUsize>,
-    first_message: Duration,
     idle: Duration,
+    deadline: Instant,
+    pings: Pings,
 }
 
 impl Reader {
-    async fn run(self, mut stream: impl AsyncRead + Unpin) -> String {
-        let mut framer = StreamFramer::new();
-        let mut pings = Pings::new(Instant::now());
-        let mut buffer = vec![0; 4096];
-        // Whole messages move the deadline, single bytes do not: a peer that drips them is closed as well.
-        let mut deadline = Instant::now() + self.first_message;
+    /// Waits for the peer, but not without end unless a call depends on the connection.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing is waited for any longer.
+    pub(super) async fn wait<T>(&mut self, next: impl Future<Output = T>) -> Result<T, String> {
+        let mut next = pin!(next);
         loop {
-            let length = match timeout_at(deadline, stream.read(&mut buffer)).await {
+            match timeout_at(self.deadline, next.as_mut()).await {
+                Ok(done) => return Ok(done),
+                Err(_) if self.calls.load(Ordering::Relaxed) > 0 => self.deadline = Instant::now() + self.idle,
+                Err(_) => return Err("it was idle".to_owned()),
+            }
+        }
+    }
+
+    /// Takes something whole, which moves the deadline. Single bytes do not: a peer that drips them is closed as well.
+    ///
+    /// # Errors
+    ///
+    /// Why the connection is to be closed.
+    pub(super) async fn hear(&mut self, heard: Heard) -> Result<(), String> {
+        let now = Instant::now();
+        match heard {
+            Heard::Message(message) => {
+                let handed_over = self.inbox.send(FromConnection::Message(self.id, message)).await;
+                handed_over.map_err(|_| "the server stopped".to_owned())?;
+            }
+            Heard::Ping { .. } if !self.pings.allow(now) => return Err("it sends too many keep-alives".to_owned()),
+            Heard::Ping { answer } => {
+                if !answer.is_empty()
+                    && let Some(queue) = self.pong.upgrade()
+                {
+                    let _ = queue.try_send(answer);
+                }
+            }
+        }
+        self.deadline = now + self.idle;
+        Ok(())
+    }
+
+    async fn run(mut self, mut stream: impl AsyncRead + Unpin) -> String {
+        let mut framer = StreamFramer::new();
+        let mut buffer = vec![0; 4096];
+        loop {
+            let length = match self.wait(stream.read(&mut buffer)).await {
                 Ok(Ok(0)) => return "the peer closed it".to_owned(),
                 Ok(Ok(length)) => length,
                 Ok(Err(error)) => return error.to_string(),
-                Err(_) if self.calls.load(Ordering::Relaxed) > 0 => {
-                    deadline = Instant::now() + self.idle;
-                    continue;
-                }
-                Err(_) => return "it was idle".to_owned(),
+                Err(why) => return why,
             };
             framer.push(&buffer[..length]);
             loop {
-                match framer.next() {
+                let heard = match framer.next() {
                     Ok(None) => break,
-                    Ok(Some(Frame::Ping)) if !pings.allow(Instant::now()) => return "it sends too many keep-alives".to_owned(),
-                    Ok(Some(Frame::Ping)) => {
-                        if let Some(queue) = self.pong.upgrade() {
-                            let _ = queue.try_send(Bytes::from_static(b"\r\n"));
-                        }
-                    }
-                    Ok(Some(Frame::Message(message))) => {
-                        if self.inbox.send(FromConnection::Message(self.id, message)).await.is_err() {
-                            return "the server stopped".to_owned();
-                        }
-                    }
+                    Ok(Some(Frame::Ping)) => Heard::Ping { answer: Bytes::from_static(b"\r\n") },
+                    Ok(Some(Frame::Message(message))) => Heard::Message(message),
                     Err(error) => return error.to_string(),
+                };
+                if let Err(why) = self.hear(heard).await {
+                    return why;
                 }
-                deadline = Instant::now() + self.idle;
             }
         }
     }

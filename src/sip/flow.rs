@@ -99,6 +99,9 @@ pub enum Proof {
     /// Nothing: it may be anybody.
     #[default]
     Nothing,
+    /// Less than nothing: it may be anybody, and the address is perhaps that of a proxy that serves everybody. WebSockets are like that,
+    /// so even a trusted address makes nobody trusted there.
+    Relayed,
     /// Its certificate, which a certificate authority of ours has signed, has a name that is configured as trusted.
     TrustedName,
 }
@@ -107,8 +110,15 @@ impl Proof {
     /// Whether the peer is a trusted one, whatever its address.
     #[must_use]
     pub fn is_trusted(self) -> bool {
+        self.is_trusted_or(|| false)
+    }
+
+    /// Whether the peer is a trusted one, when its address may say so as well.
+    #[must_use]
+    pub fn is_trusted_or(self, by_address: impl FnOnce() -> bool) -> bool {
         match self {
-            Self::Nothing => false,
+            Self::Nothing => by_address(),
+            Self::Relayed => false,
             Self::TrustedName => true,
         }
     }

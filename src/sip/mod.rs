@@ -29,6 +29,8 @@ mod connection;
 mod certificate;
 #[expect(clippy::disallowed_methods, reason = "it reads certificates and waits for handshakes")]
 mod tls;
+#[expect(clippy::disallowed_methods, reason = "it waits for sockets")]
+mod websocket;
 pub mod handle;
 #[expect(clippy::disallowed_methods, reason = "it waits for sockets")]
 pub mod user_agent;

@@ -25,6 +25,8 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
+use crate::stun;
+
 pub use super::{
     connection::ConnectionLimits,
     flow::ListenAddr,
@@ -32,7 +34,7 @@ pub use super::{
     tls::{TlsError, TlsSettings},
 };
 use super::{
-    connection::{Connection, FromConnection},
+    connection::{Connection, FromConnection, Hands},
     event::{CallRef, Command, Event},
     flow::{ConnectionId, Flow, Proof, Transport},
     gate::{Gate, Note, Report, refuses},
@@ -86,10 +88,9 @@ impl SipServer {
                 Transport::Udp => bind_udp(address.address)
                     .and_then(|socket| Ok(Datagrams { bound: socket.local_addr()?, socket }))
                     .map(|datagrams| server.udp.push(datagrams)),
-                transport @ (Transport::Tcp | Transport::Tls) => {
+                transport @ (Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss) => {
                     bind_tcp(address.address).map(|listener| server.streams.push((transport, listener)))
                 }
-                Transport::Ws | Transport::Wss => Err(io::ErrorKind::Unsupported.into()),
             };
             opened.map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
         }
@@ -137,7 +138,7 @@ impl SipServer {
             uas: Uas::new(self.config.clone(), rand::random()),
             limits: self.config.connections.clone(),
             udp: self.udp,
-            tls: self.tls,
+            hands: Hands { tls: self.tls, origins: self.config.websocket_origins.clone().into() },
             connections: HashMap::new(),
             peers: HashMap::new(),
             handshakes: 0,
@@ -205,7 +206,7 @@ struct Edge {
     uas: Uas,
     limits: ConnectionLimits,
     udp: Vec<Datagrams>,
-    tls: Tls,
+    hands: Hands,
     connections: HashMap<ConnectionId, Connection>,
     /// How many connections there are with each host.
     peers: HashMap<IpAddr, Load>,
@@ -275,6 +276,10 @@ impl Edge {
                     if !self.gate.admits_datagram(remote.ip(), &buffer[..length], now) {
                         continue;
                     }
+                    if stun::is_stun(&buffer[..length]) {
+                        self.answer_stun(socket, &buffer[..length], remote, now);
+                        continue;
+                    }
                     let local = self.local_addresses.concrete(self.udp[socket].bound, remote, now);
                     let flow = Flow::udp(local, remote);
                     self.uas.handle(&flow, &buffer[..length], now);
@@ -284,6 +289,19 @@ impl Edge {
                 // An ICMP error of something sent earlier; the transaction's timers know what to do.
                 Err(error) => debug!(%error, "a datagram was not delivered"),
             }
+        }
+    }
+
+    /// Answers a keep-alive: a binding request on the SIP port, which tells a telephone that its way to us is still open (RFC 5626
+    /// §3.5.2, §5.4).
+    fn answer_stun(&mut self, socket: usize, datagram: &[u8], remote: SocketAddr, now: Instant) {
+        let mut buffer = [0; stun::LONGEST_ANSWER];
+        let Some(request) = stun::Request::parse(datagram) else { return };
+        let answer = request.answer(remote, None, &mut buffer);
+        if self.gate.admits_reply(remote.ip(), answer, now)
+            && let Err(error) = send_datagram(&self.udp[socket].socket, answer, remote)
+        {
+            debug!(peer = %remote, %error, "could not answer a keep-alive");
         }
     }
 
@@ -338,7 +356,7 @@ impl Edge {
             return;
         }
         let flow = Flow::connected(transport, local, remote, self.new_connection_id());
-        let connection = Connection::accepted(stream, flow, self.tls.clone(), &self.limits, self.from_connections.clone());
+        let connection = Connection::accepted(stream, flow, self.hands.clone(), &self.limits, self.from_connections.clone());
         let id = self.keep(connection);
         self.counted.insert(id, remote.ip());
         if !self.gate.trusts(remote.ip()) {
@@ -473,8 +491,12 @@ impl Edge {
         if let Some(connection) = flow.connection.and_then(|id| self.connections.get(&id)).filter(|open| !open.is_closed()) {
             return self.write(connection.id(), bytes);
         }
-        if reach == Reach::SameConnection || flow.transport.is_websocket() {
+        if reach == Reach::SameConnection {
             return;
+        }
+        if flow.transport.is_websocket() {
+            // A browser takes no connections: its own is the only way.
+            return self.uas.connection_lost(&flow);
         }
         let there = (flow.transport, flow.remote);
         let open = self.by_remote.get(&there).filter(|id| self.connections.get(id).is_some_and(|open| !open.is_closed()));
@@ -484,7 +506,7 @@ impl Edge {
             None => {
                 let flow = Flow { connection: Some(self.new_connection_id()), proof: Proof::Nothing, ..flow };
                 let name = ServerName::IpAddress(flow.remote.ip().into());
-                let tls = self.tls.clone();
+                let tls = self.hands.tls.clone();
                 let connection = Connection::connecting(flow, name, tls, &self.limits, self.from_connections.clone());
                 self.keep(connection)
             }

@@ -89,6 +89,8 @@ pub struct UasConfig {
     pub tls: TlsSettings,
     /// How much strangers may do.
     pub gate: GateConfig,
+    /// The sites whose pages may open a WebSocket, like `https://phone.example.com`; if there are none, all may.
+    pub websocket_origins: Vec<String>,
 }
 
 impl Default for UasConfig {
@@ -103,6 +105,7 @@ impl Default for UasConfig {
             connections: ConnectionLimits::default(),
             tls: TlsSettings::default(),
             gate: GateConfig::default(),
+            websocket_origins: Vec::new(),
         }
     }
 }

@@ -14,7 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sdp", &["audio", "rtp"]),
     ("rtp", &[]),
     ("stun", &[]),
-    ("sip", &[]),
+    ("sip", &["stun"]),
     ("ivr", &["domain"]),
     ("store", &["domain", "audio"]),
     ("media", &["rtp", "audio", "stun"]),

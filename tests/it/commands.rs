@@ -52,7 +52,7 @@ fn config_check_tells_every_problem_with_its_line() {
 
     let told = operator.fails(&["config", "check"]);
 
-    assert!(told.contains("afterbeep.toml:2: sip.listen: \"here\" must start with udp:, tcp: or tls:"), "{told}");
+    assert!(told.contains("afterbeep.toml:2: sip.listen: \"here\" must start with udp:, tcp:, tls:, wss: or ws:"), "{told}");
     assert!(told.contains("afterbeep.toml:5: deposit.shortest: \"soon\" is no span of time"), "{told}");
 }
 

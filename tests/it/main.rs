@@ -24,3 +24,4 @@ mod sip_transport;
 mod store;
 mod terminal;
 mod tls;
+mod websocket;

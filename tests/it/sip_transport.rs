@@ -163,6 +163,25 @@ async fn a_keep_alive_on_a_stream_is_answered() {
 }
 
 #[tokio::test]
+async fn a_stun_keep_alive_on_the_sip_port_is_answered_with_the_senders_address() {
+    let server = Server::start(Transport::Udp, "127.0.0.1:0", UasConfig::default());
+    let phone = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let port = phone.local_addr().unwrap().port();
+    // A binding request with a SOFTWARE attribute (RFC 8489 §5).
+    let header = |length: u8| [&[0, 1, 0, length, 0x21, 0x12, 0xA4, 0x42][..], b"transaction!"].concat();
+    let request = [&header(8)[..], &[0x80, 0x22, 0, 4], b"test"].concat();
+
+    phone.send_to(&request, server.address).await.unwrap();
+    let mut buffer = [0; 1500];
+    let length = timeout(PATIENCE, phone.recv(&mut buffer)).await.expect("an answer comes").unwrap();
+
+    let xor_port = (port ^ 0x2112).to_be_bytes();
+    let mapped = [&[0, 0x20, 0, 8, 0, 1][..], &xor_port, &[127 ^ 0x21, 0x12, 0xA4, 1 ^ 0x42]].concat();
+    assert_eq!(&buffer[..length], [&[1, 1, 0, 12][..], &header(0)[4..], &mapped].concat());
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_message_may_come_in_pieces_and_two_may_come_at_once() {
     let server = Server::start(Transport::Tcp, "127.0.0.1:0", UasConfig::default());
     let mut stream = TcpStream::connect(server.address).await.unwrap();

@@ -1,6 +1,6 @@
 //! Calls over TLS: both versions, certificates that are renewed, clients that prove who they are.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use afterbeep::{
     ivr::PromptId,
@@ -11,12 +11,7 @@ use afterbeep::{
         uas::UasConfig,
     },
 };
-use rustls::{
-    ClientConfig, RootCertStore, SupportedProtocolVersion,
-    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
-    version::{TLS12, TLS13},
-};
-use tempfile::TempDir;
+use rustls::version::{TLS12, TLS13};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
     net::{TcpListener, TcpStream},
@@ -29,7 +24,8 @@ use crate::support::{
     baresip::{Account, Baresip},
     caller::{Caller, PATIENCE, expect_speech, speech, words},
     certificate::Authority,
-    server::{CALLER, Server, eventually},
+    server::{CALLER, eventually},
+    tls::{SERVER_NAMES, connect, connector, is_closed, server, server_in},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -210,34 +206,6 @@ async fn who_does_not_shake_hands_is_cut_off_and_so_are_too_many_who_might() {
     assert!(pongs.len() < 50, "{} bytes", pongs.len());
 }
 
-/// What the certificate of a test server names.
-const SERVER_NAMES: &str = "DNS:localhost,IP:127.0.0.1";
-
-/// A server with a TLS address, and the authority of its certificate.
-fn server(sip: &str) -> (Server, Authority) {
-    server_in(tempfile::tempdir().unwrap(), sip)
-}
-
-fn server_in(folder: TempDir, sip: &str) -> (Server, Authority) {
-    let authority = Authority::new(&folder.path().join("tls"));
-    authority.certify("server", "/CN=localhost", SERVER_NAMES);
-    let files = "tls_certificate = \"tls/server-certificate.pem\"\ntls_key = \"tls/server-key.pem\"\n";
-    (Server::start_listening(folder, &["tls:127.0.0.1:0"], &format!("[sip]\n{files}{sip}")), authority)
-}
-
-fn connector(authority: &Authority, version: &'static SupportedProtocolVersion) -> TlsConnector {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(authority.certificate()).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[version]).unwrap();
-    TlsConnector::from(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
-}
-
-async fn connect(server: SocketAddr, connector: &TlsConnector) -> TlsStream<TcpStream> {
-    let stream = TcpStream::connect(server).await.unwrap();
-    connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.expect("hands are shaken")
-}
-
 /// A TCP port whose connections go on to the server by TLS.
 async fn bridge(server: SocketAddr, connector: TlsConnector) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -256,11 +224,6 @@ async fn read(stream: &mut TlsStream<TcpStream>) -> Vec<u8> {
     let length = timeout(PATIENCE, stream.read(&mut buffer)).await.expect("something comes").unwrap();
     buffer.truncate(length);
     buffer
-}
-
-async fn is_closed(stream: &mut TcpStream) -> bool {
-    let mut buffer = Vec::new();
-    timeout(PATIENCE, stream.read_to_end(&mut buffer)).await.is_ok()
 }
 
 async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {

@@ -23,6 +23,7 @@ mod stream;
 mod text;
 #[cfg(test)]
 mod torture;
+mod upgrade;
 mod uri;
 mod validate;
 mod via;
@@ -38,6 +39,7 @@ pub use replaces::Replaces;
 pub use session_timer::{Refresher, SessionExpires, min_session_expires};
 pub use stream::{Frame, FramingError, StreamFramer};
 pub use text::{Malformed, percent_decode, readable};
+pub use upgrade::{LONGEST_UPGRADE, UpgradeRefusal, answer_upgrade};
 pub use uri::{Host, Scheme, SipUri};
 pub use validate::{Capabilities, Refusal, validate, validate_response};
 pub use via::{Via, note_source};

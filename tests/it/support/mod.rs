@@ -9,3 +9,4 @@ pub mod postgres;
 pub mod server;
 pub mod sipp;
 pub mod smtp;
+pub mod tls;
