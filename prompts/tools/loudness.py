@@ -7,15 +7,15 @@ wrong, levels, seconds = [], {}, 0.0
 for path in sorted(glob.glob(f"{sys.argv[1]}/*.wav")):
     name = os.path.basename(path)
     info = sf.info(path)
-    if (info.samplerate, info.channels, info.subtype) != (8000, 1, "PCM_16"):
+    if (info.samplerate, info.channels, info.subtype) != (16000, 1, "PCM_16"):
         wrong.append(f"{name}: {info.samplerate} Hz, {info.channels} channels, {info.subtype}")
     x, _ = sf.read(path)
-    seconds += len(x) / 8000
-    power = (x[: len(x) // 160 * 160].reshape(-1, 160) ** 2).mean(1)
+    seconds += len(x) / 16000
+    power = (x[: len(x) // 320 * 320].reshape(-1, 320) ** 2).mean(1)
     levels[name] = 10 * np.log10(power[power > power.max() * 1e-3].mean())
     if np.abs(x).max() > 10 ** (-2.9 / 20):
         wrong.append(f"{name}: peak {20 * np.log10(np.abs(x).max()):.1f} dBFS")
-    if max(np.abs(x[:80]).max(), np.abs(x[-80:]).max()) > 10 ** (-50 / 20):
+    if max(np.abs(x[:160]).max(), np.abs(x[-160:]).max()) > 10 ** (-50 / 20):
         wrong.append(f"{name}: starts or ends with a sound")
 values = np.array(list(levels.values()))
 middle = np.median(values)

@@ -1,10 +1,10 @@
-"""RAW/*.wav (24 kHz float) -> OUT/*.wav: 8 kHz 16-bit mono PCM, trimmed, even loudness, no clipped peaks, silent edges."""
+"""RAW/*.wav (24 kHz float) -> OUT/*.wav: 16 kHz 16-bit mono PCM, trimmed, even loudness, no clipped peaks, silent edges."""
 import glob, os, subprocess, sys, tempfile
 import numpy as np
 import soundfile as sf
 
-RATE = 8000
-HIGHPASS_HZ = 200
+RATE = 16000
+HIGHPASS_HZ = 80
 ACTIVE_RMS_DBFS = -20.0
 PEAK_DBFS = -3.0
 # Seconds of silence before and after; what is said inside a phrase follows closely.

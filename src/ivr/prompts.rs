@@ -23,7 +23,7 @@ macro_rules! prompts {
             }
         }
 
-        /// Name and English WAV (8 kHz, 16 bit, mono) of every prompt, indexed by `PromptId as usize`.
+        /// Name and English WAV (16 kHz, 16 bit, mono) of every prompt, indexed by `PromptId as usize`.
         pub static PROMPTS: &[(&str, &[u8])] =
             &[$(($file, include_bytes!(concat!("../../prompts/en/", $file, ".wav"))),)*];
     };
@@ -364,16 +364,16 @@ mod tests {
             let spec = wav.spec();
             let samples: Vec<f64> = wav.samples::<i16>().map(|sample| f64::from(sample.unwrap()) / 32768.0).collect();
             let mut power: Vec<f64> =
-                samples.as_chunks::<160>().0.iter().map(|frame| frame.iter().map(|s| s * s).sum::<f64>() / 160.0).collect();
+                samples.as_chunks::<320>().0.iter().map(|frame| frame.iter().map(|s| s * s).sum::<f64>() / 320.0).collect();
             let loudest = power.iter().copied().fold(0.0, f64::max);
             power.retain(|frame| *frame > loudest * 1e-3);
             let level = 10.0 * (power.iter().sum::<f64>() / power.len() as f64).log10();
             let peak = samples.iter().fold(0.0, |peak: f64, sample| peak.max(sample.abs()));
 
-            assert_eq!((spec.channels, spec.sample_rate, spec.bits_per_sample), (1, 8000, 16), "{}", prompt.name());
+            assert_eq!((spec.channels, spec.sample_rate, spec.bits_per_sample), (1, 16_000, 16), "{}", prompt.name());
             assert!((-21.0..=-19.0).contains(&level), "{}: {level} dBFS", prompt.name());
             assert!(peak < 0.72, "{}: peak {peak}", prompt.name());
-            assert!(samples[..40].iter().chain(samples.iter().rev().take(40)).all(|s| s.abs() < 0.004), "{}", prompt.name());
+            assert!(samples[..80].iter().chain(samples.iter().rev().take(80)).all(|s| s.abs() < 0.004), "{}", prompt.name());
         }
     }
 }
