@@ -46,6 +46,7 @@ async fn main() -> anyhow::Result<()> {
         from: "Voicemail <voicemail@example.com>".parse()?,
         timeout: Duration::from_secs(30),
         parallel,
+        wideband: false,
         mail_dir: folder.path().join("mail"),
     };
     let (stop, stopped) = oneshot::channel::<()>();

@@ -17,7 +17,7 @@ use std::{
 };
 
 use afterbeep::{
-    audio::codec::Codec,
+    audio::{codec::Codec, form::Form, law::Law},
     media::{
         DigitSet, EncodedAudio, MediaConfig, MediaEngine, MediaEvent, MediaSession, PlayId, RecordSpec, RecordingEnd,
         RecordingId, SessionSpec, Stream,
@@ -74,7 +74,7 @@ fn record(calls: usize, seconds: u32) -> io::Result<()> {
         session.record(RecordSpec {
             id: RecordingId(0),
             file,
-            codec: Codec::Pcmu,
+            form: Form::G711(Law::Mu),
             longest: Duration::from_secs(300),
             trailing_silence: Some(Duration::from_secs(10)),
             end_digits: DigitSet::of("#"),
@@ -107,7 +107,7 @@ fn play(calls: usize, seconds: u32) -> io::Result<()> {
     let threads = Threads::find("media-")?;
     threads.pin(0);
     let sockets = sockets()?;
-    let prompt = Arc::new(EncodedAudio::from_bytes(Codec::Pcmu, &vec![0x55; seconds as usize * 8000]));
+    let prompt = Arc::new(EncodedAudio::from_g711(Law::Mu, &vec![0x55; seconds as usize * 8000]));
     let mut sessions = Vec::new();
     let mut events = Vec::new();
     for call in 0..calls {
@@ -166,6 +166,7 @@ fn open(engine: &MediaEngine, peer: SocketAddr) -> io::Result<(MediaSession, mps
         codec: Codec::Pcmu,
         payload_type: 0,
         telephone_event: Some(101),
+        packet_time: 20,
         remote: peer,
         remote_rtcp: peer,
         rtcp_mux: false,

@@ -20,6 +20,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    audio::codec::Codec,
     delivery::{Relay, Sender},
     domain::{rules, time::TimeZone},
     sdp::Policy,
@@ -34,7 +35,7 @@ pub use crate::sip::flow::{ListenAddr, Transport};
 use crate::sip::session_timer::SHORTEST_SESSION;
 pub use load::{ConfigError, Loaded, Problem};
 pub use reference::{example_file, reference_page, show};
-pub use value::{CronExpression, LogFormat, LogLevel, Network, PortRange, Secret, SecretUrl};
+pub use value::{CodecName, CronExpression, LogFormat, LogLevel, Network, PortRange, Secret, SecretUrl};
 
 use value::{Shape, span, time_zone};
 
@@ -138,6 +139,9 @@ settings! {
     rtp: RtpSettings {
         /// The UDP ports for audio, two for each call. They must be reachable from the callers' side.
         ports: PortRange = PortRange { first: 30_000, last: 39_999 }, r#""30000-31999""#;
+        /// The codecs that are spoken, in the order in which they are offered; an answer follows the caller's order. One that is
+        /// left out is refused.
+        codecs: Vec<CodecName> = Codec::ALL.map(CodecName).to_vec(), r#"["PCMU", "PCMA"]"#;
         /// How many threads send and receive audio. One does for well over a thousand calls.
         media_threads: usize = 1, "2";
         /// Whether audio is encrypted (SRTP). `optional` takes what the caller offers: keys in the offer (SDES), a handshake on
@@ -154,6 +158,9 @@ settings! {
         /// So much silence ends a recording, and is cut off. `"0s"` waits for the hang-up.
         #[serde(with = "span")]
         trailing_silence: Duration = Duration::from_secs(10), r#""8s""#;
+        /// Whether the recording of a wideband call (G.722, Opus) is kept at 16,000 samples a second, and so in twice the space.
+        /// If not, it is kept at 8000 like any other.
+        wideband: bool = true, "false";
     }
 
     /// Listening to messages by phone.
@@ -186,6 +193,9 @@ settings! {
         timeout: Duration = Duration::from_secs(30), r#""30s""#;
         /// How many mails are delivered at once.
         parallel: usize = 8, "4";
+        /// Whether a recording of 16,000 samples a second is mailed as such. If not, it is mailed at 8000, which every player
+        /// knows, in half the space.
+        wideband: bool = false, "true";
     }
 
     /// Message waiting indication: the lamps of telephones. Whoever subscribes is told without any setting.
@@ -343,6 +353,7 @@ impl Config {
         let intervals = SHORTEST_SESSION..=Duration::from_hours(24);
         expect("sip.session_expires", intervals.contains(&self.sip.session_expires), &|| "use 90 s to 24 hours".to_owned());
         expect("rtp.ports", self.rtp.ports.pairs() >= 1, &|| "a call needs an even port and the one after it".to_owned());
+        expect("rtp.codecs", !self.rtp.codecs.is_empty(), &|| "without a codec nobody can be heard".to_owned());
         expect("rtp.media_threads", (1..=64).contains(&self.rtp.media_threads), &|| "use 1 to 64 threads".to_owned());
         expect("deposit.shortest", self.deposit.shortest < rules::LONGEST_MESSAGE, &|| {
             format!("a message is at most {} long, so nothing could be kept", value::span_text(rules::LONGEST_MESSAGE))

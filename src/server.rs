@@ -101,6 +101,8 @@ impl Server {
                 shortest_passcode: config.passcode.shortest,
             },
             srtp: config.rtp.srtp,
+            codecs: config.rtp.codecs.iter().map(|name| name.0).collect(),
+            wideband: config.deposit.wideband,
             access_codes: config.retrieval.access_codes.clone(),
             ring: config.sip.ring,
             trusts: Box::new(move |peer| trusted.trusts(peer)),
@@ -193,6 +195,7 @@ pub fn mail_settings(config: &Config) -> anyhow::Result<MailSettings> {
         from: mail.from.clone(),
         timeout: mail.timeout,
         parallel: mail.parallel,
+        wideband: mail.wideband,
         mail_dir: config.mail_dir(),
     })
 }

@@ -29,6 +29,7 @@ fuzz_target!(|input: (Option<String>, Option<String>, String, Vec<u8>, u32)| {
         from: "Voicemail <voicemail@example.com>".parse().unwrap(),
         timeout: Duration::from_secs(30),
         parallel: 8,
+        wideband: false,
         mail_dir: "mail".into(),
     };
 

@@ -35,16 +35,16 @@ fuzz_target!(|input: &[u8]| {
     }
     let Ok(offer) = parse_offer(input) else { return };
     let required = LocalSecurity { policy: Policy::Required, ..SECURITY.clone() };
-    if let Ok((_, agreed)) = answer(&offer, &LOCAL, &required) {
+    if let Ok((_, agreed)) = answer(&offer, &LOCAL, &Codec::ALL, &required) {
         assert_ne!(agreed.security, Security::None);
     }
-    let Ok((bytes, agreed)) = answer(&offer, &LOCAL, &SECURITY) else { return };
+    let Ok((bytes, agreed)) = answer(&offer, &LOCAL, &Codec::ALL, &SECURITY) else { return };
     check(&agreed);
     assert!(bytes.len() <= 4 * LONGEST_DESCRIPTION);
 
     // Whoever reads our answer sees the same agreement from the other side.
     let answered = parse_offer(&bytes).expect("we write what we can read");
-    let (_, theirs) = answer(&answered, &LOCAL, &SECURITY).expect("one stream is accepted");
+    let (_, theirs) = answer(&answered, &LOCAL, &Codec::ALL, &SECURITY).expect("one stream is accepted");
     assert_eq!(theirs.remote.port(), LOCAL.port);
     assert_eq!((theirs.codec, theirs.codec_payload_type), (agreed.codec, agreed.codec_payload_type));
     assert_eq!((theirs.telephone_event, theirs.rtcp_mux), (agreed.telephone_event, agreed.rtcp_mux));

@@ -284,7 +284,7 @@ mod tests {
 
     use super::*;
     use crate::audio::{
-        codec::Codec,
+        law::Law,
         samples_in,
         testing::{mixed, noise, speech},
         tone::{self, Sine},
@@ -294,11 +294,11 @@ mod tests {
 
     #[test]
     fn every_key_is_heard_once_and_where_it_was_pressed() {
-        for codec in Codec::ALL {
+        for law in Law::ALL {
             for key in ALL_KEYS.chars() {
                 let call = [vec![0; 1234], press(key, 100, 0.0, 0.0), vec![0; 800]].concat();
 
-                let heard = heard(&codec.decoded(&codec.encoded(&call)));
+                let heard = heard(&law.decoded(&law.encoded(&call)));
 
                 let [KeyTone::Down { key: down, start }, KeyTone::Up { key: up, start: same, end }] = heard[..] else {
                     panic!("{key}: {heard:?}");
@@ -384,8 +384,8 @@ mod tests {
         let pressed = |key, row_level, column_level| [levels(key, 60, row_level, column_level), vec![0; 400]].concat();
         for key in ALL_KEYS.chars() {
             for (row_level, column_level) in [(-8.0, -16.0), (-12.0, -8.0), (-20.0, -28.0), (-28.0, -28.0)] {
-                for codec in Codec::ALL {
-                    let call = codec.decoded(&codec.encoded(&pressed(key, row_level, column_level)));
+                for law in Law::ALL {
+                    let call = law.decoded(&law.encoded(&pressed(key, row_level, column_level)));
                     assert_eq!(keys(&call), key.to_string(), "{row_level} {column_level}");
                 }
             }

@@ -141,7 +141,7 @@ mod tests {
     use super::*;
     use crate::audio::{
         FRAME_SAMPLES,
-        codec::Codec,
+        law::Law,
         testing::{mixed, noise, speech},
         tone::{self, Sine},
     };
@@ -236,9 +236,9 @@ mod tests {
     fn both_codecs_give_the_same_silence() {
         let call = [speech(6.0, -22.0), noise(10.0, -62.0)].concat();
 
-        for codec in Codec::ALL {
-            let silence = silence_after(&codec.decoded(&codec.encoded(&call)));
-            assert!(near(silence, 9.7, 0.15), "{codec:?}: {silence:?}");
+        for law in Law::ALL {
+            let silence = silence_after(&law.decoded(&law.encoded(&call)));
+            assert!(near(silence, 9.7, 0.15), "{law:?}: {silence:?}");
         }
     }
 

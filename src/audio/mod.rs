@@ -1,7 +1,8 @@
 //! Audio as samples in memory: G.711, WAV, tones, levels, resampling, and keys heard in the audio itself.
 //!
-//! Audio in memory is mono 16-bit PCM at 8000 Hz; a frame is 160 samples, 20 ms. Nothing here knows of packets, calls or
-//! files: `rtp` and `media` move the samples. Start with [`codec::Codec`].
+//! Audio in memory is mono 16-bit PCM, at 8000 Hz unless it says otherwise: wideband codecs have 16,000. A frame is 20 ms, 160
+//! samples at 8000 Hz. Nothing here knows of packets, calls or files: `rtp` and `media` move the samples. Start with
+//! [`codec::Codec`].
 
 // Tests may take their first moment from the clock.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
@@ -9,7 +10,16 @@
 use std::time::Duration;
 
 pub mod codec;
+pub mod encoder;
+pub mod decoder;
 pub mod g711;
+pub mod law;
+pub mod g722;
+pub mod opus;
+pub mod conceal;
+pub mod form;
+pub mod halfband;
+pub mod noise;
 pub mod tone;
 pub mod wav;
 pub mod resample;
@@ -18,8 +28,11 @@ pub mod dtmf;
 #[cfg(test)]
 mod testing;
 
-/// Samples a second of all audio in memory.
+/// Samples a second of audio in memory.
 pub const SAMPLE_RATE: u32 = 8000;
+
+/// Samples a second of wideband audio.
+pub const WIDE_RATE: u32 = 16_000;
 
 /// Samples in a frame.
 pub const FRAME_SAMPLES: usize = 160;

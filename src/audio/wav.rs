@@ -1,4 +1,4 @@
-//! WAV files: ours are 16-bit PCM, mono, 8000 Hz; those that are given to us can be of any PCM form and rate.
+//! WAV files: ours are 16-bit PCM, mono, 8000 or 16,000 Hz; those that are given to us can be of any PCM form and rate.
 
 use std::{
     io::{self, Cursor, Seek, SeekFrom, Write},
@@ -7,7 +7,7 @@ use std::{
 
 use hound::{SampleFormat, WavReader};
 
-use super::{SAMPLE_RATE, codec::Codec, resample::resample};
+use super::{SAMPLE_RATE, WIDE_RATE, law::Law, resample::resample};
 
 /// Bytes before the samples in a file of ours.
 pub const HEADER_LENGTH: usize = 44;
@@ -15,11 +15,17 @@ pub const HEADER_LENGTH: usize = 44;
 /// Sample rates that we read.
 pub const RATES: std::ops::RangeInclusive<u32> = 4000..=192_000;
 
-/// The header of a file of ours with so many samples.
+/// The header of a file of ours with so many samples at 8000 Hz.
+#[must_use]
+pub fn header(samples: u32) -> [u8; HEADER_LENGTH] {
+    header_at(SAMPLE_RATE, samples)
+}
+
+/// The header of a file of ours with so many samples at a rate in samples a second.
 ///
 /// More than 2^31 - 19 samples, three days, cannot be said in it; then it says that many.
 #[must_use]
-pub fn header(samples: u32) -> [u8; HEADER_LENGTH] {
+pub fn header_at(rate: u32, samples: u32) -> [u8; HEADER_LENGTH] {
     let data = samples.min(MOST_SAMPLES) * 2;
     let mut header = [0; HEADER_LENGTH];
     let fields: [&[u8]; 13] = [
@@ -30,8 +36,8 @@ pub fn header(samples: u32) -> [u8; HEADER_LENGTH] {
         &16_u32.to_le_bytes(),
         &1_u16.to_le_bytes(),
         &1_u16.to_le_bytes(),
-        &SAMPLE_RATE.to_le_bytes(),
-        &(SAMPLE_RATE * 2).to_le_bytes(),
+        &rate.to_le_bytes(),
+        &(rate * 2).to_le_bytes(),
         &2_u16.to_le_bytes(),
         &16_u16.to_le_bytes(),
         b"data",
@@ -50,22 +56,28 @@ pub fn header(samples: u32) -> [u8; HEADER_LENGTH] {
 const AFTER_LENGTH: u32 = HEADER_LENGTH as u32 - 8;
 const MOST_SAMPLES: u32 = (u32::MAX - AFTER_LENGTH) / 2;
 
-/// A whole file of ours with these samples.
+/// A whole file of ours with these samples at 8000 Hz.
 #[must_use]
 pub fn from_samples(samples: &[i16]) -> Vec<u8> {
-    file(samples.len(), samples.iter().copied())
+    from_samples_at(SAMPLE_RATE, samples)
+}
+
+/// A whole file of ours with these samples at a rate in samples a second.
+#[must_use]
+pub fn from_samples_at(rate: u32, samples: &[i16]) -> Vec<u8> {
+    file(rate, samples.len(), samples.iter().copied())
 }
 
 /// A whole file of ours from G.711, as a journal holds it.
 #[must_use]
-pub fn from_g711(codec: Codec, bytes: &[u8]) -> Vec<u8> {
-    file(bytes.len(), bytes.iter().map(|&byte| codec.decode_byte(byte)))
+pub fn from_g711(law: Law, bytes: &[u8]) -> Vec<u8> {
+    file(SAMPLE_RATE, bytes.len(), bytes.iter().map(|&byte| law.decode_byte(byte)))
 }
 
-fn file(count: usize, samples: impl Iterator<Item = i16>) -> Vec<u8> {
+fn file(rate: u32, count: usize, samples: impl Iterator<Item = i16>) -> Vec<u8> {
     let mut file = vec![0; HEADER_LENGTH + 2 * count];
     let (start, data) = file.split_at_mut(HEADER_LENGTH);
-    start.copy_from_slice(&header(u32::try_from(count).unwrap_or(u32::MAX)));
+    start.copy_from_slice(&header_at(rate, u32::try_from(count).unwrap_or(u32::MAX)));
     data.as_chunks_mut::<2>().0.iter_mut().zip(samples).for_each(|(bytes, sample)| *bytes = sample.to_le_bytes());
     file
 }
@@ -148,11 +160,21 @@ impl<W: Write + Seek> Writer<W> {
 ///
 /// [`WavError`], whose text says to people what is wrong with their file.
 pub fn read(bytes: &[u8], longest: Duration) -> Result<Vec<i16>, WavError> {
-    if let Some(samples) = own_samples(bytes) {
-        return if samples.len() as u128 > most_samples(longest, SAMPLE_RATE) {
+    read_at(SAMPLE_RATE, bytes, longest)
+}
+
+/// The same at another rate, in samples a second.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_at(wanted: u32, bytes: &[u8], longest: Duration) -> Result<Vec<i16>, WavError> {
+    if let Some((rate, samples)) = own_samples(bytes) {
+        return if samples.len() as u128 > most_samples(longest, rate) {
             Err(WavError::TooLong(longest))
         } else {
-            Ok(samples.iter().map(|&sample| i16::from_le_bytes(sample)).collect())
+            let samples: Vec<i16> = samples.iter().map(|&sample| i16::from_le_bytes(sample)).collect();
+            Ok(if rate == wanted { samples } else { resample(&samples, rate, wanted) })
         };
     }
     let mut reader = WavReader::new(Cursor::new(bytes)).map_err(WavError::Unreadable)?;
@@ -173,7 +195,7 @@ pub fn read(bytes: &[u8], longest: Duration) -> Result<Vec<i16>, WavError> {
         (SampleFormat::Int, _) => return Err(WavError::Unreadable(hound::Error::Unsupported)),
     };
     match room {
-        Ok(()) | Err(Stop::End) => Ok(resample(&mixer.samples, spec.sample_rate, SAMPLE_RATE)),
+        Ok(()) | Err(Stop::End) => Ok(resample(&mixer.samples, spec.sample_rate, wanted)),
         Err(Stop::Full) => Err(WavError::TooLong(longest)),
         Err(Stop::Unreadable(error)) => Err(WavError::Unreadable(error)),
     }
@@ -233,11 +255,25 @@ impl Mixer {
     }
 }
 
-/// The samples of a file that has exactly our header: most that is ever read was written here.
-fn own_samples(bytes: &[u8]) -> Option<&[[u8; 2]]> {
+/// The samples of a file that has exactly our header, and their rate: most that is ever read was written here.
+fn own_samples(bytes: &[u8]) -> Option<(u32, &[[u8; 2]])> {
     let (start, data) = bytes.split_at_checked(HEADER_LENGTH)?;
     let (samples, []) = data.as_chunks::<2>() else { return None };
-    (start == header(u32::try_from(samples.len()).ok()?)).then_some(samples)
+    let count = u32::try_from(samples.len()).ok()?;
+    let rate = [SAMPLE_RATE, WIDE_RATE].into_iter().find(|&rate| start == header_at(rate, count))?;
+    Some((rate, samples))
+}
+
+/// Brings a file of ours with wideband audio to 8000 Hz, for players that know no other; `None` when it is none, and so stays as
+/// it is.
+#[must_use]
+pub fn narrowed(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (rate, samples) = own_samples(bytes)?;
+    if rate == SAMPLE_RATE {
+        return None;
+    }
+    let samples: Vec<i16> = samples.iter().map(|&sample| i16::from_le_bytes(sample)).collect();
+    Some(from_samples(&resample(&samples, rate, SAMPLE_RATE)))
 }
 
 fn most_samples(longest: Duration, rate: u32) -> u128 {
@@ -296,11 +332,24 @@ mod tests {
     #[test]
     fn a_journal_becomes_a_file() {
         let samples = speech(0.5, -20.0);
-        for codec in Codec::ALL {
-            let journal = codec.encoded(&samples);
+        for law in Law::ALL {
+            let journal = law.encoded(&samples);
 
-            assert_eq!(from_g711(codec, &journal), from_samples(&codec.decoded(&journal)));
+            assert_eq!(from_g711(law, &journal), from_samples(&law.decoded(&journal)));
         }
+    }
+
+    #[test]
+    fn wideband_audio_is_read_at_either_rate_and_can_be_narrowed() {
+        let samples = crate::audio::testing::wide_speech(1.0, -20.0);
+        let wide = from_samples_at(16_000, &samples);
+
+        assert_eq!(read_at(16_000, &wide, MINUTE).unwrap(), samples);
+        let narrow = read(&wide, MINUTE).unwrap();
+        assert_eq!(narrow, resample(&samples, 16_000, 8000));
+        assert_eq!(narrowed(&wide).unwrap(), from_samples(&narrow));
+        assert_eq!(narrowed(&from_samples(&narrow)), None);
+        assert!(read_at(16_000, &wide, Duration::from_millis(999)).is_err());
     }
 
     #[test]

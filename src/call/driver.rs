@@ -454,7 +454,7 @@ impl Driver {
                 self.session.media.record(RecordSpec {
                     id: self.latest_recording,
                     file,
-                    codec: tape.codec(),
+                    form: tape.form(),
                     longest,
                     trailing_silence,
                     end_digits: DigitSet::of(&end_digits.iter().map(|digit| digit.as_char()).collect::<String>()),
@@ -515,7 +515,8 @@ impl Calls {
         };
         // Five minutes take some milliseconds, which would hold up other calls' tasks.
         let encoded = tokio::task::spawn_blocking(move || {
-            wav::read(&wav, rules::LONGEST_MESSAGE).map(|samples| EncodedAudio::new(codec, &samples))
+            let rate = codec.sample_rate();
+            wav::read_at(rate, &wav, rules::LONGEST_MESSAGE).map(|samples| EncodedAudio::new(codec, &samples, rate))
         });
         match encoded.await {
             Ok(Ok(audio)) => Some(Arc::new(audio)),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    audio::{codec::Codec, tone, wav},
+    audio::{SAMPLE_RATE, codec::Codec, tone, wav},
     ivr::prompts::PromptId,
     media::EncodedAudio,
 };
@@ -14,8 +14,7 @@ use crate::{
 /// All prompts and the beep.
 #[derive(Default)]
 pub struct Library {
-    pcmu: Set,
-    pcma: Set,
+    sets: [Set; Codec::ALL.len()],
 }
 
 struct Set {
@@ -35,8 +34,9 @@ impl Library {
     pub fn prompt(&self, prompt: PromptId, codec: Codec) -> Arc<EncodedAudio> {
         self.set(codec).prompts[prompt as usize]
             .get_or_init(|| {
-                let samples = wav::read(prompt.wav(), Duration::from_secs(60)).expect("every embedded prompt is read by a test");
-                Arc::new(EncodedAudio::new(codec, &samples))
+                let rate = codec.sample_rate();
+                let samples = wav::read_at(rate, prompt.wav(), Duration::from_secs(60));
+                Arc::new(EncodedAudio::new(codec, &samples.expect("every embedded prompt is read by a test"), rate))
             })
             .clone()
     }
@@ -44,14 +44,11 @@ impl Library {
     /// The tone before a recording.
     #[must_use]
     pub fn beep(&self, codec: Codec) -> Arc<EncodedAudio> {
-        self.set(codec).beep.get_or_init(|| Arc::new(EncodedAudio::new(codec, &tone::beep()))).clone()
+        self.set(codec).beep.get_or_init(|| Arc::new(EncodedAudio::new(codec, &tone::beep(), SAMPLE_RATE))).clone()
     }
 
     fn set(&self, codec: Codec) -> &Set {
-        match codec {
-            Codec::Pcmu => &self.pcmu,
-            Codec::Pcma => &self.pcma,
-        }
+        &self.sets[codec as usize]
     }
 }
 

@@ -54,6 +54,10 @@ pub struct Calls {
     pub menus: ivr::Settings,
     /// Whether audio is encrypted.
     pub srtp: Policy,
+    /// The codecs we answer and offer with, best first.
+    pub codecs: Vec<Codec>,
+    /// Whether recordings of wideband calls are kept at 16,000 samples a second.
+    pub wideband: bool,
     /// What subscribers dial to listen to their messages.
     pub access_codes: Vec<String>,
     /// How long a caller hears ringing before the call is answered.
@@ -118,7 +122,7 @@ impl Calls {
                 return record.refused(503, "the store does not answer");
             }
         };
-        let session = match session::answer(&self.media, self.srtp, &invite, handle, self.ring).await {
+        let session = match session::answer(&self.media, &self.codecs, self.srtp, &invite, handle, self.ring).await {
             Ok(session) => session,
             Err(refusal) => {
                 debug!(%refusal, "a call is refused");
@@ -215,9 +219,6 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// The codecs we offer when the caller made no offer, best first.
-const OFFERED: [Codec; 2] = Codec::ALL;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,6 +295,8 @@ mod tests {
             library: Library::default(),
             menus: ivr::Settings::default(),
             srtp: Policy::Optional,
+            codecs: Codec::ALL.to_vec(),
+            wideband: true,
             access_codes: vec![],
             ring: Duration::ZERO,
             trusts: Box::new(|_| false),

@@ -5,14 +5,9 @@ use std::{error::Error, sync::Arc, time::Duration};
 use tokio::time::timeout;
 use tracing::{Span, error, field, warn};
 
-use super::{
-    Calls,
-    driver::Line,
-    route::Dialled,
-    tape::{Tape, encoding_of},
-};
+use super::{Calls, driver::Line, route::Dialled, tape::Tape};
 use crate::{
-    audio::codec::Codec,
+    audio::{codec::Codec, form::Form},
     domain::{
         id::{MailboxId, MessageId},
         rules,
@@ -36,7 +31,7 @@ const COUNTING: Duration = Duration::from_secs(3);
 pub struct Asking {
     pub calls: Arc<Calls>,
     pub line: Line,
-    /// What a new tape is written in.
+    /// The codec of the line, which a new tape follows.
     pub codec: Codec,
     /// The recording that `StoreMessage` or `SetGreeting` takes over.
     pub recording: Option<(Tape, Duration)>,
@@ -70,7 +65,7 @@ impl Asking {
     /// Makes the recording possible before its beep: counts the mailbox, and writes the envelope durably.
     async fn prepare(&self, kind: RecordKind, mailbox: &MailboxId) -> Result<Tape, Answer> {
         let store = &self.calls.store;
-        let encoding = encoding_of(self.codec);
+        let encoding = Form::of(self.codec, self.calls.wideband).into();
         if !matches!(kind, RecordKind::Message) {
             return store.create_scratch(encoding).await.map(Tape::Scratch).map_err(failed);
         }

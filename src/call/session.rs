@@ -7,7 +7,6 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::OFFERED;
 use crate::{
     audio::codec::Codec,
     media::{MediaEngine, MediaEvent, MediaSession, SessionSpec, Stream},
@@ -34,6 +33,7 @@ pub struct CallSession {
     pub negotiated: Negotiated,
     local: LocalMedia,
     security: LocalSecurity,
+    codecs: Vec<Codec>,
     /// Our offer in answer to a re-INVITE without one, until the ACK brings the caller's answer.
     offered: Option<OwnOffer>,
 }
@@ -66,6 +66,7 @@ impl fmt::Display for NoSession {
 /// When there is no session; the call was refused or is over.
 pub async fn answer(
     engine: &Arc<MediaEngine>,
+    codecs: &[Codec],
     policy: Policy,
     invite: &IncomingCall,
     sip: CallHandle,
@@ -88,11 +89,11 @@ pub async fn answer(
     let description = match &invite.offer {
         Some(offer) => {
             let offer = sdp::parse_offer(offer).map_err(|error| refuse(&sip, error.into()))?;
-            let (answer, agreed) = sdp::answer(&offer, &local, &security).map_err(|error| refuse(&sip, error))?;
+            let (answer, agreed) = sdp::answer(&offer, &local, codecs, &security).map_err(|error| refuse(&sip, error))?;
             negotiated = Some(agreed);
             answer
         }
-        None => offered.insert(own_offer(&local, &security, policy == Policy::Required)).bytes(),
+        None => offered.insert(own_offer(&local, codecs, &security, policy == Policy::Required)).bytes(),
     };
     local.version += 1;
     let answer_at = Instant::now() + ring;
@@ -129,7 +130,8 @@ pub async fn answer(
                     }
                 }
                 if let Some(negotiated) = negotiated {
-                    let session = CallSession { sip, media, media_events, negotiated, local, security, offered: None };
+                    let codecs = codecs.to_vec();
+                    let session = CallSession { sip, media, media_events, negotiated, local, codecs, security, offered: None };
                     // A first offer of `sendonly` is a caller who only speaks, not one on hold.
                     session.connect(negotiated.direction_receive);
                     return Ok(session);
@@ -153,14 +155,20 @@ impl CallSession {
     /// Answers a re-INVITE: hold, resume, another address, or a request for an offer of ours.
     pub fn reoffer(&mut self, offer: Option<&[u8]>) {
         let Some(offer) = offer else {
-            let offer = own_offer(&self.local, &self.security, self.negotiated.security != Security::None);
+            let offer = own_offer(&self.local, &self.codecs, &self.security, self.negotiated.security != Security::None);
             self.sip.send(Command::AnswerReoffer { sdp: offer.bytes() });
             self.offered = Some(offer);
             self.local.version += 1;
             return;
         };
-        let answered =
-            sdp::parse_offer(offer).map_err(AnswerError::from).and_then(|offer| sdp::answer(&offer, &self.local, &self.security));
+        // What the call is in goes on if it can: what is playing and recording has begun in it.
+        let answered = sdp::parse_offer(offer).map_err(AnswerError::from).and_then(|offer| {
+            let unchanged = sdp::answer(&offer, &self.local, &[self.negotiated.codec], &self.security);
+            if matches!(unchanged, Err(AnswerError::NoCommonCodec)) {
+                return sdp::answer(&offer, &self.local, &self.codecs, &self.security);
+            }
+            unchanged
+        });
         match answered {
             Ok((answer, agreed)) => {
                 self.local.version += 1;
@@ -193,7 +201,7 @@ impl CallSession {
     /// Takes the caller's answer to a re-INVITE of ours that changed nothing, and what it changes on the caller's side.
     pub fn refreshed(&mut self, answer: &[u8]) {
         let described = sdp::parse_offer(answer).map_err(AnswerError::from);
-        match described.and_then(|description| sdp::answer(&description, &self.local, &self.security)) {
+        match described.and_then(|description| sdp::answer(&description, &self.local, &[self.negotiated.codec], &self.security)) {
             Ok((_, agreed)) if agreed != self.negotiated => {
                 self.negotiated = agreed;
                 self.reconnect();
@@ -214,6 +222,7 @@ impl CallSession {
             codec: agreed.codec,
             payload_type: agreed.codec_payload_type,
             telephone_event: agreed.telephone_event,
+            packet_time: agreed.packet_time,
             remote: agreed.remote,
             remote_rtcp: agreed.remote_rtcp,
             rtcp_mux: agreed.rtcp_mux,
@@ -238,7 +247,7 @@ fn local_security(policy: Policy) -> LocalSecurity {
 }
 
 /// What we offer to a caller who made no offer.
-fn own_offer(local: &LocalMedia, security: &LocalSecurity, encrypted: bool) -> OwnOffer {
-    let offer = sdp::offer(local, &OFFERED);
+fn own_offer(local: &LocalMedia, codecs: &[Codec], security: &LocalSecurity, encrypted: bool) -> OwnOffer {
+    let offer = sdp::offer(local, codecs);
     if encrypted { offer.encrypted(security.keys.clone()) } else { offer }
 }

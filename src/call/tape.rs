@@ -4,11 +4,11 @@
 use std::{fs::File, future::Future, io, time::Duration};
 
 use crate::{
-    audio::codec::Codec,
+    audio::{codec::Codec, form::Form},
     media::EncodedAudio,
     store::{
         greeting::Scratch,
-        journal::{Encoding, Journal, blocking},
+        journal::{Journal, blocking},
     },
 };
 
@@ -33,27 +33,31 @@ impl Tape {
         .await
     }
 
-    /// The codec of the bytes in it.
+    /// What the bytes in it are.
     #[must_use]
-    pub fn codec(&self) -> Codec {
-        match self.encoding() {
-            Encoding::Mulaw => Codec::Pcmu,
-            Encoding::Alaw => Codec::Pcma,
-            Encoding::Linear16 => unreachable!("tapes are made by `encoding_of` a codec"),
+    pub fn form(&self) -> Form {
+        match self {
+            Self::Message(journal) => journal.envelope().encoding.form(),
+            Self::Scratch(scratch) => scratch.encoding().form(),
         }
     }
 
     /// The first `kept` of it, for the line.
     pub fn read(&self, kept: Duration, codec: Codec) -> impl Future<Output = io::Result<EncodedAudio>> + Send + use<> {
-        let own = self.codec();
+        let form = self.form();
         let read: Box<dyn FnOnce() -> io::Result<Vec<u8>> + Send> = match self {
             Self::Message(journal) => Box::new(journal.reader(kept)),
             Self::Scratch(scratch) => Box::new(scratch.reader(kept)),
         };
         blocking(move || {
             let mut bytes = read()?;
-            own.transcode(codec, &mut bytes);
-            Ok(EncodedAudio::from_bytes(codec, &bytes))
+            Ok(match (form, codec.law()) {
+                (Form::G711(own), Some(law)) => {
+                    own.transcode(law, &mut bytes);
+                    EncodedAudio::from_g711(law, &bytes)
+                }
+                (form, _) => EncodedAudio::new(codec, &form.samples(&bytes), form.sample_rate()),
+            })
         })
     }
 
@@ -68,21 +72,5 @@ impl Tape {
             Self::Scratch(_) => Ok(()),
         })
         .await
-    }
-
-    fn encoding(&self) -> Encoding {
-        match self {
-            Self::Message(journal) => journal.envelope().encoding,
-            Self::Scratch(scratch) => scratch.encoding(),
-        }
-    }
-}
-
-/// How a codec's bytes are kept.
-#[must_use]
-pub fn encoding_of(codec: Codec) -> Encoding {
-    match codec {
-        Codec::Pcmu => Encoding::Mulaw,
-        Codec::Pcma => Encoding::Alaw,
     }
 }

@@ -222,11 +222,14 @@ fn insert(table: &mut Table, key: &Key, value: Value) {
     table.insert(key.name.to_owned(), value);
 }
 
-/// A variable's text as the file would have it: a list separated by commas, a bare number, text without quotes.
+/// A variable's text as the file would have it: a list separated by commas, a bare number or true, text without quotes.
 fn value_from_variable(key: &Key, text: &str) -> Value {
     let single = |text: &str| match text.parse::<i64>() {
         Ok(number) if !key.quoted => Value::Integer(number),
-        _ => Value::String(text.to_owned()),
+        _ => match text.parse() {
+            Ok(yes_or_no) if !key.quoted => Value::Boolean(yes_or_no),
+            _ => Value::String(text.to_owned()),
+        },
     };
     if key.list {
         Value::Array(text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(single).collect())

@@ -11,6 +11,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    audio::codec::Codec,
     delivery::Sender,
     domain::time::TimeZone,
     sdp::Policy,
@@ -54,6 +55,7 @@ macro_rules! text_values {
 text_values! {
     ListenAddr: "transport and address";
     Network: "address or network";
+    CodecName: "codec";
     PortRange: "port range";
     CronExpression: "cron expression";
     Policy: "`off`, `optional` or `required`";
@@ -79,6 +81,11 @@ impl Shape for Duration {
 
 impl Shape for TimeZone {
     const SHAPE: &'static str = "time zone";
+}
+
+impl Shape for bool {
+    const SHAPE: &'static str = "true or false";
+    const QUOTED: bool = false;
 }
 
 impl Shape for u32 {
@@ -194,6 +201,30 @@ impl fmt::Display for Network {
         } else {
             write!(f, "{}/{}", self.address, self.prefix)
         }
+    }
+}
+
+/// A codec by its name in SDP, in any case: `opus`, `G722`, `PCMU`, `PCMA`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodecName(pub Codec);
+
+impl FromStr for CodecName {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match Codec::from_name(text) {
+            Some(codec) => Ok(Self(codec)),
+            None => {
+                let names = Codec::ALL.map(Codec::name).join(", ");
+                wrong(format!("{text:?} is no codec of ours; there are {names}"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for CodecName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name())
     }
 }
 

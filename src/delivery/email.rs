@@ -418,6 +418,7 @@ pub(super) mod tests {
             from: "Voicemail <voicemail@example.com>".parse().unwrap(),
             timeout: Duration::from_secs(30),
             parallel: 8,
+            wideband: false,
             mail_dir: "mail".into(),
         }
     }

@@ -36,6 +36,8 @@ pub struct MailSettings {
     pub timeout: Duration,
     /// How many are delivered at once.
     pub parallel: usize,
+    /// Whether recordings of 16,000 samples a second stay so.
+    pub wideband: bool,
     /// Where mails are written when there is no relay.
     pub mail_dir: PathBuf,
 }

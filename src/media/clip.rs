@@ -3,35 +3,64 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::order::PlayId;
-use crate::audio::{FRAME, FRAME_SAMPLES, codec::Codec, duration_of, samples_in};
+use crate::audio::{FRAME, FRAME_SAMPLES, codec::Codec, duration_of, encoder::Encoder, law::Law, resample::resample, samples_in};
 
-/// Audio in one codec, cut into the frames it is sent in. Made once, shared by all calls that play it.
+/// Audio in one codec, cut into the frames of 20 ms it is sent in. Made once, shared by all calls that play it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EncodedAudio {
     codec: Codec,
-    frames: Box<[[u8; FRAME_SAMPLES]]>,
-    samples: u64,
+    payloads: Box<[u8]>,
+    frames: Frames,
+    /// The length in 8000ths of a second, without what fills up the last frame.
+    length: u64,
+}
+
+/// Where one frame ends and the next begins.
+#[derive(Clone, PartialEq, Eq)]
+enum Frames {
+    /// All are of this length.
+    Even(usize),
+    /// They end at these places.
+    Uneven(Box<[u32]>),
 }
 
 impl EncodedAudio {
-    /// Encodes samples.
+    /// Encodes samples, of which there are `rate` a second.
     #[must_use]
-    pub fn new(codec: Codec, samples: &[i16]) -> Self {
-        Self::from_bytes(codec, &codec.encoded(samples))
+    pub fn new(codec: Codec, samples: &[i16], rate: u32) -> Self {
+        let resampled;
+        let samples = if rate == codec.sample_rate() {
+            samples
+        } else {
+            resampled = resample(samples, rate, codec.sample_rate());
+            &resampled
+        };
+        if let Some(law) = codec.law() {
+            return Self::from_g711(law, &law.encoded(samples));
+        }
+        let frame_samples = codec.frame_samples();
+        let mut encoder = Encoder::new(codec);
+        let (mut payloads, mut ends) = (Vec::new(), Vec::new());
+        let mut frame = vec![0; frame_samples];
+        for chunk in samples.chunks(frame_samples) {
+            frame[..chunk.len()].copy_from_slice(chunk);
+            frame[chunk.len()..].fill(0);
+            encoder.encode(&frame, &mut payloads);
+            ends.push(payloads.len() as u32);
+        }
+        let length = samples.len() as u64 * u64::from(8000_u32) / u64::from(codec.sample_rate());
+        let even = ends.first().copied().filter(|first| (1..).zip(&ends).all(|(index, end)| first * index == *end));
+        let frames = even.map_or_else(|| Frames::Uneven(ends.into()), |length| Frames::Even(length as usize));
+        Self { codec, payloads: payloads.into(), frames, length }
     }
 
-    /// Takes audio that is encoded already; its last frame is filled up with silence.
+    /// Takes G.711, a byte a sample; its last frame is filled up with silence.
     #[must_use]
-    pub fn from_bytes(codec: Codec, bytes: &[u8]) -> Self {
-        let frames = bytes
-            .chunks(FRAME_SAMPLES)
-            .map(|chunk| {
-                let mut frame = [codec.silence(); FRAME_SAMPLES];
-                frame[..chunk.len()].copy_from_slice(chunk);
-                frame
-            })
-            .collect();
-        Self { codec, frames, samples: bytes.len() as u64 }
+    pub fn from_g711(law: Law, bytes: &[u8]) -> Self {
+        let codec = if law == Law::Mu { Codec::Pcmu } else { Codec::Pcma };
+        let mut payloads = bytes.to_vec();
+        payloads.resize(bytes.len().next_multiple_of(FRAME_SAMPLES), law.silence());
+        Self { codec, payloads: payloads.into(), frames: Frames::Even(FRAME_SAMPLES), length: bytes.len() as u64 }
     }
 
     /// The codec.
@@ -43,7 +72,26 @@ impl EncodedAudio {
     /// The length, without what fills up the last frame.
     #[must_use]
     pub fn duration(&self) -> Duration {
-        duration_of(self.samples)
+        duration_of(self.length)
+    }
+
+    /// How many frames there are.
+    fn count(&self) -> usize {
+        match &self.frames {
+            Frames::Even(length) => self.payloads.len() / length,
+            Frames::Uneven(ends) => ends.len(),
+        }
+    }
+
+    /// The payload of a frame.
+    fn frame(&self, index: usize) -> &[u8] {
+        match &self.frames {
+            Frames::Even(length) => &self.payloads[index * length..][..*length],
+            Frames::Uneven(ends) => {
+                let start = index.checked_sub(1).map_or(0, |before| ends[before]);
+                &self.payloads[start as usize..ends[index] as usize]
+            }
+        }
     }
 }
 
@@ -91,7 +139,7 @@ enum State {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next<'a> {
     /// This frame, in this codec.
-    Frame(Codec, &'a [u8; FRAME_SAMPLES]),
+    Frame(Codec, &'a [u8]),
     /// A frame of silence.
     Silence,
     /// Nothing, and what played has just come to its end.
@@ -141,7 +189,7 @@ impl Player {
                 return Next::Done(self.id);
             };
             let frames = match clip {
-                Clip::Audio(audio, _) => audio.frames.len(),
+                Clip::Audio(audio, _) => audio.count(),
                 Clip::Silence(pause) => pause.as_micros().div_ceil(FRAME.as_micros()) as usize,
             };
             if self.frame < frames {
@@ -154,7 +202,7 @@ impl Player {
         self.frame += 1;
         self.sent += 1;
         match &self.clips[self.clip] {
-            Clip::Audio(audio, _) => Next::Frame(audio.codec, &audio.frames[frame]),
+            Clip::Audio(audio, _) => Next::Frame(audio.codec, audio.frame(frame)),
             Clip::Silence(_) => Next::Silence,
         }
     }
@@ -175,11 +223,24 @@ mod tests {
 
     #[test]
     fn the_last_frame_is_filled_up_but_not_counted() {
-        let audio = EncodedAudio::from_bytes(CODEC, &[7; 200]);
+        let audio = EncodedAudio::from_g711(Law::Mu, &[7; 200]);
 
-        assert_eq!(audio.frames.len(), 2);
-        assert_eq!(&audio.frames[1][..41], &[[7; 40].as_slice(), &[0xff]].concat());
+        assert_eq!(audio.count(), 2);
+        assert_eq!(&audio.frame(1)[..41], &[[7; 40].as_slice(), &[0xff]].concat());
         assert_eq!(audio.duration(), Duration::from_millis(25));
+    }
+
+    #[test]
+    fn every_codec_has_frames_of_twenty_milliseconds() {
+        let samples: Vec<i16> = (0..8100).map(|n| (n * 37 % 5000) as i16).collect();
+        for codec in Codec::ALL {
+            let audio = EncodedAudio::new(codec, &samples, 8000);
+
+            assert_eq!((audio.count(), audio.duration()), (51, Duration::from_micros(1_012_500)), "{codec:?}");
+            assert!((0..51).all(|index| codec.length(audio.frame(index)) == Some(160)), "{codec:?}");
+            assert_eq!((0..51).map(|index| audio.frame(index).len()).sum::<usize>(), audio.payloads.len());
+        }
+        assert_eq!(EncodedAudio::new(Codec::Opus, &[], 16_000).count(), 0);
     }
 
     #[test]
@@ -229,7 +290,7 @@ mod tests {
 
     fn audio(frames: &[u8]) -> Clip {
         let bytes: Vec<u8> = frames.iter().flat_map(|&byte| [byte; FRAME_SAMPLES]).collect();
-        Clip::from(Arc::new(EncodedAudio::from_bytes(CODEC, &bytes)))
+        Clip::from(Arc::new(EncodedAudio::from_g711(Law::Mu, &bytes)))
     }
 
     /// The first byte of each frame until the end, `None` for silence.

@@ -23,9 +23,9 @@ use super::{
 };
 use crate::audio::duration_of;
 
-/// The size of a buffer: half a second of audio.
+/// The size of a buffer: half a second of G.711, an eighth of a second of wideband audio.
 pub(super) const BUFFER: usize = 4096;
-/// How many buffers there are for all recordings: 64 MB, or five seconds of 1600 recordings.
+/// How many buffers there are for all recordings: 64 MB, or five seconds of 1600 recordings in G.711.
 const BUFFERS: usize = 16_384;
 /// How many recordings may be finishing at once beyond that.
 const FINISHING: usize = 16_384;
@@ -64,8 +64,9 @@ pub(super) struct Finish {
     pub(super) session: u64,
     pub(super) orders: Weak<Orders>,
     pub(super) id: RecordingId,
-    /// How many samples of the file are the recording.
+    /// How much of the file is the recording, in 8000ths of a second, and how many bytes each of those has.
     pub(super) kept: u64,
+    pub(super) width: usize,
     pub(super) ended_by: RecordingEnd,
 }
 
@@ -166,7 +167,7 @@ impl Finish {
     }
 
     fn event(&self) -> MediaEvent {
-        let written = self.file.written.load(Ordering::Relaxed);
+        let written = self.file.written.load(Ordering::Relaxed) / self.width as u64;
         let ended_by = if self.file.has_failed() { RecordingEnd::WriteFailed } else { self.ended_by };
         MediaEvent::RecordingDone { id: self.id, kept: duration_of(self.kept.min(written)), written, ended_by }
     }
@@ -254,7 +255,7 @@ fn sync(files: &[&JournalFile]) {
     }
 }
 
-/// Buffers that are used over and over. The lock is taken twice a second for each recording.
+/// Buffers that are used over and over. The lock is taken twice a second for each recording in G.711, eight times for wideband.
 #[derive(Debug, Default)]
 struct Buffers {
     free: Mutex<Vec<Vec<u8>>>,

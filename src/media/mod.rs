@@ -4,16 +4,20 @@
 //! record, send keys. What happens comes back as [`MediaEvent`]s. Orders return at once.
 //!
 //! Per packet there is no allocation, no lock and no wait. [`thread`] has the tick, [`session`] what a call does in it,
-//! [`recorder`] the recording and [`journal`] its way to the disk. What packets mean is decided in `rtp`.
+//! [`recorder`] the recording, [`intake`] and [`tape`] what is kept of it, and [`journal`] its way to the disk. What packets mean is decided in `rtp`.
 
 mod clip;
+mod intake;
 mod journal;
 mod order;
+mod packer;
 mod ports;
 mod recorder;
 mod secure;
 mod session;
+mod tape;
 mod thread;
+mod transcoder;
 
 use std::{
     io,

@@ -3,7 +3,10 @@
 use std::{fs::File, net::SocketAddr, time::Duration};
 
 use super::clip::Clip;
-use crate::{audio::codec::Codec, rtp::Security};
+use crate::{
+    audio::{codec::Codec, form::Form},
+    rtp::Security,
+};
 
 /// The stream that an offer and its answer agreed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +17,8 @@ pub struct Stream {
     pub payload_type: u8,
     /// The payload type of telephone-events, when there are any.
     pub telephone_event: Option<u8>,
+    /// Milliseconds of audio in each packet that we send, as near to it as the codec allows.
+    pub packet_time: u8,
     /// Where the peer wants its RTP.
     pub remote: SocketAddr,
     /// Where the peer wants its RTCP.
@@ -43,10 +48,10 @@ pub struct RecordingId(pub u32);
 pub struct RecordSpec {
     /// What its [`RecordingDone`](MediaEvent::RecordingDone) will name.
     pub id: RecordingId,
-    /// Where the bytes of `codec` are appended, a byte a sample, without gaps in time.
+    /// Where the audio is appended, without gaps in time.
     pub file: File,
-    /// The codec of the file; what comes in another is transcoded.
-    pub codec: Codec,
+    /// What its bytes are; what comes in another form is converted.
+    pub form: Form,
     /// The length at which it ends by itself.
     pub longest: Duration,
     /// The silence at which it ends by itself, `None` for never.
@@ -100,7 +105,7 @@ pub enum MediaEvent {
         /// How much of the file is the recording: without the tone of the key that ended it, and without a silence at the
         /// end when it ends at silence.
         kept: Duration,
-        /// How many samples were appended to the file; never less than `kept`.
+        /// How much was appended to the file, in 8000ths of a second; never less than `kept`.
         written: u64,
         /// Why it is over.
         ended_by: RecordingEnd,

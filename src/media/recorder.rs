@@ -1,18 +1,17 @@
 //! One recording: packets in, buffers for the writer out, and the decision when it is over.
 
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{sync::Weak, time::Duration};
 
 use super::{
-    journal::{BUFFER, Finish, JournalFile, Writer},
+    intake::Intake,
+    journal::{Finish, JournalFile, Writer},
     order::{DigitSet, MediaEvent, RecordSpec, RecordingEnd, RecordingId},
+    tape::Tape,
     thread::Orders,
 };
 use crate::{
-    audio::{FRAME_SAMPLES, codec::Codec, level::TrailingSilence, samples_in},
-    rtp::{Packet, Run, Timeline, telephone_event::KeyPress},
+    audio::{codec::Codec, samples_in},
+    rtp::{Extent, Packet, Timeline, telephone_event::KeyPress},
 };
 
 /// How old audio may become before it is handed to the writer although its buffer is not full.
@@ -21,17 +20,15 @@ const OLDEST: Duration = Duration::from_millis(500);
 const SILENT_LINE: Duration = Duration::from_millis(300);
 /// How much later than by its packets a recording reaches its longest by the clock, when packets have stopped.
 const GRACE: Duration = Duration::from_secs(1);
-/// The longest audio packet that is transcoded.
-const LONGEST_PAYLOAD: usize = 1600;
 
 #[derive(Debug)]
 pub(super) struct Recorder {
     id: RecordingId,
-    codec: Codec,
     longest: Duration,
     trailing_silence: Option<Duration>,
     end_digits: DigitSet,
     timeline: Timeline,
+    intake: Intake,
     tape: Tape,
     started: Duration,
     heard_at: Duration,
@@ -39,29 +36,17 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    pub(super) fn new(spec: RecordSpec, writer: Writer, now: Duration) -> Self {
-        let RecordSpec { id, file, codec, longest, trailing_silence, end_digits } = spec;
+    /// Begins a recording, mostly of payloads of `codec`.
+    pub(super) fn new(spec: RecordSpec, codec: Codec, writer: Writer, now: Duration) -> Self {
+        let RecordSpec { id, file, form, longest, trailing_silence, end_digits } = spec;
         Self {
             id,
-            codec,
             longest,
             trailing_silence,
             end_digits,
             timeline: Timeline::default(),
-            tape: Tape {
-                codec,
-                longest: samples_in(longest),
-                length: 0,
-                file: Arc::new(JournalFile::new(file)),
-                writer,
-                buffer: None,
-                begun: now,
-                now,
-                frame: [codec.silence(); FRAME_SAMPLES],
-                filled: 0,
-                silence: trailing_silence.map(|_| TrailingSilence::new()),
-                full: false,
-            },
+            intake: Intake::new(codec, form),
+            tape: Tape::new(form, JournalFile::new(file), writer, samples_in(longest), trailing_silence.is_some(), now),
             started: now,
             heard_at: now,
             held_since: None,
@@ -70,18 +55,28 @@ impl Recorder {
 
     /// Takes an audio packet; answers why the recording is over, if it is.
     pub(super) fn receive(&mut self, packet: &Packet<'_>, codec: Codec, now: Duration) -> Option<RecordingEnd> {
+        let length = codec.length(packet.payload)?;
         self.heard_at = now;
         self.tape.now = now;
-        if codec == self.codec {
-            self.timeline.push(packet, now, &mut |run| self.tape.write(run));
-        } else {
-            let mut transcoded = [0; LONGEST_PAYLOAD];
-            let transcoded = transcoded.get_mut(..packet.payload.len())?;
-            transcoded.copy_from_slice(packet.payload);
-            codec.transcode(self.codec, transcoded);
-            self.timeline.push(&Packet { payload: transcoded, ..*packet }, now, &mut |run| self.tape.write(run));
+        let (intake, tape) = (&mut self.intake, &mut self.tape);
+        if codec != intake.codec() {
+            self.timeline.flush(now, &mut |run| intake.write(run, tape));
+            *intake = Intake::new(codec, tape.form());
         }
+        let extent = Extent { length, clock_factor: codec.clock_factor() };
+        self.timeline.push(packet, extent, now, &mut |run| intake.write(run, tape));
         self.is_over(now)
+    }
+
+    /// Takes a packet of comfort noise (RFC 3389).
+    pub(super) fn pause(&mut self, packet: &Packet<'_>) {
+        self.timeline.pass(packet);
+        self.intake.pause(packet.payload);
+    }
+
+    /// Takes note of a packet that is a key.
+    pub(super) fn pass(&mut self, packet: &Packet<'_>) {
+        self.timeline.pass(packet);
     }
 
     /// Looks after what time brings, every 20 ms; answers why the recording is over, if it is.
@@ -89,11 +84,12 @@ impl Recorder {
         if self.held_since.is_some() {
             return None;
         }
+        self.tape.now = now;
         if self.timeline.is_waiting() {
-            self.tape.now = now;
-            self.timeline.poll(now, &mut |run| self.tape.write(run));
+            let (intake, tape) = (&mut self.intake, &mut self.tape);
+            self.timeline.poll(now, &mut |run| intake.write(run, tape));
         }
-        if self.tape.buffer.is_some() && now.saturating_sub(self.tape.begun) >= OLDEST {
+        if self.tape.has_waited(OLDEST) {
             self.tape.hand_in();
         }
         self.is_over(now)
@@ -103,9 +99,7 @@ impl Recorder {
     pub(super) fn hold(&mut self, held: bool, now: Duration) {
         match (held, self.held_since) {
             (true, None) => {
-                self.tape.now = now;
-                self.timeline.finish(now, &mut |run| self.tape.write(run));
-                self.tape.hand_in();
+                self.finish_timeline(now);
                 self.held_since = Some(now);
             }
             (false, Some(since)) => {
@@ -115,6 +109,14 @@ impl Recorder {
             }
             (true, Some(_)) | (false, None) => {}
         }
+    }
+
+    /// Writes what waits, and hands it in.
+    fn finish_timeline(&mut self, now: Duration) {
+        self.tape.now = now;
+        let (intake, tape) = (&mut self.intake, &mut self.tape);
+        self.timeline.finish(now, &mut |run| intake.write(run, tape));
+        self.tape.hand_in();
     }
 
     pub(super) fn ends_at(&self, digit: char) -> bool {
@@ -128,10 +130,10 @@ impl Recorder {
 
     /// Where a tone begins that was heard in the audio, and began so many samples ago.
     pub(super) fn place_before(&self, samples: u64) -> u64 {
-        self.tape.length.saturating_sub(samples)
+        self.tape.length().saturating_sub(samples)
     }
 
-    /// Hands everything to the writer. What is beyond `end`, in samples, is not part of the recording.
+    /// Hands everything to the writer. What is beyond `end`, in 8000ths of a second, is not part of the recording.
     ///
     /// # Errors
     ///
@@ -144,20 +146,20 @@ impl Recorder {
         session: u64,
         orders: &Weak<Orders>,
     ) -> Result<(), MediaEvent> {
-        self.tape.now = now;
-        self.timeline.finish(now, &mut |run| self.tape.write(run));
-        self.tape.hand_in();
+        self.finish_timeline(now);
         let silence = match ended_by {
-            RecordingEnd::Silence => self.tape.silence.map_or(0, |silence| silence.samples()),
+            RecordingEnd::Silence => self.tape.silence.as_ref().map_or(0, |silence| silence.samples()),
             RecordingEnd::Digit(_) | RecordingEnd::Longest | RecordingEnd::Stopped | RecordingEnd::WriteFailed => 0,
         };
-        let kept = self.tape.length.saturating_sub(silence).min(end);
+        let kept = self.tape.length().saturating_sub(silence).min(end);
+        let width = self.tape.form().width();
         self.tape.writer.finish(Finish {
             file: self.tape.file,
             session,
             orders: Weak::clone(orders),
             id: self.id,
             kept,
+            width,
             ended_by,
         })
     }
@@ -175,92 +177,6 @@ impl Recorder {
             Some(RecordingEnd::Silence)
         } else {
             None
-        }
-    }
-}
-
-/// What the timeline writes to.
-#[derive(Debug)]
-struct Tape {
-    codec: Codec,
-    longest: u64,
-    length: u64,
-    file: Arc<JournalFile>,
-    writer: Writer,
-    buffer: Option<Vec<u8>>,
-    /// When the buffer was begun.
-    begun: Duration,
-    now: Duration,
-    /// The frame that the silence detector hears next, as far as it is filled.
-    frame: [u8; FRAME_SAMPLES],
-    filled: usize,
-    silence: Option<TrailingSilence>,
-    /// Whether the longest is reached.
-    full: bool,
-}
-
-impl Tape {
-    fn write(&mut self, run: Run<'_>) {
-        match run {
-            Run::Audio(audio) => self.write_audio(audio),
-            Run::Silence(length) => {
-                let silence = [self.codec.silence(); FRAME_SAMPLES];
-                let mut rest = length.min(self.longest - self.length) as usize;
-                while rest > 0 && !self.file.has_failed() {
-                    let part = rest.min(FRAME_SAMPLES);
-                    self.write_audio(&silence[..part]);
-                    rest -= part;
-                }
-            }
-        }
-    }
-
-    fn write_audio(&mut self, audio: &[u8]) {
-        let room = self.longest - self.length;
-        self.full |= audio.len() as u64 >= room;
-        let mut audio = &audio[..room.min(audio.len() as u64) as usize];
-        self.listen(audio);
-        while !audio.is_empty() {
-            let buffer = match &mut self.buffer {
-                Some(buffer) => buffer,
-                None => {
-                    let Some(buffer) = self.writer.buffer() else {
-                        self.file.overrun();
-                        return;
-                    };
-                    self.begun = self.now;
-                    self.buffer.insert(buffer)
-                }
-            };
-            let part = audio.len().min(BUFFER - buffer.len());
-            buffer.extend_from_slice(&audio[..part]);
-            self.length += part as u64;
-            audio = &audio[part..];
-            if buffer.len() == BUFFER {
-                self.hand_in();
-            }
-        }
-    }
-
-    fn hand_in(&mut self) {
-        if let Some(buffer) = self.buffer.take() {
-            self.writer.append(&self.file, buffer);
-        }
-    }
-
-    fn listen(&mut self, mut audio: &[u8]) {
-        let Some(silence) = &mut self.silence else { return };
-        let mut samples = [0; FRAME_SAMPLES];
-        while !audio.is_empty() {
-            let part = audio.len().min(FRAME_SAMPLES - self.filled);
-            self.frame[self.filled..self.filled + part].copy_from_slice(&audio[..part]);
-            self.filled += part;
-            audio = &audio[part..];
-            if self.filled == FRAME_SAMPLES {
-                self.filled = 0;
-                self.codec.decode(&self.frame, &mut samples);
-                silence.push(&samples);
-            }
         }
     }
 }

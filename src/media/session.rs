@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     net::{SocketAddr, UdpSocket},
     sync::{
-        Arc, Weak,
+        Arc, LazyLock, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -17,17 +17,21 @@ use super::{
     clip::{EncodedAudio, Next, Player},
     journal::Writer,
     order::{MediaEvent, Order, PlayId, RecordSpec, RecordingEnd, Stream},
+    packer::{Packer, packet_time},
     ports::Ports,
     recorder::Recorder,
     secure::Secure,
     thread::Orders,
+    transcoder::Transcoder,
 };
 use crate::{
     audio::{
-        FRAME_SAMPLES,
+        FRAME_SAMPLES, SAMPLE_RATE,
         codec::Codec,
+        decoder::{Decoder, LONGEST_PAYLOAD},
         dtmf::{Detector, KeyTone},
-        tone,
+        encoder::Encoder,
+        opus, tone,
     },
     rtp::{
         HEADER_LENGTH, KeyReceiver, KeySender, Latch, Packet, Verdict, packet,
@@ -46,6 +50,10 @@ const REPORT_EVERY: Duration = Duration::from_secs(5);
 const KEY_PAUSE: u8 = 3;
 /// How many keys wait to be sent, or to be told, at most.
 const KEYS: usize = 64;
+/// The longest frame that is sent: Opus at its loudest moments, several times its usual size.
+const LONGEST_FRAME: usize = opus::LONGEST_PACKET;
+/// The longest payload that is sent: three of those, and what joins them.
+const LONGEST_SENT: usize = 3 * LONGEST_FRAME + 16;
 /// Seconds from the beginning of NTP time to that of Unix time.
 const NTP_TO_UNIX: u64 = 2_208_988_800;
 
@@ -72,6 +80,10 @@ pub(super) struct Session {
     progress: Arc<AtomicU64>,
     keys: Keys,
     sender: Sender,
+    /// Collects frames where the peer wants packets of another length than ours.
+    packer: Option<Packer>,
+    /// For what plays in another codec than the peer's.
+    transcoder: Option<Box<Transcoder>>,
     recorder: Option<Box<Recorder>>,
     /// Recordings whose end the writer has not told yet.
     finishing: u32,
@@ -95,9 +107,16 @@ struct Heard {
     timed_out: bool,
     reception: Reception,
     keys: KeyReceiver,
-    detector: Option<Box<Detector>>,
+    detector: Option<Box<Ear>>,
+}
+
+/// Listens for keys in the audio.
+#[derive(Debug)]
+struct Ear {
+    decoder: Decoder,
+    detector: Detector,
     /// Samples that the detector has heard.
-    detected: u64,
+    heard: u64,
 }
 
 /// Keys to send.
@@ -157,6 +176,8 @@ impl Session {
                 sent_at: None,
                 report_due: Duration::ZERO,
             },
+            packer: None,
+            transcoder: None,
             recorder: None,
             finishing: 0,
         }
@@ -239,7 +260,7 @@ impl Session {
             }
             return;
         };
-        // Some peers send the other law than the answer's; both are known.
+        // Some peers change to another codec than the answer's; the ordinary ones are known by their number.
         let codec = if packet.payload_type == stream.payload_type {
             Some(stream.codec)
         } else {
@@ -264,13 +285,18 @@ impl Session {
         }
         if is_key {
             self.heard.reception.count_event(&packet);
+            if let Some(recorder) = &mut self.recorder {
+                recorder.pass(&packet);
+            }
             if let Some(press) = self.heard.keys.receive(&packet, context.now) {
                 let place = self.recorder.as_ref().map_or(0, |recorder| recorder.place_of(&press));
                 self.key(press.digit, place, context);
             }
         } else if let Some(codec) = codec {
-            self.heard.reception.count(&packet, context.now);
+            self.heard.reception.count(&packet, codec.clock_rate(), context.now);
             self.receive_audio(&packet, codec, context);
+        } else if let Some(recorder) = &mut self.recorder {
+            recorder.pause(&packet);
         }
     }
 
@@ -293,7 +319,8 @@ impl Session {
         if !self.pending.is_empty() {
             self.tell_pending();
         }
-        self.sender.timestamp = self.sender.timestamp.wrapping_add(FRAME_SAMPLES as u32);
+        let clock_factor = self.connection.as_ref().map_or(1, |connection| connection.stream.codec.clock_factor());
+        self.sender.timestamp = self.sender.timestamp.wrapping_add(FRAME_SAMPLES as u32 * clock_factor);
         if self.connection.as_ref().is_some_and(Connection::can_send) {
             self.send(context);
         }
@@ -310,12 +337,13 @@ impl Session {
     }
 
     fn connect(&mut self, stream: Stream, now: Duration) {
-        if stream.detect_inband && stream.receive {
-            self.heard.detector.get_or_insert_default();
-        } else {
+        if !(stream.detect_inband && stream.receive) {
             self.heard.detector = None;
-            self.heard.detected = 0;
+        } else if self.heard.detector.is_none() {
+            self.heard.detector = Some(Box::new(Ear::new(stream.codec)));
         }
+        let time = packet_time(stream.codec, stream.packet_time);
+        self.packer = (time != 20).then(|| Packer::new(stream.codec, time));
         let was_receiving = self.connection.as_ref().is_some_and(|connection| connection.stream.receive);
         if stream.receive && !was_receiving {
             self.heard.at = now;
@@ -337,7 +365,8 @@ impl Session {
 
     fn record(&mut self, spec: RecordSpec, context: &Context<'_>) {
         self.end_recording(RecordingEnd::Stopped, u64::MAX, context);
-        let mut recorder = Box::new(Recorder::new(spec, context.writer.clone(), context.now));
+        let codec = self.connection.as_ref().map_or(Codec::Pcmu, |connection| connection.stream.codec);
+        let mut recorder = Box::new(Recorder::new(spec, codec, context.writer.clone(), context.now));
         recorder.hold(self.connection.as_ref().is_some_and(|connection| !connection.stream.receive), context.now);
         self.recorder = Some(recorder);
     }
@@ -361,20 +390,8 @@ impl Session {
 
     /// Listens for keys in the audio.
     fn detect(&mut self, audio: &[u8], codec: Codec, context: &Context<'_>) {
-        let Some(detector) = &mut self.heard.detector else { return };
-        let mut down = None;
-        for part in audio.chunks(FRAME_SAMPLES) {
-            let mut samples = [0; FRAME_SAMPLES];
-            codec.decode(part, &mut samples);
-            self.heard.detected += part.len() as u64;
-            detector.push(&samples[..part.len()], |tone| {
-                if let KeyTone::Down { key, start } = tone {
-                    down = Some((key, start));
-                }
-            });
-        }
-        if let Some((digit, start)) = down {
-            let age = self.heard.detected.saturating_sub(start);
+        let Some(ear) = &mut self.heard.detector else { return };
+        if let Some((digit, age)) = ear.hear(audio, codec) {
             let place = self.recorder.as_ref().map_or(0, |recorder| recorder.place_before(age));
             self.key(digit, place, context);
         }
@@ -397,6 +414,7 @@ impl Session {
             }
             // A frame of silence now and then keeps what is between us and the peer from forgetting the call.
             self.send_audio(None, context.now);
+            self.send_rest(context.now);
         } else if !self.send_key(context.now) {
             self.send_frame(context.now);
         }
@@ -405,10 +423,11 @@ impl Session {
 
     fn send_frame(&mut self, now: Duration) {
         let frame = match self.player.next() {
-            Next::Frame(codec, frame) => Some((codec, *frame)),
+            Next::Frame(codec, frame) => Some((codec, Payload::new(frame))),
             Next::Silence => None,
             Next::Nothing => return,
             Next::Done(id) => {
+                self.send_rest(now);
                 self.sender.marker = true;
                 return self.tell(MediaEvent::PlaybackDone { id });
             }
@@ -423,11 +442,13 @@ impl Session {
         if self.keys.current.is_none() {
             let Some((digit, length)) = self.keys.waiting.pop_front() else { return false };
             self.keys.current = if stream.telephone_event.is_some() {
-                KeySender::new(digit, length).map(|sender| KeyOut::Event { sender, timestamp: self.sender.timestamp })
+                let clock_factor = stream.codec.clock_factor();
+                KeySender::with_clock(digit, length, clock_factor)
+                    .map(|sender| KeyOut::Event { sender, timestamp: self.sender.timestamp })
             } else {
                 tone::key(digit, length).map(|samples| {
                     let mut player = Player::default();
-                    player.play(PlayId::default(), vec![Arc::new(EncodedAudio::new(stream.codec, &samples)).into()]);
+                    player.play(PlayId::default(), vec![Arc::new(EncodedAudio::new(stream.codec, &samples, SAMPLE_RATE)).into()]);
                     KeyOut::Tone(player)
                 })
             };
@@ -438,6 +459,7 @@ impl Session {
             Some(KeyOut::Event { sender, timestamp }) => {
                 let timestamp = *timestamp;
                 if let (Some(key), Some(payload_type)) = (sender.next_packet(), payload_type) {
+                    self.send_rest(now);
                     self.send_packet(payload_type, key.marker, timestamp, &key.payload, now);
                     self.sender.marker = true;
                     return true;
@@ -445,7 +467,7 @@ impl Session {
             }
             Some(KeyOut::Tone(player)) => {
                 if let Next::Frame(codec, frame) = player.next() {
-                    let frame = *frame;
+                    let frame = Payload::new(frame);
                     self.send_audio(Some((codec, frame)), now);
                     return true;
                 }
@@ -463,24 +485,56 @@ impl Session {
     }
 
     /// Sends a frame of audio, of silence without one.
-    fn send_audio(&mut self, frame: Option<(Codec, [u8; FRAME_SAMPLES])>, now: Duration) {
+    fn send_audio(&mut self, frame: Option<(Codec, Payload)>, now: Duration) {
         let Some(Connection { stream, .. }) = &self.connection else { return };
         let (codec, payload_type) = (stream.codec, stream.payload_type);
         let frame = match frame {
-            Some((from, mut frame)) => {
-                from.transcode(codec, &mut frame);
-                frame
-            }
-            None => [codec.silence(); FRAME_SAMPLES],
+            Some((from, frame)) if from == codec => frame,
+            Some((from, mut frame)) => match (from.law(), codec.law()) {
+                (Some(law), Some(other)) => {
+                    law.transcode(other, frame.bytes_mut());
+                    frame
+                }
+                _ => {
+                    // A new offer has changed the codec while this was playing.
+                    let transcoder = self.transcoder.take().filter(|transcoder| transcoder.is_for(from, codec));
+                    let transcoder = self.transcoder.insert(transcoder.unwrap_or_else(|| Box::new(Transcoder::new(from, codec))));
+                    Payload::new(transcoder.frame(frame.bytes()))
+                }
+            },
+            None => Payload::new(silence(codec)),
         };
-        let marker = std::mem::take(&mut self.sender.marker);
-        self.send_packet(payload_type, marker, self.sender.timestamp, &frame, now);
+        let timestamp = self.sender.timestamp;
+        match self.packer.take() {
+            None => {
+                let marker = std::mem::take(&mut self.sender.marker);
+                self.send_packet(payload_type, marker, timestamp, frame.bytes(), now);
+            }
+            Some(mut packer) => {
+                packer.push(frame.bytes(), timestamp, &mut |packed| {
+                    let marker = std::mem::take(&mut self.sender.marker);
+                    self.send_packet(payload_type, marker, packed.timestamp, packed.payload, now);
+                });
+                self.packer = Some(packer);
+            }
+        }
+    }
+
+    /// Sends what has not become a whole packet, as nothing follows it.
+    fn send_rest(&mut self, now: Duration) {
+        let Some(mut packer) = self.packer.take_if(|packer| !packer.is_empty()) else { return };
+        let payload_type = self.connection.as_ref().map_or(0, |connection| connection.stream.payload_type);
+        packer.flush(&mut |packed| {
+            let marker = std::mem::take(&mut self.sender.marker);
+            self.send_packet(payload_type, marker, packed.timestamp, packed.payload, now);
+        });
+        self.packer = Some(packer);
     }
 
     fn send_packet(&mut self, payload_type: u8, marker: bool, timestamp: u32, payload: &[u8], now: Duration) {
         let (Some(ports), Some(connection)) = (&self.ports, &mut self.connection) else { return };
         let packet = Packet { marker, payload_type, sequence: self.sender.sequence, timestamp, ssrc: self.sender.ssrc, payload };
-        let mut datagram = [0; HEADER_LENGTH + FRAME_SAMPLES + LONGEST_TRAILER];
+        let mut datagram = [0; HEADER_LENGTH + LONGEST_SENT + LONGEST_TRAILER];
         let mut length = HEADER_LENGTH + payload.len();
         datagram[..HEADER_LENGTH].copy_from_slice(&packet.header());
         datagram[HEADER_LENGTH..length].copy_from_slice(payload);
@@ -582,6 +636,78 @@ impl Session {
     }
 }
 
+/// A payload on its way from what plays to the socket.
+struct Payload {
+    bytes: [u8; LONGEST_FRAME],
+    length: usize,
+}
+
+impl Payload {
+    fn new(payload: &[u8]) -> Self {
+        let mut bytes = [0; LONGEST_FRAME];
+        let length = payload.len().min(LONGEST_FRAME);
+        bytes[..length].copy_from_slice(&payload[..length]);
+        Self { bytes, length }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.length]
+    }
+}
+
+impl Ear {
+    fn new(codec: Codec) -> Self {
+        Self { decoder: Decoder::new(codec), detector: Detector::new(), heard: 0 }
+    }
+
+    /// Hears a payload; answers the key that went down in it, and how many samples ago.
+    fn hear(&mut self, payload: &[u8], codec: Codec) -> Option<(char, u64)> {
+        if self.decoder.codec() != codec {
+            self.decoder = Decoder::new(codec);
+        }
+        let length = codec.length(payload)? as usize;
+        let mut samples = [0; 2 * LONGEST_PAYLOAD];
+        let samples = samples.get_mut(..length * self.decoder.factor())?;
+        self.decoder.decode(payload, samples);
+        if codec.is_wideband() {
+            // Keys are far below what this lets through wrongly.
+            for at in 0..length {
+                samples[at] = i16::midpoint(samples[2 * at], samples[2 * at + 1]);
+            }
+        }
+        let mut down = None;
+        self.heard += length as u64;
+        self.detector.push(&samples[..length], |tone| {
+            if let KeyTone::Down { key, start } = tone {
+                down = Some((key, start));
+            }
+        });
+        down.map(|(key, start)| (key, self.heard.saturating_sub(start)))
+    }
+}
+
+/// A frame of silence.
+fn silence(codec: Codec) -> &'static [u8] {
+    static FRAMES: LazyLock<Vec<(Codec, Vec<u8>)>> = LazyLock::new(|| {
+        let frame = |codec: Codec| {
+            let mut encoder = Encoder::new(codec);
+            let mut payload = Vec::new();
+            // What the encoder makes of silence when it has grown used to it.
+            for _ in 0..10 {
+                payload.clear();
+                encoder.encode(&vec![0; codec.frame_samples()], &mut payload);
+            }
+            (codec, payload)
+        };
+        Codec::ALL.into_iter().map(frame).collect()
+    });
+    FRAMES.iter().find(|(of, _)| *of == codec).map_or(&[], |(_, payload)| payload)
+}
+
 fn report_interval() -> Duration {
     REPORT_EVERY.mul_f64(rand::random_range(0.5..1.5))
 }
@@ -600,7 +726,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        audio::FRAME,
+        audio::{FRAME, form::Form, law::Law},
         media::{
             clip::Clip,
             order::{DigitSet, RecordingId},
@@ -644,7 +770,7 @@ mod tests {
 
         for index in 0..10 {
             let mut payload = speech(index..index + 1);
-            Codec::Pcmu.transcode(Codec::Pcma, &mut payload);
+            Law::Mu.transcode(Law::A, &mut payload);
             call.hear(&Packet { payload_type: 8, payload: &payload, ..frame(index) });
             call.pass(FRAME);
         }
@@ -652,8 +778,8 @@ mod tests {
 
         call.recording_done();
         let mut expected = speech(0..10);
-        Codec::Pcmu.transcode(Codec::Pcma, &mut expected);
-        Codec::Pcma.transcode(Codec::Pcmu, &mut expected);
+        Law::Mu.transcode(Law::A, &mut expected);
+        Law::A.transcode(Law::Mu, &mut expected);
         assert_eq!(call.recorded(), expected);
     }
 
@@ -738,7 +864,7 @@ mod tests {
         call.record(DigitSet::of("#"), None);
         call.talk(0..50);
 
-        let tone = Codec::Pcmu.encoded(&tone::key('#', Duration::from_millis(100)).expect("a key"));
+        let tone = Law::Mu.encoded(&tone::key('#', Duration::from_millis(100)).expect("a key"));
         for (index, payload) in (50..).zip(tone.chunks(FRAME_SAMPLES)) {
             call.hear(&Packet { payload, ..frame(index) });
             call.pass(FRAME);
@@ -981,7 +1107,7 @@ mod tests {
         call.pass(FRAME);
 
         let mut expected = [0x35];
-        Codec::Pcmu.transcode(Codec::Pcma, &mut expected);
+        Law::Mu.transcode(Law::A, &mut expected);
         let sent = call.sent();
         assert_eq!((sent[0].payload_type, sent[0].payload[7]), (8, expected[0]));
     }
@@ -1083,7 +1209,7 @@ mod tests {
         let mut detector = Detector::new();
         let mut keys = Vec::new();
         for packet in call.sent() {
-            detector.push(&Codec::Pcmu.decoded(&packet.payload), |tone| {
+            detector.push(&Law::Mu.decoded(&packet.payload), |tone| {
                 if let KeyTone::Down { key, .. } = tone {
                     keys.push(key);
                 }
@@ -1212,6 +1338,7 @@ mod tests {
                 codec: Codec::Pcmu,
                 payload_type: 0,
                 telephone_event: Some(EVENT),
+                packet_time: 20,
                 remote: self.remote,
                 remote_rtcp: self.rtcp.local_addr().expect("bound"),
                 rtcp_mux: false,
@@ -1226,7 +1353,7 @@ mod tests {
 
         fn play(&mut self, frames: &[u8]) {
             let bytes: Vec<u8> = frames.iter().flat_map(|&byte| [byte; FRAME_SAMPLES]).collect();
-            let clip = Clip::from(Arc::new(EncodedAudio::from_bytes(Codec::Pcmu, &bytes)));
+            let clip = Clip::from(Arc::new(EncodedAudio::from_g711(Law::Mu, &bytes)));
             self.session.obey(Order::Play(PlayId(1), vec![clip]), &self.world.at(self.now));
         }
 
@@ -1238,7 +1365,7 @@ mod tests {
             let mut spec = RecordSpec {
                 id: RecordingId(7),
                 file: self.file.try_clone().expect("a file"),
-                codec: Codec::Pcmu,
+                form: Form::G711(Law::Mu),
                 longest: SECOND * 300,
                 trailing_silence: None,
                 end_digits: DigitSet::NONE,

@@ -13,7 +13,15 @@ use std::{
 use tokio::{net::UdpSocket, sync::watch, task::JoinHandle, time::MissedTickBehavior};
 
 use crate::{
-    audio::{FRAME, FRAME_SAMPLES, codec::Codec, tone},
+    audio::{
+        FRAME, FRAME_SAMPLES, SAMPLE_RATE, WIDE_RATE,
+        codec::Codec,
+        decoder::Decoder,
+        encoder::Encoder,
+        halfband::{Doubler, Halver},
+        resample::resample,
+        tone,
+    },
     rtp::{
         Security,
         packet::Packet,
@@ -63,7 +71,7 @@ impl Line {
     /// Starts, changes or holds the stream as negotiated.
     pub fn connect(&self, negotiated: &Negotiated) {
         let mut state = self.lock();
-        state.codec = negotiated.codec;
+        state.use_codec(negotiated.codec);
         state.payload_type = negotiated.codec_payload_type;
         state.telephone_event = negotiated.telephone_event;
         state.remote = negotiated.direction_send.then_some(negotiated.remote);
@@ -74,12 +82,17 @@ impl Line {
         };
     }
 
-    /// Says `samples` after what is still being said.
+    /// Says `samples`, of which there are 8000 a second, after what is still being said.
     pub fn say(&self, samples: Vec<i16>) {
-        self.lock().saying.push_back(Saying::Audio { samples, from: 0 });
+        self.lock().say(&samples, SAMPLE_RATE);
     }
 
-    /// How much of what was to be said has not been sent yet, in samples; pauses after keys count as well.
+    /// Says samples of which there are 16,000 a second.
+    pub fn say_wide(&self, samples: &[i16]) {
+        self.lock().say(samples, WIDE_RATE);
+    }
+
+    /// How much of what was to be said has not been sent yet, in samples of the codec; pauses after keys count as well.
     #[must_use]
     pub fn unsaid(&self) -> usize {
         let left = |saying: &Saying| match saying {
@@ -95,13 +108,22 @@ impl Line {
         for key in keys.chars() {
             let event = "0123456789*#ABCD".find(key.to_ascii_uppercase()).and_then(|at| u8::try_from(at).ok());
             let pressed = match (event, state.telephone_event) {
-                (None, _) => Saying::silence(Duration::from_secs(1)),
-                (Some(event), Some(_)) => Saying::Key { event, sent: 0, ended: 0 },
-                (Some(_), None) => Saying::Audio { samples: tone::key(key, KEY.0).unwrap_or_default(), from: 0 },
+                (None, _) => vec![0; SAMPLE_RATE as usize],
+                (Some(event), Some(_)) => {
+                    state.saying.push_back(Saying::Key { event, sent: 0, ended: 0 });
+                    Vec::new()
+                }
+                (Some(_), None) => tone::key(key, KEY.0).unwrap_or_default(),
             };
-            state.saying.push_back(pressed);
-            state.saying.push_back(Saying::silence(KEY.1));
+            let pause = vec![0; usize::try_from(KEY.1.as_millis() * 8).unwrap_or(0)];
+            state.say(&[pressed, pause].concat(), SAMPLE_RATE);
         }
+    }
+
+    /// Everything heard so far at 16,000 samples a second.
+    #[must_use]
+    pub fn heard_wide(&self) -> Vec<i16> {
+        self.lock().heard_wide.clone()
     }
 
     /// Everything heard so far, silence where nothing came.
@@ -195,6 +217,11 @@ struct State {
     /// The RTP timestamp of `heard[0]`, and the stream it belongs to.
     heard_from: Option<(u32, u32)>,
     heard: Vec<i16>,
+    heard_wide: Vec<i16>,
+    doubler: Doubler,
+    halver: Halver,
+    encoder: Encoder,
+    decoder: Decoder,
     /// When the latest packet came.
     heard_at: Instant,
 }
@@ -202,12 +229,6 @@ struct State {
 enum Saying {
     Audio { samples: Vec<i16>, from: usize },
     Key { event: u8, sent: u16, ended: u8 },
-}
-
-impl Saying {
-    fn silence(span: Duration) -> Self {
-        Self::Audio { samples: vec![0; usize::try_from(span.as_millis() * 8).unwrap_or(0)], from: 0 }
-    }
 }
 
 impl State {
@@ -224,15 +245,35 @@ impl State {
             channel: None,
             heard_from: None,
             heard: Vec::new(),
+            heard_wide: Vec::new(),
+            doubler: Doubler::default(),
+            halver: Halver::default(),
+            encoder: Encoder::new(Codec::Pcmu),
+            decoder: Decoder::new(Codec::Pcmu),
             heard_at: Instant::now(),
         }
+    }
+
+    fn use_codec(&mut self, codec: Codec) {
+        if codec != self.codec {
+            self.codec = codec;
+            self.encoder = Encoder::new(codec);
+            self.decoder = Decoder::new(codec);
+            self.heard_from = None;
+        }
+    }
+
+    fn say(&mut self, samples: &[i16], rate: u32) {
+        let samples = resample(samples, rate, self.codec.sample_rate());
+        self.saying.push_back(Saying::Audio { samples, from: 0 });
     }
 
     /// The next 20 ms of what is said: a packet, and where it goes.
     fn next_packet(&mut self) -> Option<(Vec<u8>, SocketAddr)> {
         let remote = self.remote?;
         self.sequence = self.sequence.wrapping_add(1);
-        self.timestamp = self.timestamp.wrapping_add(FRAME_SAMPLES as u32);
+        let frame_units = FRAME_SAMPLES as u32 * self.codec.clock_factor();
+        self.timestamp = self.timestamp.wrapping_add(frame_units);
         let mut packet = Packet {
             marker: false,
             payload_type: self.payload_type,
@@ -243,13 +284,13 @@ impl State {
         };
         let mut bytes = match self.saying.front_mut() {
             Some(Saying::Key { event, sent, ended }) => {
-                let length = u16::try_from(KEY.0.as_millis() * 8).unwrap_or(u16::MAX);
+                let length = u16::try_from(KEY.0.as_millis() * u128::from(self.codec.clock_rate()) / 1000).unwrap_or(u16::MAX);
                 packet.marker = *sent == 0;
                 // All packets of one key carry the time it began (RFC 4733 §2.5.1.2).
-                let repeated = u32::from(ended.saturating_sub(1)) * FRAME_SAMPLES as u32;
+                let repeated = u32::from(ended.saturating_sub(1)) * frame_units;
                 packet.timestamp = self.timestamp.wrapping_sub(u32::from(*sent) + repeated);
                 packet.payload_type = self.telephone_event.unwrap_or(101);
-                *sent = (*sent + FRAME_SAMPLES as u16).min(length);
+                *sent = sent.saturating_add(frame_units as u16).min(length);
                 let over = *sent == length;
                 *ended += u8::from(over);
                 let [high, low] = sent.to_be_bytes();
@@ -262,19 +303,22 @@ impl State {
                 bytes
             }
             Some(Saying::Audio { samples, from }) => {
-                let mut frame = samples[*from..].iter().copied().take(FRAME_SAMPLES).collect::<Vec<_>>();
+                let frame_samples = self.codec.frame_samples();
+                let mut frame = samples[*from..].iter().copied().take(frame_samples).collect::<Vec<_>>();
                 *from += frame.len();
                 let over = *from == samples.len();
-                frame.resize(FRAME_SAMPLES, 0);
+                frame.resize(frame_samples, 0);
                 if over {
                     self.saying.pop_front();
                 }
-                let payload = self.codec.encoded(&frame);
+                let mut payload = Vec::new();
+                self.encoder.encode(&frame, &mut payload);
                 packet.payload = &payload;
                 packet.to_bytes()
             }
             None => {
-                let payload = [self.codec.silence(); FRAME_SAMPLES];
+                let mut payload = Vec::new();
+                self.encoder.encode(&vec![0; self.codec.frame_samples()], &mut payload);
                 packet.payload = &payload;
                 packet.to_bytes()
             }
@@ -297,25 +341,41 @@ impl State {
             None => datagram,
         };
         let Some(packet) = Packet::parse(datagram) else { return };
-        let Some(codec) = Codec::from_payload_type(packet.payload_type) else { return };
-        let samples = codec.decoded(packet.payload);
+        if packet.payload_type != self.payload_type {
+            return;
+        }
+        let Some(length) = self.codec.length(packet.payload) else { return };
+        let mut samples = vec![0; length as usize * self.decoder.factor()];
+        self.decoder.decode(packet.payload, &mut samples);
         self.heard_at = Instant::now();
         let here = self.heard.len();
         let (stream, start) = *self.heard_from.get_or_insert((packet.ssrc, packet.timestamp));
-        let mut at = packet.timestamp.wrapping_sub(start) as usize;
+        let clock_factor = self.codec.clock_factor();
+        let mut at = (packet.timestamp.wrapping_sub(start) / clock_factor) as usize;
         if stream != packet.ssrc || at > here + 60 * 8000 {
             // Another stream, or a leap: it goes on from here.
-            self.heard_from = Some((packet.ssrc, packet.timestamp.wrapping_sub(u32::try_from(here).unwrap_or(u32::MAX))));
+            let before = u32::try_from(here).unwrap_or(u32::MAX).wrapping_mul(clock_factor);
+            self.heard_from = Some((packet.ssrc, packet.timestamp.wrapping_sub(before)));
             at = here;
         }
-        let end = at + samples.len();
+        let end = at + length as usize;
         if end > LONGEST_HEARD {
             return;
         }
         if end > here {
             self.heard.resize(end, 0);
+            self.heard_wide.resize(2 * end, 0);
         }
-        self.heard[at..end].copy_from_slice(&samples);
+        let mut other = Vec::new();
+        let (narrow, wide) = if self.codec.is_wideband() {
+            self.halver.push(&samples, &mut other);
+            (&other, &samples)
+        } else {
+            self.doubler.push(&samples, &mut other);
+            (&samples, &other)
+        };
+        self.heard[at..end].copy_from_slice(narrow);
+        self.heard_wide[2 * at..2 * end].copy_from_slice(wide);
     }
 }
 

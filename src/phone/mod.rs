@@ -84,7 +84,7 @@ impl Phone {
         Self {
             agent,
             from: "afterbeep".to_owned(),
-            codecs: Codec::ALL.to_vec(),
+            codecs: Codec::G711.to_vec(),
             telephone_event: true,
             encrypted: false,
             headers: Vec::new(),
@@ -160,7 +160,7 @@ impl Phone {
             match sip.next_event().await {
                 DialEvent::Answered { sdp } if late => {
                     let (answer, negotiated) =
-                        sdp::answer(&sdp::parse_offer(&sdp).map_err(AnswerError::from)?, &local, &security)?;
+                        sdp::answer(&sdp::parse_offer(&sdp).map_err(AnswerError::from)?, &local, &self.codecs, &security)?;
                     sip.confirm(answer);
                     break negotiated;
                 }

@@ -24,4 +24,4 @@ pub use latch::{Latch, Verdict};
 pub use packet::{HEADER_LENGTH, Packet};
 pub use secure::Security;
 pub use telephone_event::{KeyReceiver, KeySender};
-pub use timeline::{Run, Timeline};
+pub use timeline::{Extent, Run, Timeline};

@@ -7,9 +7,6 @@ use super::{
     rtcp::{ReportBlock, Sent},
 };
 
-/// The clock of every codec we take, in samples a second.
-const CLOCK: u128 = 8000;
-
 /// Counts the packets of one stream.
 #[derive(Clone, Debug, Default)]
 pub struct Reception {
@@ -33,16 +30,16 @@ struct Stream {
 }
 
 impl Reception {
-    /// Counts a packet that arrived at `now`.
-    pub fn count(&mut self, packet: &Packet<'_>, now: Duration) {
+    /// Counts a packet that arrived at `now`, of a stream with so many timestamp units a second.
+    pub fn count(&mut self, packet: &Packet<'_>, clock_rate: u32, now: Duration) {
         self.received += 1;
-        let arrival = (now.as_micros() * CLOCK / 1_000_000) as u32;
+        let arrival = (now.as_micros() * u128::from(clock_rate) / 1_000_000) as u32;
         let transit = arrival.wrapping_sub(packet.timestamp);
         match &mut self.stream {
             Some(stream) if stream.ssrc == packet.ssrc => {
                 stream.count(packet);
                 // A timestamp that leaps is no jitter; without this one leap would spoil the figure for seconds.
-                let difference = transit.wrapping_sub(stream.transit).cast_signed().unsigned_abs().min(8000);
+                let difference = transit.wrapping_sub(stream.transit).cast_signed().unsigned_abs().min(clock_rate);
                 stream.transit = transit;
                 stream.jitter = stream.jitter + difference - ((stream.jitter + 8) >> 4);
             }
@@ -136,7 +133,11 @@ mod tests {
         for index in 0..20_u16 {
             let timestamp = if (5..15).contains(&index) { 5 } else { index };
             let packet = packet(index, timestamp);
-            if timestamp == index && index != 5 { reception.count(&packet, at(index)) } else { reception.count_event(&packet) }
+            if timestamp == index && index != 5 {
+                reception.count(&packet, 8000, at(index))
+            } else {
+                reception.count_event(&packet)
+            }
         }
 
         let block = reception.block(at(20)).expect("a stream");
@@ -148,7 +149,7 @@ mod tests {
         let mut reception = Reception::default();
 
         for index in 0..100_u16 {
-            reception.count(&packet(index.wrapping_add(65_500), index), at(index));
+            reception.count(&packet(index.wrapping_add(65_500), index), 8000, at(index));
         }
 
         let block = reception.block(at(100)).expect("a stream");
@@ -161,7 +162,7 @@ mod tests {
         let mut reception = Reception::default();
         for index in 0..100_u16 {
             if index % 4 != 3 {
-                reception.count(&packet(index, index), at(index));
+                reception.count(&packet(index, index), 8000, at(index));
             }
         }
 
@@ -177,7 +178,7 @@ mod tests {
         let mut reception = Reception::default();
 
         for index in [0, 1, 1, 2] {
-            reception.count(&packet(index, index), at(index));
+            reception.count(&packet(index, index), 8000, at(index));
         }
 
         assert_eq!(reception.block(at(3)).expect("a stream").lost, -1);
@@ -189,7 +190,7 @@ mod tests {
 
         for index in 0..400_u16 {
             let late = Duration::from_millis(if index % 2 == 0 { 0 } else { 10 });
-            reception.count(&packet(index, index), at(index) + late);
+            reception.count(&packet(index, index), 8000, at(index) + late);
         }
 
         let jitter = reception.block(at(400)).expect("a stream").jitter;
@@ -199,8 +200,8 @@ mod tests {
     #[test]
     fn a_new_stream_starts_over() {
         let mut reception = Reception::default();
-        reception.count(&packet(5, 0), at(0));
-        reception.count(&Packet { ssrc: 2, ..packet(60_000, 900) }, at(1));
+        reception.count(&packet(5, 0), 8000, at(0));
+        reception.count(&Packet { ssrc: 2, ..packet(60_000, 900) }, 8000, at(1));
 
         let block = reception.block(at(2)).expect("a stream");
 
@@ -211,7 +212,7 @@ mod tests {
     #[test]
     fn the_round_trip_can_be_worked_out_from_our_report() {
         let mut reception = Reception::default();
-        reception.count(&packet(0, 0), at(0));
+        reception.count(&packet(0, 0), 8000, at(0));
         reception.heard_report(&Sent { ntp: 0x0102_0304_0506_0708, ..Sent::default() }, Duration::from_secs(1));
 
         let block = reception.block(Duration::from_millis(1500)).expect("a stream");

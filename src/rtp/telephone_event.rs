@@ -8,8 +8,9 @@ use super::packet::Packet;
 const LONGEST_PRESS: Duration = Duration::from_secs(8);
 /// How often the last packet of a press is sent, as any of them may be lost (RFC 4733 §2.5.1.4).
 const END_PACKETS: u8 = 3;
-/// A frame of 20 ms in timestamp units.
+/// A frame of 20 ms in units of 8000 a second, and the most clocks count in it: 48,000 a second, beside Opus.
 const FRAME: u16 = 160;
+const LONGEST_FRAME: u16 = 6 * FRAME;
 
 /// The key of an event code, `None` for what is not on a keypad (flash, fax tones and so on).
 #[must_use]
@@ -157,7 +158,7 @@ impl KeyReceiver {
             return false;
         }
         let next_segment =
-            !press.ended && press.duration > u16::MAX - 2 * FRAME && step.abs_diff(u32::from(press.duration)) < 400;
+            !press.ended && press.duration > u16::MAX - 2 * LONGEST_FRAME && step.abs_diff(u32::from(press.duration)) < 2400;
         let counts_on = !press.ended && event.duration >= press.duration && (1..=8000).contains(&step);
         let ends_again = press.ended && event.end && event.duration == press.duration && (1..=8000).contains(&step);
         if !(next_segment || counts_on || ends_again) {
@@ -178,6 +179,7 @@ impl KeyReceiver {
 #[derive(Clone, Debug)]
 pub struct KeySender {
     code: u8,
+    frame: u16,
     total: u16,
     sent: u16,
     ends: u8,
@@ -196,8 +198,15 @@ impl KeySender {
     /// Begins to press `digit` for `length`, in whole frames; `None` when there is no such key.
     #[must_use]
     pub fn new(digit: char, length: Duration) -> Option<Self> {
+        Self::with_clock(digit, length, 1)
+    }
+
+    /// The same by a clock with so many units in an 8000th of a second, 6 at most.
+    #[must_use]
+    pub fn with_clock(digit: char, length: Duration, clock_factor: u32) -> Option<Self> {
+        let frame = FRAME * clock_factor.clamp(1, 6) as u16;
         let frames = length.min(LONGEST_PRESS).as_millis().div_ceil(20).max(1) as u16;
-        Some(Self { code: event(digit)?, total: frames * FRAME, sent: 0, ends: 0 })
+        Some(Self { code: event(digit)?, frame, total: frames.min(u16::MAX / frame) * frame, sent: 0, ends: 0 })
     }
 
     /// The packet of the next 20 ms; `None` when the press is over.
@@ -206,7 +215,7 @@ impl KeySender {
             return None;
         }
         let marker = self.sent == 0;
-        self.sent = (self.sent + FRAME).min(self.total);
+        self.sent = self.sent.saturating_add(self.frame).min(self.total);
         let end = self.sent == self.total && !marker;
         self.ends += u8::from(end);
         Some(KeyPacket { marker, payload: Event { code: self.code, end, volume: 10, duration: self.sent }.to_bytes() })

@@ -23,17 +23,32 @@ const JITTER: u64 = samples(Duration::from_millis(60));
 /// How far a recording may be ahead of real time: senders begin with a burst.
 const BURST: u64 = samples(Duration::from_secs(2));
 /// The longest payload that is taken for audio.
-const LONGEST_PAYLOAD: usize = samples(Duration::from_millis(200)) as usize;
+const LONGEST_PAYLOAD: u64 = samples(Duration::from_millis(200));
 /// How long a stream that was replaced by another must wait to come back: its last packets may still be on their way.
 const REPLACED: Duration = Duration::from_millis(500);
 
-/// A part of the recording: each follows the one before without a gap.
+/// A part of the recording: each follows the one before without a gap. Lengths are in 8000ths of a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Run<'a> {
-    /// Audio as it was received, a byte a sample.
-    Audio(&'a [u8]),
-    /// So many samples that never came.
-    Silence(u64),
+pub struct Run<'a> {
+    /// How much never came before this audio.
+    pub missing: u64,
+    /// How much of that, at its beginning, was sent and lost on the way; the rest was never sent.
+    pub lost: u64,
+    /// A payload as it was received.
+    pub payload: &'a [u8],
+    /// How much of its audio is in the recording already.
+    pub from: u64,
+    /// How much of its audio, from there on, comes now.
+    pub length: u64,
+}
+
+/// How much audio a payload has, which only its codec knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// In 8000ths of a second.
+    pub length: u64,
+    /// RTP timestamp units in an 8000th of a second.
+    pub clock_factor: u32,
 }
 
 /// Puts packets in their places.
@@ -50,11 +65,15 @@ pub struct Timeline {
     /// Their buffers, for the next ones.
     spare: Vec<Vec<u8>>,
     stall: Option<Stall>,
+    /// The packet that was written last, and how many that are no audio came since.
+    latest: Option<u16>,
+    passed: u16,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Stream {
     ssrc: u32,
+    clock_factor: u32,
     /// The highest sequence number, and its arrival.
     sequence: u16,
     arrived: Duration,
@@ -68,6 +87,7 @@ struct Waiting {
     place: u64,
     sequence: u16,
     arrived: Duration,
+    length: u64,
     audio: Vec<u8>,
 }
 
@@ -81,9 +101,9 @@ struct Stall {
 
 impl Timeline {
     /// Takes an audio packet that arrived at `now`.
-    pub fn push(&mut self, packet: &Packet<'_>, now: Duration, out: &mut impl FnMut(Run<'_>)) {
-        let length = packet.payload.len() as u64;
-        if length == 0 || packet.payload.len() > LONGEST_PAYLOAD {
+    pub fn push(&mut self, packet: &Packet<'_>, extent: Extent, now: Duration, out: &mut impl FnMut(Run<'_>)) {
+        let length = extent.length;
+        if length == 0 || length > LONGEST_PAYLOAD {
             return;
         }
         self.started.get_or_insert(now);
@@ -92,20 +112,23 @@ impl Timeline {
             return;
         }
         match self.stream {
+            Some(stream) if stream.ssrc == packet.ssrc && stream.clock_factor != extent.clock_factor => {
+                self.restart(&stream, packet, extent, now, out);
+            }
             Some(stream) if stream.ssrc == packet.ssrc => {
                 let step = packet.sequence.wrapping_sub(stream.sequence).cast_signed();
                 if step <= 0 {
-                    self.push_late(&stream, packet, now, out);
+                    self.push_late(&stream, packet, extent, now, out);
                 } else {
-                    self.push_new(&stream, packet, step, now, out);
+                    self.push_new(&stream, packet, extent, step, now, out);
                 }
             }
             Some(stream) if self.replaced == Some(packet.ssrc) && now.saturating_sub(stream.arrived) < REPLACED => {}
             Some(stream) => {
                 self.replaced = Some(stream.ssrc);
-                self.restart(&stream, packet, now, out);
+                self.restart(&stream, packet, extent, now, out);
             }
-            None => self.place(packet, self.written, now, out),
+            None => self.place(packet, extent, self.written, now, out),
         }
     }
 
@@ -125,12 +148,25 @@ impl Timeline {
         !self.waiting.is_empty()
     }
 
-    /// Lets everything go, as the recording ends or the call is put on hold. The next packet follows without a gap.
-    pub fn finish(&mut self, now: Duration, out: &mut impl FnMut(Run<'_>)) {
+    /// Takes note of a packet that is no audio, as its number is not missing.
+    pub fn pass(&mut self, packet: &Packet<'_>) {
+        if self.stream.is_some_and(|stream| stream.ssrc == packet.ssrc) {
+            self.passed = self.passed.saturating_add(1);
+        }
+    }
+
+    /// Lets go what waits, as what comes next is of another codec.
+    pub fn flush(&mut self, now: Duration, out: &mut impl FnMut(Run<'_>)) {
         self.end_stall(now);
         self.release(None, out);
+    }
+
+    /// Lets everything go, as the recording ends or the call is put on hold. The next packet follows without a gap.
+    pub fn finish(&mut self, now: Duration, out: &mut impl FnMut(Run<'_>)) {
+        self.flush(now, out);
         self.stream = None;
         self.replaced = None;
+        self.latest = None;
     }
 
     /// The length of what has come out, in samples.
@@ -144,7 +180,7 @@ impl Timeline {
     #[must_use]
     pub fn place_of(&self, ssrc: u32, timestamp: u32) -> Option<u64> {
         let stream = self.stream.filter(|stream| stream.ssrc == ssrc)?;
-        let offset = i64::from(timestamp.wrapping_sub(stream.end_timestamp).cast_signed());
+        let offset = stream.since_end(timestamp);
         (offset.unsigned_abs() <= AHEAD).then(|| stream.end.checked_add_signed(offset)).flatten()
     }
 
@@ -165,87 +201,93 @@ impl Timeline {
     }
 
     /// The next packet of the stream, or one further on.
-    fn push_new(&mut self, stream: &Stream, packet: &Packet<'_>, step: i16, now: Duration, out: &mut impl FnMut(Run<'_>)) {
-        let length = packet.payload.len() as u64;
+    fn push_new(
+        &mut self,
+        stream: &Stream,
+        packet: &Packet<'_>,
+        extent: Extent,
+        step: i16,
+        now: Duration,
+        out: &mut impl FnMut(Run<'_>),
+    ) {
+        let length = extent.length;
         let pause = samples(now.saturating_sub(stream.arrived)).saturating_sub(length);
-        let gap = i64::from(packet.timestamp.wrapping_sub(stream.end_timestamp).cast_signed());
+        let gap = stream.since_end(packet.timestamp);
         let believable = |gap: &u64| *gap <= pause + AHEAD && self.end() + gap + length <= self.farthest(now);
         let Some(gap) = u64::try_from(gap).ok().filter(believable) else {
             // A new packet in an old place, or in one that the clock cannot have reached.
-            return self.restart(stream, packet, now, out);
+            return self.restart(stream, packet, extent, now, out);
         };
         let missing = pause.saturating_sub(gap).min(self.elapsed(now).saturating_sub(stream.end + gap));
         if self.stall.is_none() && missing > STALL {
             if packet.marker {
                 // The phone says itself that there was a silence, though it did not count it.
-                return self.restart(stream, packet, now, out);
+                return self.restart(stream, packet, extent, now, out);
             }
             self.stall = Some(Stall { since: now, pause: missing });
         }
         let place = stream.end + gap;
-        self.note(packet, place, now);
+        self.note(packet, extent, place, now);
         if self.stall.is_some() {
-            self.wait(packet, place, now);
+            self.wait(packet, length, place, now);
             self.poll(now, out);
         } else if self.waiting.is_empty() && (place == self.written || step == 1) {
             // In order, or nothing is missing in between but what was never sent.
-            self.write_silence(place - self.written, out);
-            self.write(packet.payload, out);
+            self.write(packet, length, place - self.written, out);
         } else {
-            self.wait(packet, place, now);
+            self.wait(packet, length, place, now);
             self.release(Some(now), out);
         }
     }
 
     /// A packet that others have overtaken, or a repetition.
-    fn push_late(&mut self, stream: &Stream, packet: &Packet<'_>, now: Duration, out: &mut impl FnMut(Run<'_>)) {
-        let back = i64::from(packet.timestamp.wrapping_sub(stream.end_timestamp).cast_signed());
+    fn push_late(&mut self, stream: &Stream, packet: &Packet<'_>, extent: Extent, now: Duration, out: &mut impl FnMut(Run<'_>)) {
+        let back = stream.since_end(packet.timestamp);
         let Some(place) = stream.end.checked_add_signed(back).filter(|_| back < 0 && back > -(AHEAD as i64)) else {
             // Not the past of this stream: the phone began again with the same SSRC. One such packet alone is a stray.
             if now.saturating_sub(stream.arrived) >= REORDERING {
-                self.restart(stream, packet, now, out);
+                self.restart(stream, packet, extent, now, out);
             }
             return;
         };
         if place >= self.written && self.waiting.iter().all(|waiting| waiting.sequence != packet.sequence) {
             // Whatever it claims to hold, newer packets have the last word on what comes after it.
-            let payload = &packet.payload[..packet.payload.len().min(back.unsigned_abs() as usize)];
-            self.wait(&Packet { payload, ..*packet }, place, now);
+            self.wait(packet, extent.length.min(back.unsigned_abs()), place, now);
             self.poll(now, out);
         }
     }
 
     /// Places a stream anew by its arrival, as its timestamps say nothing about what came before.
-    fn restart(&mut self, before: &Stream, packet: &Packet<'_>, now: Duration, out: &mut impl FnMut(Run<'_>)) {
-        self.end_stall(now);
-        self.release(None, out);
-        let pause = samples(now.saturating_sub(before.arrived)).saturating_sub(packet.payload.len() as u64);
+    fn restart(&mut self, before: &Stream, packet: &Packet<'_>, extent: Extent, now: Duration, out: &mut impl FnMut(Run<'_>)) {
+        self.flush(now, out);
+        self.latest = None;
+        let pause = samples(now.saturating_sub(before.arrived)).saturating_sub(extent.length);
         let pause = pause.min(self.elapsed(now).saturating_sub(self.written));
-        self.place(packet, self.written + if pause > JITTER { pause } else { 0 }, now, out);
+        self.place(packet, extent, self.written + if pause > JITTER { pause } else { 0 }, now, out);
     }
 
-    fn place(&mut self, packet: &Packet<'_>, place: u64, now: Duration, out: &mut impl FnMut(Run<'_>)) {
-        self.note(packet, place, now);
-        self.write_silence(place - self.written, out);
-        self.write(packet.payload, out);
+    fn place(&mut self, packet: &Packet<'_>, extent: Extent, place: u64, now: Duration, out: &mut impl FnMut(Run<'_>)) {
+        self.note(packet, extent, place, now);
+        self.write(packet, extent.length, place - self.written, out);
     }
 
-    fn note(&mut self, packet: &Packet<'_>, place: u64, now: Duration) {
+    fn note(&mut self, packet: &Packet<'_>, Extent { length, clock_factor }: Extent, place: u64, now: Duration) {
         self.stream = Some(Stream {
             ssrc: packet.ssrc,
+            clock_factor,
             sequence: packet.sequence,
             arrived: now,
-            end: place + packet.payload.len() as u64,
-            end_timestamp: packet.timestamp.wrapping_add(packet.payload.len() as u32),
+            end: place + length,
+            end_timestamp: packet.timestamp.wrapping_add(length as u32 * clock_factor),
         });
     }
 
-    fn wait(&mut self, packet: &Packet<'_>, place: u64, now: Duration) {
+    fn wait(&mut self, packet: &Packet<'_>, length: u64, place: u64, now: Duration) {
         let mut audio = self.spare.pop().unwrap_or_default();
         audio.clear();
         audio.extend_from_slice(packet.payload);
         let at = self.waiting.partition_point(|waiting| waiting.place <= place);
-        self.waiting.insert(at, Waiting { place, sequence: packet.sequence, arrived: now, audio });
+        self.waiting.insert(at, Waiting { place, sequence: packet.sequence, arrived: now, length, audio });
     }
 
     /// Writes what waits, as far as nothing is missing before it or it has waited long enough; all of it without `now`.
@@ -257,16 +299,15 @@ impl Timeline {
             if first.place > self.written && !due {
                 break;
             }
-            let (place, audio) = (first.place, &first.audio);
-            let overlap = (self.written.saturating_sub(place) as usize).min(audio.len());
-            let gap = place.saturating_sub(self.written);
-            if gap > 0 {
-                out(Run::Silence(gap));
+            let (place, sequence, length) = (first.place, first.sequence, first.length);
+            let from = self.written.saturating_sub(place).min(length);
+            let missing = place.saturating_sub(self.written);
+            if from < length {
+                let lost = lost(self.latest, self.passed, sequence, length).min(missing);
+                out(Run { missing, lost, payload: &first.audio, from, length: length - from });
+                (self.latest, self.passed) = (Some(sequence), 0);
             }
-            if overlap < audio.len() {
-                out(Run::Audio(&audio[overlap..]));
-            }
-            self.written += gap + (audio.len() - overlap) as u64;
+            self.written += missing + length - from;
             released += 1;
         }
         self.spare.extend(self.waiting.drain(..released).map(|waiting| waiting.audio));
@@ -275,7 +316,7 @@ impl Timeline {
     /// Decides whose pause it was.
     fn end_stall(&mut self, now: Duration) {
         let Some(stall) = self.stall.take() else { return };
-        let came: u64 = self.waiting.iter().map(|waiting| waiting.audio.len() as u64).sum();
+        let came: u64 = self.waiting.iter().map(|waiting| waiting.length).sum();
         let usual = samples(now.saturating_sub(stall.since));
         if came < usual * 2 + JITTER {
             for waiting in self.waiting.iter_mut().filter(|waiting| waiting.arrived >= stall.since) {
@@ -287,17 +328,26 @@ impl Timeline {
         }
     }
 
-    fn write(&mut self, audio: &[u8], out: &mut impl FnMut(Run<'_>)) {
-        self.written += audio.len() as u64;
-        out(Run::Audio(audio));
+    fn write(&mut self, packet: &Packet<'_>, length: u64, missing: u64, out: &mut impl FnMut(Run<'_>)) {
+        let lost = lost(self.latest, self.passed, packet.sequence, length).min(missing);
+        self.written += missing + length;
+        (self.latest, self.passed) = (Some(packet.sequence), 0);
+        out(Run { missing, lost, payload: packet.payload, from: 0, length });
     }
+}
 
-    fn write_silence(&mut self, length: u64, out: &mut impl FnMut(Run<'_>)) {
-        if length > 0 {
-            self.written += length;
-            out(Run::Silence(length));
-        }
+impl Stream {
+    /// How far a timestamp is behind the end of the audio.
+    fn since_end(&self, timestamp: u32) -> i64 {
+        i64::from(timestamp.wrapping_sub(self.end_timestamp).cast_signed()) / i64::from(self.clock_factor.max(1))
     }
+}
+
+/// How much was lost before packet `sequence`, if packets are of its length: as much as numbers are missing.
+fn lost(latest: Option<u16>, passed: u16, sequence: u16, length: u64) -> u64 {
+    let Some(latest) = latest else { return 0 };
+    let step = sequence.wrapping_sub(latest);
+    if step == 0 || step >= 0x8000 { 0 } else { u64::from((step - 1).saturating_sub(passed)) * length }
 }
 
 /// A span of time in samples of 8000 Hz.
@@ -362,6 +412,65 @@ mod tests {
         }
 
         assert_eq!(call.audio, [original(0..2), silence(1), original(3..8)].concat());
+    }
+
+    #[test]
+    fn what_was_lost_is_told_from_what_was_not_sent() {
+        let mut timeline = Timeline::default();
+        let mut gaps = Vec::new();
+        let mut receive = |packet: Packet<'_>, at: u64| {
+            let now = Duration::from_millis(at);
+            let mut note = |run: Run<'_>| gaps.extend((run.missing > 0).then_some((run.missing / 160, run.lost / 160)));
+            timeline.poll(now, &mut note);
+            timeline.push(&packet, extent(&packet), now, &mut note);
+        };
+
+        receive(frame(0), 0);
+        // Two are lost.
+        receive(frame(3), 60);
+        (4..8).for_each(|index| receive(frame(index), 20 * index));
+        // Ten were not sent.
+        receive(Packet { sequence: 8, ..frame(18) }, 360);
+        // One was lost, and then nine were not sent.
+        receive(Packet { sequence: 10, ..frame(29) }, 580);
+        (30..34).for_each(|index| receive(Packet { sequence: index as u16 - 19, ..frame(index) }, 20 * index));
+
+        assert_eq!(gaps, [(2, 2), (10, 0), (10, 1)]);
+    }
+
+    #[test]
+    fn keys_and_comfort_noise_are_not_missing() {
+        let mut timeline = Timeline::default();
+        let mut gaps = Vec::new();
+        let mut note = |run: Run<'_>| gaps.extend((run.missing > 0).then_some((run.missing / 160, run.lost / 160)));
+
+        timeline.push(&frame(0), extent(&frame(0)), Duration::ZERO, &mut note);
+        (1..4).for_each(|index| timeline.pass(&frame(index)));
+        timeline.push(&frame(4), extent(&frame(4)), Duration::from_millis(80), &mut note);
+        timeline.flush(Duration::from_millis(90), &mut note);
+
+        assert_eq!(gaps, [(3, 0)]);
+    }
+
+    #[test]
+    fn another_clock_places_the_same() {
+        let mut timeline = Timeline::default();
+        let mut places = Vec::new();
+        let mut written = 0;
+        let mut note = |run: Run<'_>| {
+            places.push((written + run.missing) / 160);
+            written += run.missing + run.length;
+        };
+
+        for index in [0_u64, 1, 2, 7, 8] {
+            let packet = Packet { timestamp: index as u32 * 960, payload: &[1; 30], ..frame(index) };
+            let extent = Extent { length: 160, clock_factor: 6 };
+            timeline.push(&packet, extent, Duration::from_millis(20 * index), &mut note);
+        }
+        timeline.flush(Duration::from_secs(1), &mut note);
+
+        assert_eq!(places, [0, 1, 2, 7, 8]);
+        assert_eq!(timeline.place_of(1, 9 * 960 - 96), Some(9 * 160 - 16));
     }
 
     #[test]
@@ -680,15 +789,19 @@ mod tests {
             let audio = &mut self.audio;
             let now = Duration::from_millis(at);
             self.timeline.poll(now, &mut |run| write(audio, run));
-            self.timeline.push(&packet, now, &mut |run| write(audio, run));
+            self.timeline.push(&packet, extent(&packet), now, &mut |run| write(audio, run));
         }
     }
 
     fn write(audio: &mut Vec<u8>, run: Run<'_>) {
-        match run {
-            Run::Audio(bytes) => audio.extend_from_slice(bytes),
-            Run::Silence(length) => audio.resize(audio.len() + length as usize, SILENCE),
-        }
+        assert!(run.lost <= run.missing);
+        audio.resize(audio.len() + run.missing as usize, SILENCE);
+        audio.extend_from_slice(&run.payload[run.from as usize..][..run.length as usize]);
+    }
+
+    /// Of a codec with a byte a sample.
+    fn extent(packet: &Packet<'_>) -> Extent {
+        Extent { length: packet.payload.len() as u64, clock_factor: 1 }
     }
 
     /// Frame `index` of a stream of frames that all differ.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::{
     AnswerError, Direction, LocalMedia, LocalSecurity, Negotiated, Policy, SdpError,
-    description::{self, Description, Payload, Stream},
+    description::{self, Description, Formats, Payload, Stream},
     protection::Protection,
 };
 use crate::audio::codec::Codec;
@@ -24,16 +24,21 @@ pub fn parse_offer(bytes: &[u8]) -> Result<Offer, SdpError> {
 
 /// Answers an offer with one audio stream and, when offered, telephone-event; all other streams are refused.
 ///
-/// Takes the first codec of the offer that we have, and only that one, so that a recording has one codec. Keeps the offerer's
-/// payload types; `ptime` is 20 (milliseconds). Accepts `rtcp-mux` when offered. A stream with encryption is preferred to one
+/// Takes the first codec of the offer that is one of `codecs`, and only that one, so that a recording has one codec. Keeps the offerer's
+/// payload types; `ptime` is 20 (milliseconds). Accepts comfort noise and `rtcp-mux` when offered. A stream with encryption is preferred to one
 /// without, and what `security` has decides which can be taken.
 ///
 /// # Errors
 ///
 /// [`AnswerError`] when no stream fits; the call is refused with 488.
-pub fn answer(offer: &Offer, local: &LocalMedia, security: &LocalSecurity) -> Result<(Vec<u8>, Negotiated), AnswerError> {
+pub fn answer(
+    offer: &Offer,
+    local: &LocalMedia,
+    codecs: &[Codec],
+    security: &LocalSecurity,
+) -> Result<(Vec<u8>, Negotiated), AnswerError> {
     let Description { times, streams } = &offer.0;
-    let choice = choose(&offer.0, local, security)?;
+    let choice = choose(&offer.0, local, codecs, security)?;
     let Choice { protection, address, .. } = choice;
     // An agent that checks paths will say which one to use; until then there is none.
     let on_hold = address.is_unspecified() && protection.ice().is_none();
@@ -41,14 +46,18 @@ pub fn answer(offer: &Offer, local: &LocalMedia, security: &LocalSecurity) -> Re
     let direction = chosen.direction.reversed();
     // The unspecified address is how a hold was written before RFC 3264; what the direction says still counts.
     let direction = Direction::new(direction.sends() && !on_hold, direction.receives());
-    let telephone_event = chosen.telephone_event();
+    let telephone_event = chosen.telephone_event(choice.codec.clock_rate());
     let (remote, remote_rtcp) = chosen.targets(address, chosen.rtcp_mux);
 
     let medias = streams.iter().enumerate().map(|(index, stream)| {
         if index == choice.stream {
-            let codecs = [(choice.payload_type, choice.codec)];
-            let mut media =
-                description::audio_stream(local, &stream.protocol, &codecs, telephone_event, direction, stream.rtcp_mux);
+            let formats = Formats {
+                codecs: &[(choice.payload_type, choice.codec)],
+                telephone_events: telephone_event.as_slice(),
+                // Opus has a silence of its own.
+                comfort_noise: stream.comfort_noise().filter(|_| choice.codec != Codec::Opus),
+            };
+            let mut media = description::audio_stream(local, &stream.protocol, &formats, direction, stream.rtcp_mux);
             let here = SocketAddr::new(local.address, local.port);
             stream.offered.describe(&mut media, &protection, here, security, stream.rtcp_mux);
             media
@@ -60,7 +69,8 @@ pub fn answer(offer: &Offer, local: &LocalMedia, security: &LocalSecurity) -> Re
     let negotiated = Negotiated {
         codec: choice.codec,
         codec_payload_type: choice.payload_type,
-        telephone_event,
+        telephone_event: telephone_event.map(|(payload_type, _)| payload_type),
+        packet_time: chosen.packet_time(),
         remote,
         remote_rtcp,
         direction_send: direction.sends(),
@@ -82,7 +92,12 @@ struct Choice {
 
 /// Takes the first stream that fits and is encrypted, or else the first that fits. If none does, says what the one that came
 /// closest lacks.
-fn choose(description: &Description, local: &LocalMedia, security: &LocalSecurity) -> Result<Choice, AnswerError> {
+fn choose(
+    description: &Description,
+    local: &LocalMedia,
+    codecs: &[Codec],
+    security: &LocalSecurity,
+) -> Result<Choice, AnswerError> {
     let mut plain = None;
     let mut closest = AnswerError::NoAudio;
     for (index, stream) in description.streams.iter().enumerate().filter(|(_, stream)| stream.is_audio()) {
@@ -92,7 +107,7 @@ fn choose(description: &Description, local: &LocalMedia, security: &LocalSecurit
             }
             continue;
         };
-        let Some((payload_type, codec)) = first_codec(stream) else {
+        let Some((payload_type, codec)) = first_codec(stream, codecs) else {
             if matches!(closest, AnswerError::NoAudio | AnswerError::NotEncrypted) {
                 closest = AnswerError::NoCommonCodec;
             }
@@ -124,9 +139,9 @@ fn address(stream: &Stream, protection: &Protection, local: &LocalMedia) -> Resu
     }
 }
 
-fn first_codec(stream: &Stream) -> Option<(u8, Codec)> {
+fn first_codec(stream: &Stream, codecs: &[Codec]) -> Option<(u8, Codec)> {
     stream.payloads.iter().find_map(|&(number, payload)| match payload {
-        Payload::Audio(codec) => Some((number, codec)),
-        Payload::TelephoneEvent | Payload::Other | Payload::Unnamed => None,
+        Payload::Audio(codec) if codecs.contains(&codec) => Some((number, codec)),
+        Payload::Audio(_) | Payload::TelephoneEvent(_) | Payload::ComfortNoise | Payload::Other | Payload::Unnamed => None,
     })
 }

@@ -54,13 +54,19 @@ pub(super) struct Stream {
     pub direction: Direction,
     /// How it can be protected.
     pub offered: Offered,
+    /// How many milliseconds of audio the peer would like in a packet, and the most it takes.
+    packet_time: Option<u32>,
+    longest_packet: Option<u32>,
 }
 
 /// What a payload type stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Payload {
     Audio(Codec),
-    TelephoneEvent,
+    /// Keys, by a clock of so many units a second.
+    TelephoneEvent(u32),
+    /// What a pause sounds like (RFC 3389).
+    ComfortNoise,
     /// Named in the description, and nothing we know.
     Other,
     /// A number without a name.
@@ -83,15 +89,33 @@ impl Description {
             rtcp_mux: media.attributes.iter().any(|attribute| attribute.attribute == "rtcp-mux"),
             direction: direction(&media.attributes).or(session_direction).unwrap_or_default(),
             offered: Offered::read(media, &session.attributes),
+            packet_time: attribute(&media.attributes, "ptime").and_then(milliseconds),
+            longest_packet: attribute(&media.attributes, "maxptime").and_then(milliseconds),
         };
         Ok(Self { streams: session.medias.iter().map(stream).collect(), times: session.times })
     }
 }
 
 impl Stream {
-    /// The payload type of telephone-event at the rate of our audio.
-    pub fn telephone_event(&self) -> Option<u8> {
-        self.payloads.iter().find(|(_, payload)| *payload == Payload::TelephoneEvent).map(|&(number, _)| number)
+    /// The payload type of telephone-event by the clock of our audio (RFC 4733 §2.1) and that clock; telephones that offer Opus
+    /// and keys by the usual clock only send those.
+    pub fn telephone_event(&self, clock_rate: u32) -> Option<(u8, u32)> {
+        let with_clock = |wanted| {
+            let mut payloads = self.payloads.iter();
+            payloads.find(|(_, payload)| *payload == Payload::TelephoneEvent(wanted)).map(|&(number, _)| (number, wanted))
+        };
+        with_clock(clock_rate).or_else(|| with_clock(8000))
+    }
+
+    /// The payload type of comfort noise.
+    pub fn comfort_noise(&self) -> Option<u8> {
+        self.payloads.iter().find(|(_, payload)| *payload == Payload::ComfortNoise).map(|&(number, _)| number)
+    }
+
+    /// How many milliseconds of audio go into the packets that we send.
+    pub fn packet_time(&self) -> u8 {
+        let wanted = self.packet_time.unwrap_or(PACKET_TIME).min(self.longest_packet.unwrap_or(u32::MAX));
+        u8::try_from(wanted).unwrap_or(u8::MAX)
     }
 
     /// Whether the stream is audio and switched on.
@@ -135,33 +159,63 @@ pub(super) fn write(local: &LocalMedia, times: Vec<Time>, attributes: Vec<Attrib
     bytes
 }
 
+/// The payload types of our audio stream.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Formats<'a> {
+    /// The codecs, the preferred one first.
+    pub codecs: &'a [(u8, Codec)],
+    /// Keys, with their clock rates.
+    pub telephone_events: &'a [(u8, u32)],
+    pub comfort_noise: Option<u8>,
+}
+
 /// Our audio stream: the codecs, then telephone-event, 20 ms a packet.
 pub(super) fn audio_stream(
     local: &LocalMedia,
     protocol: &str,
-    codecs: &[(u8, Codec)],
-    telephone_event: Option<u8>,
+    payloads: &Formats<'_>,
     direction: Direction,
     rtcp_mux: bool,
 ) -> Media {
     let mut attributes = Vec::new();
     let mut formats: Vec<String> = Vec::new();
-    for (payload_type, codec) in codecs {
+    for (payload_type, codec) in payloads.codecs {
         formats.push(payload_type.to_string());
-        attributes.push(Attribute::with_value("rtpmap", format_args!("{payload_type} {}/{}", codec.name(), Codec::CLOCK_RATE)));
+        let channels = if codec.channels() == 1 { String::new() } else { format!("/{}", codec.channels()) };
+        let name = format_args!("{payload_type} {}/{}{channels}", codec.name(), codec.clock_rate());
+        attributes.push(Attribute::with_value("rtpmap", name));
+        if let Some(parameters) = parameters(*codec) {
+            attributes.push(Attribute::with_value("fmtp", format_args!("{payload_type} {parameters}")));
+        }
     }
-    if let Some(payload_type) = telephone_event {
+    if let Some(payload_type) = payloads.comfort_noise {
         formats.push(payload_type.to_string());
-        attributes.push(Attribute::with_value("rtpmap", format_args!("{payload_type} telephone-event/{}", Codec::CLOCK_RATE)));
+        attributes.push(Attribute::with_value("rtpmap", format_args!("{payload_type} CN/8000")));
+    }
+    for (payload_type, clock_rate) in payloads.telephone_events {
+        formats.push(payload_type.to_string());
+        attributes.push(Attribute::with_value("rtpmap", format_args!("{payload_type} telephone-event/{clock_rate}")));
         // The sixteen keys; nothing else of RFC 4733 means anything to us.
         attributes.push(Attribute::with_value("fmtp", format_args!("{payload_type} 0-15")));
     }
-    attributes.push(Attribute::with_value("ptime", 20));
+    attributes.push(Attribute::with_value("ptime", PACKET_TIME));
     if rtcp_mux {
         attributes.push(Attribute::new("rtcp-mux"));
     }
     attributes.push(Attribute::new(direction.name()));
     Media { attributes, ..bare_stream("audio", local.port, protocol, &formats.join(" ")) }
+}
+
+/// Milliseconds of audio in a packet, where nobody says otherwise.
+const PACKET_TIME: u32 = 20;
+
+/// What we say about a codec in `a=fmtp`.
+fn parameters(codec: Codec) -> Option<&'static str> {
+    match codec {
+        // RFC 7587 §6.1: more than 16,000 samples a second would be wasted on us, and what is said twice survives a loss.
+        Codec::Opus => Some("maxplaybackrate=16000;sprop-maxcapturerate=16000;useinbandfec=1"),
+        Codec::Pcmu | Codec::Pcma | Codec::G722 => None,
+    }
 }
 
 /// An `m=` line with nothing below it; with port 0 it refuses a stream.
@@ -236,21 +290,36 @@ fn named(media: &Media, number: u8) -> Payload {
     match names.next() {
         Some(name) => payload(name),
         // Payload types below 96 have a meaning of their own (RFC 3551).
+        None if number == COMFORT_NOISE => Payload::ComfortNoise,
         None => Codec::from_payload_type(number).map_or(Payload::Unnamed, Payload::Audio),
     }
 }
 
-/// Reads `PCMU/8000` or `PCMU/8000/1`, in any case.
+/// The static payload type of comfort noise.
+const COMFORT_NOISE: u8 = 13;
+
+/// Reads `PCMU/8000`, `PCMU/8000/1` or `opus/48000/2`, in any case.
 fn payload(name: &str) -> Payload {
     let mut parts = name.split('/');
-    let (Some(encoding), Some("8000"), None | Some("1"), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+    let (Some(encoding), Some(clock_rate), channels, None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return Payload::Other;
     };
-    if encoding.eq_ignore_ascii_case("telephone-event") {
-        Payload::TelephoneEvent
-    } else {
-        Codec::from_name(encoding).map_or(Payload::Other, Payload::Audio)
+    let (Ok(clock_rate), Ok(channels)) = (clock_rate.parse::<u32>(), channels.unwrap_or("1").parse::<u8>()) else {
+        return Payload::Other;
+    };
+    let known = Codec::from_name(encoding).filter(|codec| (codec.clock_rate(), codec.channels()) == (clock_rate, channels));
+    match known {
+        Some(codec) => Payload::Audio(codec),
+        None if channels != 1 => Payload::Other,
+        None if encoding.eq_ignore_ascii_case("telephone-event") => Payload::TelephoneEvent(clock_rate),
+        None if encoding.eq_ignore_ascii_case("CN") && clock_rate == 8000 => Payload::ComfortNoise,
+        None => Payload::Other,
     }
+}
+
+/// Reads `20`, also where a careless peer writes `20.0` or more behind it.
+fn milliseconds(value: &str) -> Option<u32> {
+    value.trim_start().split(|c: char| !c.is_ascii_digit()).next()?.parse().ok().filter(|&time| time > 0)
 }
 
 /// The address in a `c=` line, if it is one host's or the unspecified one.

@@ -1,4 +1,4 @@
-//! Offer in, answer out (RFC 3264): one audio stream of G.711, and telephone-event.
+//! Offer in, answer out (RFC 3264): one audio stream in one codec, and telephone-event.
 //!
 //! [`parse_offer`] and [`answer`] are what a call needs; [`offer`] and [`accept_answer`] are the other side of the table, for a
 //! late offer and for our own telephone. Bytes are read over the `sdp-types` crate, after lines that do not concern us are
@@ -34,6 +34,8 @@ pub struct Negotiated {
     pub codec_payload_type: u8,
     /// The payload type of telephone-event, if both sides have it.
     pub telephone_event: Option<u8>,
+    /// How many milliseconds of audio the peer would like in a packet.
+    pub packet_time: u8,
     /// Where the peer wants RTP. The unspecified address (and then [`direction_send`](Self::direction_send) is off) when it
     /// wants none for now.
     pub remote: SocketAddr,
@@ -143,8 +145,8 @@ pub enum AnswerError {
     /// Audio without encryption, where it is required. The call is refused with 488.
     #[error("no audio stream with encryption, which is required here")]
     NotEncrypted,
-    /// Neither PCMU nor PCMA. The call is refused with 488.
-    #[error("neither PCMU nor PCMA")]
+    /// None of our codecs. The call is refused with 488.
+    #[error("none of our codecs")]
     NoCommonCodec,
     /// The media address is a name, a multicast group, or missing. The call is refused with 488.
     #[error("the media address is not one host's IP address")]

@@ -2,22 +2,24 @@
 
 use super::{
     AnswerError, CallKeys, Direction, LocalMedia, Negotiated, crypto,
-    description::{self, Description, Payload, Stream},
+    description::{self, Description, Formats, Payload, Stream},
 };
 use crate::{
     audio::codec::Codec,
     rtp::{Security, srtp::Suite},
 };
 
-/// The payload type we offer telephone-event with: what nearly everybody uses.
+/// The payload type we offer telephone-event with: what nearly everybody uses, and another beside Opus, whose clock is faster.
 const TELEPHONE_EVENT: u8 = 101;
+const FAST_TELEPHONE_EVENT: u8 = 102;
 
 /// An offer of ours, kept until it is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnOffer {
     local: LocalMedia,
     codecs: Vec<Codec>,
-    telephone_event: Option<u8>,
+    /// Payload types and clock rates.
+    telephone_events: Vec<(u8, u32)>,
     direction: Direction,
     keys: Option<CallKeys>,
 }
@@ -25,13 +27,9 @@ pub struct OwnOffer {
 /// Offers one audio stream with these codecs, the preferred one first, and telephone-event.
 #[must_use]
 pub fn offer(local: &LocalMedia, codecs: &[Codec]) -> OwnOffer {
-    OwnOffer {
-        local: *local,
-        codecs: codecs.to_vec(),
-        telephone_event: Some(TELEPHONE_EVENT),
-        direction: Direction::SendReceive,
-        keys: None,
-    }
+    let mut telephone_events = vec![(TELEPHONE_EVENT, 8000), (FAST_TELEPHONE_EVENT, 48_000)];
+    telephone_events.retain(|(_, clock_rate)| codecs.iter().any(|codec| codec.clock_rate() == *clock_rate));
+    OwnOffer { local: *local, codecs: codecs.to_vec(), telephone_events, direction: Direction::SendReceive, keys: None }
 }
 
 impl OwnOffer {
@@ -44,7 +42,7 @@ impl OwnOffer {
     /// The same without telephone-event: keys can then only be sent as tones or by INFO.
     #[must_use]
     pub fn without_telephone_event(self) -> Self {
-        Self { telephone_event: None, ..self }
+        Self { telephone_events: Vec::new(), ..self }
     }
 
     /// The same, encrypted with keys in the description (SDES): whoever cannot do that refuses the call.
@@ -58,7 +56,8 @@ impl OwnOffer {
     pub fn bytes(&self) -> Vec<u8> {
         let codecs: Vec<_> = self.codecs.iter().map(|&codec| (codec.payload_type(), codec)).collect();
         let protocol = self.protocol();
-        let mut stream = description::audio_stream(&self.local, protocol, &codecs, self.telephone_event, self.direction, false);
+        let formats = Formats { codecs: &codecs, telephone_events: &self.telephone_events, comfort_noise: None };
+        let mut stream = description::audio_stream(&self.local, protocol, &formats, self.direction, false);
         if let Some(keys) = &self.keys {
             stream.attributes.extend((1..).zip(Suite::ALL).map(|(tag, suite)| crypto::attribute(tag, &keys.of(suite))));
         }
@@ -85,10 +84,13 @@ impl OwnOffer {
 
     /// What a payload type of the answer stands for; one that the answer does not name means what we offered it as.
     fn meaning(&self, payload_type: u8, payload: Payload) -> Payload {
-        match payload {
-            Payload::Unnamed if self.telephone_event == Some(payload_type) => Payload::TelephoneEvent,
-            Payload::Unnamed | Payload::Other | Payload::Audio(_) | Payload::TelephoneEvent => payload,
-        }
+        let unnamed = || {
+            let event = self.telephone_events.iter().find(|(number, _)| *number == payload_type);
+            let codec = self.codecs.iter().find(|codec| codec.payload_type() == payload_type);
+            let event = event.map(|&(_, clock_rate)| Payload::TelephoneEvent(clock_rate));
+            event.or(codec.copied().map(Payload::Audio)).unwrap_or(payload)
+        };
+        if payload == Payload::Unnamed { unnamed() } else { payload }
     }
 }
 
@@ -104,10 +106,15 @@ pub fn accept_answer(offer: &OwnOffer, bytes: &[u8]) -> Result<Negotiated, Answe
     let payloads = stream.payloads.iter().map(|&(number, payload)| (number, offer.meaning(number, payload)));
     let codec = payloads.clone().find_map(|(number, payload)| match payload {
         Payload::Audio(codec) if offer.codecs.contains(&codec) => Some((number, codec)),
-        Payload::Audio(_) | Payload::TelephoneEvent | Payload::Other | Payload::Unnamed => None,
+        Payload::Audio(_) | Payload::TelephoneEvent(_) | Payload::ComfortNoise | Payload::Other | Payload::Unnamed => None,
     });
     let (codec_payload_type, codec) = codec.ok_or(AnswerError::NoCommonCodec)?;
-    let telephone_event = payloads.clone().find(|(_, payload)| *payload == Payload::TelephoneEvent).map(|(number, _)| number);
+    let telephone_event = payloads.clone().filter_map(|(number, payload)| match payload {
+        Payload::TelephoneEvent(clock_rate) => Some((number, clock_rate)),
+        Payload::Audio(_) | Payload::ComfortNoise | Payload::Other | Payload::Unnamed => None,
+    });
+    // By the codec's clock, if there is one (RFC 4733 §2.1).
+    let telephone_event = telephone_event.min_by_key(|&(_, clock_rate)| clock_rate.abs_diff(codec.clock_rate()));
     let address = stream.address.ok_or(AnswerError::UnusableAddress)?;
     if !address.is_unspecified() && address.is_ipv4() != offer.local.address.to_canonical().is_ipv4() {
         return Err(AnswerError::OtherIpVersion);
@@ -117,7 +124,8 @@ pub fn accept_answer(offer: &OwnOffer, bytes: &[u8]) -> Result<Negotiated, Answe
     Ok(Negotiated {
         codec,
         codec_payload_type,
-        telephone_event: telephone_event.filter(|_| offer.telephone_event.is_some()),
+        telephone_event: telephone_event.map(|(number, _)| number).filter(|_| !offer.telephone_events.is_empty()),
+        packet_time: stream.packet_time(),
         remote,
         remote_rtcp,
         direction_send: offer.direction.sends() && stream.direction.receives() && !address.is_unspecified(),

@@ -360,7 +360,7 @@ mod tests {
         );
         let own = offer(&LOCAL, &Codec::ALL).encrypted(ours.keys.clone());
 
-        let (bytes, seen_there) = answer(&parse_offer(&own.bytes()).unwrap(), &LOCAL, &theirs).unwrap();
+        let (bytes, seen_there) = answer(&parse_offer(&own.bytes()).unwrap(), &LOCAL, &Codec::ALL, &theirs).unwrap();
         let seen_here = accept_answer(&own, &bytes).unwrap();
 
         let Security::Keys { send, receive } = seen_here.security else { panic!("{seen_here:?}") };
@@ -408,7 +408,7 @@ mod tests {
     }
 
     fn answered(policy: Policy, lines: &str) -> Result<(String, Negotiated), AnswerError> {
-        let (bytes, agreed) = answer(&parse_offer(with(lines).as_bytes()).unwrap(), &LOCAL, &security(policy))?;
+        let (bytes, agreed) = answer(&parse_offer(with(lines).as_bytes()).unwrap(), &LOCAL, &Codec::ALL, &security(policy))?;
         Ok((String::from_utf8(bytes).unwrap(), agreed))
     }
 

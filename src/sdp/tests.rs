@@ -25,6 +25,7 @@ fn a_plain_offer_is_answered_with_its_payload_types() {
             codec: Codec::Pcma,
             codec_payload_type: 8,
             telephone_event: Some(96),
+            packet_time: 20,
             remote: "198.51.100.7:40000".parse().unwrap(),
             remote_rtcp: "198.51.100.7:40001".parse().unwrap(),
             direction_send: true,
@@ -108,19 +109,20 @@ fn an_offer_that_does_not_fit_says_why() {
 
     for (streams, expected) in cases {
         let offer = parse_offer(with_audio(streams).as_bytes()).unwrap();
-        let error = answer(&offer, &LOCAL, &LocalSecurity::none()).unwrap_err();
+        let error = answer(&offer, &LOCAL, &Codec::ALL, &LocalSecurity::none()).unwrap_err();
 
         assert!(format!("{error:?}").starts_with(expected), "{streams}: {error:?}");
     }
     let nowhere = parse_offer(b"v=0\nm=audio 40000 RTP/AVP 0\n").unwrap();
-    assert!(matches!(answer(&nowhere, &LOCAL, &LocalSecurity::none()), Err(AnswerError::UnusableAddress)));
+    assert!(matches!(answer(&nowhere, &LOCAL, &Codec::ALL, &LocalSecurity::none()), Err(AnswerError::UnusableAddress)));
 }
 
 #[test]
 fn the_closest_miss_is_named() {
     let streams = "m=audio 4000 RTP/AVP 18\nm=audio 4002 RTP/AVP 0\nc=IN IP4 name\nm=audio 4004 RTP/AVP 18\n";
 
-    let error = answer(&parse_offer(with_audio(streams).as_bytes()).unwrap(), &LOCAL, &LocalSecurity::none()).unwrap_err();
+    let error =
+        answer(&parse_offer(with_audio(streams).as_bytes()).unwrap(), &LOCAL, &Codec::ALL, &LocalSecurity::none()).unwrap_err();
 
     assert!(matches!(error, AnswerError::UnusableAddress), "{error:?}");
 }
@@ -130,7 +132,7 @@ fn ipv6_is_answered_with_ipv6() {
     let offer = parse_offer(b"v=0\nc=IN IP6 2001:db8::7\nm=audio 40000 RTP/AVP 0\n").unwrap();
     let local = LocalMedia { address: "2001:db8::1".parse().unwrap(), ..LOCAL };
 
-    let (bytes, negotiated) = answer(&offer, &local, &LocalSecurity::none()).unwrap();
+    let (bytes, negotiated) = answer(&offer, &local, &Codec::ALL, &LocalSecurity::none()).unwrap();
 
     assert_eq!(negotiated.remote, "[2001:db8::7]:40000".parse().unwrap());
     assert!(String::from_utf8(bytes).unwrap().contains("\r\nc=IN IP6 2001:db8::1\r\n"));
@@ -219,7 +221,7 @@ fn careless_telephones_are_understood() {
         c=IN  IP4  198.51.100.7 \nm=audio  40000   RTP/AVP   0  101 \na=rtpmap:101   telephone-event/8000 \n\
         a=tool:M\xfcller\na=\nx=y\n\n\n";
 
-    let (bytes, negotiated) = answer(&parse_offer(offer).unwrap(), &LOCAL, &LocalSecurity::none()).unwrap();
+    let (bytes, negotiated) = answer(&parse_offer(offer).unwrap(), &LOCAL, &Codec::ALL, &LocalSecurity::none()).unwrap();
 
     assert_eq!((negotiated.remote, negotiated.telephone_event), ("198.51.100.7:40000".parse().unwrap(), Some(101)));
     assert!(String::from_utf8(bytes).unwrap().contains("\r\nt=0 0\r\n"));
@@ -257,7 +259,7 @@ fn descriptions_are_bounded() {
 #[test]
 fn our_offer_has_both_codecs_and_telephone_event() {
     assert_eq!(
-        String::from_utf8(offer(&LOCAL, &Codec::ALL).bytes()).unwrap(),
+        String::from_utf8(offer(&LOCAL, &Codec::G711).bytes()).unwrap(),
         "v=0\r\no=- 7001 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
          m=audio 30000 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
          a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
@@ -265,17 +267,78 @@ fn our_offer_has_both_codecs_and_telephone_event() {
 }
 
 #[test]
+fn wideband_is_answered_with_its_own_clock_and_parameters() {
+    let offer = "m=audio 40000 RTP/AVP 111 9 0 101 110 13\na=rtpmap:111 OPUS/48000/2\na=fmtp:111 minptime=10\n\
+                 a=rtpmap:101 telephone-event/8000\na=rtpmap:110 telephone-event/48000\na=ptime:40\na=maxptime:60\n";
+
+    let (bytes, negotiated) = answered(&with_audio(offer));
+
+    assert!(
+        bytes.contains(
+            "m=audio 30000 RTP/AVP 111 110\r\na=rtpmap:111 opus/48000/2\r\n\
+             a=fmtp:111 maxplaybackrate=16000;sprop-maxcapturerate=16000;useinbandfec=1\r\n\
+             a=rtpmap:110 telephone-event/48000\r\na=fmtp:110 0-15\r\na=ptime:20\r\n"
+        ),
+        "{bytes}"
+    );
+    assert_eq!((negotiated.codec, negotiated.telephone_event, negotiated.packet_time), (Codec::Opus, Some(110), 40));
+}
+
+#[test]
+fn keys_of_the_usual_clock_are_better_than_none_beside_opus() {
+    let offer = "m=audio 40000 RTP/AVP 96 101\na=rtpmap:96 opus/48000/2\na=rtpmap:101 telephone-event/8000\n";
+
+    assert_eq!(answered(&with_audio(offer)).1.telephone_event, Some(101));
+}
+
+#[test]
+fn g722_and_comfort_noise_are_known_by_their_numbers() {
+    let (bytes, negotiated) = answered(&with_audio("m=audio 40000 RTP/AVP 9 13\n"));
+
+    assert!(bytes.contains("m=audio 30000 RTP/AVP 9 13\r\na=rtpmap:9 G722/8000\r\na=rtpmap:13 CN/8000\r\n"), "{bytes}");
+    assert_eq!(negotiated.codec, Codec::G722);
+}
+
+#[test]
+fn a_codec_that_was_left_out_is_not_answered() {
+    let offer = parse_offer(with_audio("m=audio 40000 RTP/AVP 9 0\n").as_bytes()).unwrap();
+
+    assert_eq!(answer(&offer, &LOCAL, &[Codec::Pcma, Codec::Pcmu], &LocalSecurity::none()).unwrap().1.codec, Codec::Pcmu);
+    assert!(matches!(answer(&offer, &LOCAL, &[Codec::Opus], &LocalSecurity::none()), Err(AnswerError::NoCommonCodec)));
+}
+
+#[test]
+fn packets_are_as_long_as_the_peer_asks() {
+    for (lines, expected) in [
+        ("", 20),
+        ("a=ptime:30\n", 30),
+        ("a=ptime:60\na=maxptime:40\n", 40),
+        ("a=maxptime:10\n", 10),
+        ("a=ptime:\n", 20),
+        ("a=ptime:20.0\n", 20),
+        ("a=ptime:4000000000000\n", 20),
+        ("a=ptime:1000\n", 255),
+    ] {
+        let (_, negotiated) = answered(&with_audio(&format!("m=audio 40000 RTP/AVP 0\n{lines}")));
+
+        assert_eq!(negotiated.packet_time, expected, "{lines:?}");
+    }
+}
+
+#[test]
 fn our_offer_and_our_answer_agree() {
     let peer = LocalMedia { address: IpAddr::from([198, 51, 100, 7]), port: 40_000, session_id: 9, version: 3 };
     for direction in Direction::ALL {
-        for codecs in [&Codec::ALL[..], &[Codec::Pcma]] {
+        for codecs in [&Codec::ALL[..], &[Codec::Pcma], &[Codec::Opus]] {
             let own = offer(&LOCAL, codecs).with_direction(direction);
 
-            let (bytes, theirs) = answer(&parse_offer(&own.bytes()).unwrap(), &peer, &LocalSecurity::none()).unwrap();
+            let (bytes, theirs) =
+                answer(&parse_offer(&own.bytes()).unwrap(), &peer, &Codec::ALL, &LocalSecurity::none()).unwrap();
             let ours = accept_answer(&own, &bytes).unwrap();
 
-            assert_eq!((ours.codec, ours.telephone_event), (codecs[0], Some(101)));
-            assert_eq!((theirs.codec, theirs.telephone_event), (codecs[0], Some(101)));
+            let telephone_event = if codecs[0] == Codec::Opus { 102 } else { 101 };
+            assert_eq!((ours.codec, ours.telephone_event), (codecs[0], Some(telephone_event)));
+            assert_eq!((theirs.codec, theirs.telephone_event), (codecs[0], Some(telephone_event)));
             assert_eq!((ours.remote.port(), theirs.remote.port()), (40_000, 30_000));
             assert_eq!((ours.direction_send, ours.direction_receive), (direction.sends(), direction.receives()));
             assert_eq!((theirs.direction_send, theirs.direction_receive), (direction.receives(), direction.sends()));
@@ -285,7 +348,7 @@ fn our_offer_and_our_answer_agree() {
 
 #[test]
 fn a_terse_answer_means_what_we_offered() {
-    let own = offer(&LOCAL, &Codec::ALL);
+    let own = offer(&LOCAL, &Codec::G711);
     let terse = b"v=0\nc=IN IP4 198.51.100.7\nm=audio 40000 RTP/AVP 8 101\n";
 
     let negotiated = accept_answer(&own, terse).unwrap();
@@ -332,21 +395,21 @@ fn an_answer_can_put_us_on_hold() {
 proptest! {
     #[test]
     fn no_bytes_make_us_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-        let _ = parse_offer(&bytes).map(|offer| answer(&offer, &LOCAL, &LocalSecurity::none()).map(drop));
-        let _ = accept_answer(&offer(&LOCAL, &Codec::ALL), &bytes);
+        let _ = parse_offer(&bytes).map(|offer| answer(&offer, &LOCAL, &Codec::ALL, &LocalSecurity::none()).map(drop));
+        let _ = accept_answer(&offer(&LOCAL, &Codec::G711), &bytes);
     }
 
     /// Whatever the lines, an answer can be read, has a stream for each of the offer's, and accepts one of them.
     #[test]
     fn an_answer_mirrors_its_offer(lines in proptest::collection::vec(line(), 0..24)) {
         let text = format!("v=0\r\nc=IN IP4 198.51.100.7\r\n{}", lines.concat());
-        if let Ok((bytes, negotiated)) = parse_offer(text.as_bytes()).map_or(Err(AnswerError::NoAudio), |offer| answer(&offer, &LOCAL, &LocalSecurity::none())) {
+        if let Ok((bytes, negotiated)) = parse_offer(text.as_bytes()).map_or(Err(AnswerError::NoAudio), |offer| answer(&offer, &LOCAL, &Codec::ALL, &LocalSecurity::none())) {
             let answer = description::Description::parse(&bytes).unwrap();
             let accepted: Vec<_> = answer.streams.iter().filter(|stream| stream.port != 0).collect();
 
             prop_assert_eq!(answer.streams.len(), lines.iter().filter(|line| line.starts_with("m=")).count());
             prop_assert_eq!(accepted.len(), 1);
-            prop_assert_eq!(accepted[0].telephone_event(), negotiated.telephone_event);
+            prop_assert_eq!(accepted[0].telephone_event(negotiated.codec.clock_rate()).map(|(number, _)| number), negotiated.telephone_event);
             prop_assert!(!negotiated.remote.ip().is_multicast());
             prop_assert!(!(negotiated.direction_send && negotiated.remote.ip().is_unspecified()));
         }
@@ -375,7 +438,8 @@ fn line() -> impl Strategy<Value = String> {
 }
 
 fn answered(offer: &str) -> (String, Negotiated) {
-    let (bytes, negotiated) = answer(&parse_offer(offer.as_bytes()).unwrap(), &LOCAL, &LocalSecurity::none()).unwrap();
+    let (bytes, negotiated) =
+        answer(&parse_offer(offer.as_bytes()).unwrap(), &LOCAL, &Codec::ALL, &LocalSecurity::none()).unwrap();
     (String::from_utf8(bytes).unwrap(), negotiated)
 }
 

@@ -20,49 +20,62 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
 
 use super::{Store, StoreError, spool};
-use crate::domain::{
-    caller::Caller,
-    id::{CallId, MailboxId, MessageId},
-    time::Timestamp,
+use crate::{
+    audio::{form::Form, law::Law},
+    domain::{
+        caller::Caller,
+        id::{CallId, MailboxId, MessageId},
+        time::Timestamp,
+    },
 };
 
-/// How recorded bytes represent audio: mono, 8000 samples a second.
+/// How recorded bytes represent audio, as an envelope says it: [`Form`] in words that stay the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Encoding {
-    /// G.711 µ-law, one byte a sample.
+    /// G.711 µ-law, one byte a sample, 8000 samples a second.
     Mulaw,
-    /// G.711 A-law, one byte a sample.
+    /// G.711 A-law, one byte a sample, 8000 samples a second.
     Alaw,
-    /// 16-bit little-endian PCM, two bytes a sample.
+    /// 16-bit little-endian PCM, two bytes a sample, 8000 samples a second.
     Linear16,
+    /// 16-bit little-endian PCM, two bytes a sample, 16,000 samples a second.
+    Wide16,
 }
 
 impl Encoding {
-    const fn bytes_per_sample(self) -> u64 {
+    /// What the bytes are.
+    #[must_use]
+    pub const fn form(self) -> Form {
         match self {
-            Self::Mulaw | Self::Alaw => 1,
-            Self::Linear16 => 2,
+            Self::Mulaw => Form::G711(Law::Mu),
+            Self::Alaw => Form::G711(Law::A),
+            Self::Linear16 => Form::Linear,
+            Self::Wide16 => Form::WideLinear,
         }
-    }
-
-    /// Whole samples in so many bytes.
-    pub(super) const fn samples(self, bytes: u64) -> u64 {
-        bytes / self.bytes_per_sample()
     }
 
     /// How much time so many bytes are.
     #[must_use]
     pub fn duration(self, bytes: u64) -> Duration {
-        // 8 samples are a millisecond.
-        Duration::from_micros(self.samples(bytes).saturating_mul(125))
+        self.form().duration(bytes)
     }
 
-    /// How many bytes so much time is, down to a whole sample.
+    /// How many bytes so much time is, down to an 8000th of a second.
     #[must_use]
     pub fn bytes(self, duration: Duration) -> u64 {
-        let samples = u64::try_from(duration.as_micros() / 125).unwrap_or(u64::MAX);
-        samples.saturating_mul(self.bytes_per_sample())
+        self.form().bytes(duration)
+    }
+}
+
+impl From<Form> for Encoding {
+    fn from(form: Form) -> Self {
+        match form {
+            Form::G711(Law::Mu) => Self::Mulaw,
+            Form::G711(Law::A) => Self::Alaw,
+            Form::Linear => Self::Linear16,
+            Form::WideLinear => Self::Wide16,
+        }
     }
 }
 
@@ -280,10 +293,10 @@ impl Journal {
             other => other?,
         };
         // A file whose length was written before its contents ends in zeros after a power cut. They are no audio: G.711
-        // speech or silence never has a tenth of a second of them.
+        // speech or silence never has a tenth of a second of them, and in linear audio they are a silence nobody misses.
         let zeros = recorded.iter().rev().take_while(|byte| **byte == 0).count();
         let whole = if zeros >= 800 { recorded.len() - zeros } else { recorded.len() };
-        let kept_bytes = whole as u64;
+        let kept_bytes = whole.next_multiple_of(self.envelope.encoding.form().width()).min(recorded.len()) as u64;
         let length = self.envelope.encoding.duration(kept_bytes);
         Ok(Seal { kept_bytes, ended_at: self.envelope.started_at.after(length), interrupted: true })
     }

@@ -1,17 +1,14 @@
-//! Journal bytes into the WAV that is kept: mono 16-bit PCM at 8000 Hz, which every player and mail program opens.
+//! Journal bytes into the WAV that is kept: mono 16-bit PCM, which every player and mail program opens, at 8000 Hz or at
+//! 16,000 Hz if it was recorded so.
 
 use super::journal::Encoding;
-use crate::audio::{codec::Codec, wav};
+use crate::audio::{form::Form, wav};
 
 /// Finishes a WAV from raw recorded bytes. An odd byte at the end of 16-bit audio, torn off by a crash, is left out.
 pub(super) fn finish(encoding: Encoding, recorded: &[u8]) -> Vec<u8> {
-    match encoding {
-        Encoding::Mulaw => wav::from_g711(Codec::Pcmu, recorded),
-        Encoding::Alaw => wav::from_g711(Codec::Pcma, recorded),
-        Encoding::Linear16 => {
-            let samples: Vec<i16> = recorded.as_chunks().0.iter().copied().map(i16::from_le_bytes).collect();
-            wav::from_samples(&samples)
-        }
+    match encoding.form() {
+        Form::G711(law) => wav::from_g711(law, recorded),
+        form @ (Form::Linear | Form::WideLinear) => wav::from_samples_at(form.sample_rate(), &form.samples(recorded)),
     }
 }
 
@@ -33,6 +30,13 @@ mod tests {
         let wav = finish(Encoding::Linear16, &[0x34, 0x12, 0x56]);
 
         assert_eq!(samples(&wav), [0x1234]);
+    }
+
+    #[test]
+    fn wideband_audio_keeps_its_rate() {
+        let wav = finish(Encoding::Wide16, &[1, 0, 2, 0]);
+
+        assert_eq!(hound::WavReader::new(&wav[..]).unwrap().spec().sample_rate, 16_000);
     }
 
     fn samples(wav: &[u8]) -> Vec<i16> {

@@ -20,10 +20,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("media", &["rtp", "audio", "stun"]),
     ("call", &["domain", "sip", "sdp", "rtp", "audio", "media", "ivr", "store"]),
     ("lines", &["domain", "sip", "store"]),
-    ("delivery", &["domain", "store", "sip"]),
+    ("delivery", &["domain", "audio", "store", "sip"]),
     ("jobs", &["domain", "store", "delivery"]),
     ("phone", &["sip", "sdp", "rtp", "audio", "media"]),
-    ("config", &["domain", "sip", "sdp", "delivery", "store"]),
+    ("config", &["domain", "audio", "sip", "sdp", "delivery", "store"]),
     ("server", &["*"]),
     ("cli", &["*"]),
 ];

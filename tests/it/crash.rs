@@ -16,7 +16,7 @@ use std::{
 };
 
 use afterbeep::{
-    audio::{codec::Codec, wav},
+    audio::{codec::Codec, law::Law, wav},
     domain::{
         id::{MailboxId, MessageId},
         message::Message,
@@ -322,12 +322,12 @@ pub fn kept_words(words: &[i16], recorded: &[i16]) -> Option<usize> {
 async fn keep_calling(target: String, prefix: String, mut random: StdRng, attempts: Arc<Mutex<Vec<Attempt>>>) {
     let prompts = [PromptId::MessageSent, PromptId::MessageCancelled];
     for count in 0..100 {
-        let codec = Codec::ALL[random.random_range(0..Codec::ALL.len())];
+        let (codec, law) = [(Codec::Pcmu, Law::Mu), (Codec::Pcma, Law::A)][random.random_range(0..2)];
         let spoken = random.random_range(SHORTEST.as_millis() as usize + 300..3000) * 8;
         let mut words = vec![0; BREATH];
         words.extend(babble(&mut random, spoken - spoken % 160));
         let number = format!("{prefix}{count:02}");
-        let heard_words = codec.decoded(&codec.encoded(&words));
+        let heard_words = law.decoded(&law.encoded(&words));
         let index = {
             let mut attempts = lock(&attempts);
             attempts.push(Attempt { number: number.clone(), words: heard_words, phase: Phase::Dialling, said: Vec::new() });
@@ -374,7 +374,7 @@ async fn keep_calling(target: String, prefix: String, mut random: StdRng, attemp
                 let at = call.line().position();
                 enter(during);
                 call.line().press(key);
-                if !hears(&call, prompt, codec, at).await {
+                if !hears(&call, prompt, law, at).await {
                     return;
                 }
                 enter(after);
@@ -385,9 +385,9 @@ async fn keep_calling(target: String, prefix: String, mut random: StdRng, attemp
 }
 
 /// Waits until a prompt begins to be heard, to the very sample.
-pub async fn hears(call: &Call, prompt: PromptId, codec: Codec, from: usize) -> bool {
+pub async fn hears(call: &Call, prompt: PromptId, law: Law, from: usize) -> bool {
     let samples = wav::read(prompt.wav(), PATIENCE).expect("an embedded prompt");
-    let samples = codec.decoded(&codec.encoded(&samples));
+    let samples = law.decoded(&law.encoded(&samples));
     let energy = |part: &[i16]| part.iter().map(|&sample| i64::from(sample).pow(2)).sum::<i64>();
     let excerpt = samples[..8000.min(samples.len())].chunks_exact(400).max_by_key(|part| energy(part)).expect("a prompt");
     let deadline = Instant::now() + PATIENCE;

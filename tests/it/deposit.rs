@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use afterbeep::{
-    audio::codec::Codec,
+    audio::{codec::Codec, law::Law},
     ivr::PromptId,
     phone::{CallError, Phone, listen},
     sdp::Negotiated,
@@ -29,7 +29,7 @@ async fn a_message_is_kept_to_the_byte_as_it_was_spoken() {
 
     let message = &server.wait_for_messages("1001", 1)[0];
     let audio = &server.audio("1001")[0];
-    let at = place_of(audio, &through(Codec::Pcmu, &speech));
+    let at = place_of(audio, &through(Law::Mu, &speech));
     assert!(audio[..at].iter().all(|&sample| sample == 0), "before the speech there is silence");
     assert!((audio.len() - at).abs_diff(speech.len()) <= TOLERANCE, "{} samples from {at} on", audio.len());
     let seconds = message["duration_seconds"].as_f64().unwrap();
@@ -58,7 +58,7 @@ async fn a_caller_whose_audio_ceases_is_hung_up_on_and_what_was_said_is_kept() {
     assert!(hung_up, "thirty seconds without audio end a call");
     let message = &server.wait_for_messages("1001", 1)[0];
     assert_eq!(message["interrupted"], false);
-    place_of(&server.audio("1001")[0], &through(Codec::Pcmu, &speech));
+    place_of(&server.audio("1001")[0], &through(Law::Mu, &speech));
     server.expect_tidiness();
 }
 
@@ -101,9 +101,9 @@ async fn a_caller_with_a_law_over_tcp_or_ipv6_or_without_an_offer_leaves_a_messa
         deposit.await.unwrap();
     }
 
-    for (number, codec) in [("1001", Codec::Pcma), ("1002", Codec::Pcmu), ("1003", Codec::Pcmu)] {
+    for (number, law) in [("1001", Law::A), ("1002", Law::Mu), ("1003", Law::Mu)] {
         server.wait_for_messages(number, 1);
-        place_of(&server.audio(number)[0], &through(codec, &speech));
+        place_of(&server.audio(number)[0], &through(law, &speech));
     }
     server.expect_tidiness();
 }
@@ -114,7 +114,7 @@ async fn the_key_that_ends_a_message_is_not_in_it() {
     for number in ["1001", "1002"] {
         server.add_mailbox(number, &[]);
     }
-    let speech = through(Codec::Pcmu, &speech().0);
+    let speech = through(Law::Mu, &speech().0);
     let leave = async |number: &str, in_band: bool| {
         let set_up = |phone: Phone| if in_band { phone.without_telephone_event() } else { phone };
         let mut caller = Caller::dial_as(&server, number, set_up).await;
@@ -142,7 +142,7 @@ async fn the_key_that_ends_a_message_is_not_in_it() {
 async fn silence_ends_a_message_and_is_cut_off() {
     let server = Server::start("[deposit]\ntrailing_silence = \"2s\"\n");
     server.add_mailbox("1001", &[]);
-    let speech = through(Codec::Pcmu, &speech().0);
+    let speech = through(Law::Mu, &speech().0);
 
     let mut caller = Caller::dial(&server, "1001").await;
     caller.skips_to_the_beep().await;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use afterbeep::{
-    audio::{codec::Codec, wav},
+    audio::{codec::Codec, law::Law, wav},
     call::{
         Calls,
         driver::{Driver, Line},
@@ -41,7 +41,7 @@ use crate::{
 const SECOND: Duration = Duration::from_secs(1);
 /// How long anything may take, a retry of the spool included.
 const PATIENCE: Duration = Duration::from_secs(60);
-const CODEC: Codec = Codec::Pcmu;
+const LAW: Law = Law::Mu;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_fills_up_keeps_what_was_recorded_and_turns_the_next_caller_away() {
@@ -59,7 +59,7 @@ async fn a_disk_that_fills_up_keeps_what_was_recorded_and_turns_the_next_caller_
     let told = call.line().wait_for_audio(at, PATIENCE).await;
     call.hang_up().await;
     let next = dial(&server).await;
-    let turned_away = hears(&next, PromptId::CannotRecord, CODEC, 0).await;
+    let turned_away = hears(&next, PromptId::CannotRecord, LAW, 0).await;
     fs::remove_file(filler).expect("the filler goes");
     let messages = arrived(&store, 1).await;
 
@@ -197,7 +197,7 @@ async fn a_call_whose_media_thread_is_gone_ends_and_leaves_its_message() {
     let caller = tokio::spawn(async move { speak_at(&target, 3).await });
     let NewCall { invite, handle } = house.incoming.recv().await.expect("a call");
     let record = RunningRecord::begin(Records::default(), now, CallId::random(), &invite);
-    let answered = session::answer(&house.calls.media, house.calls.srtp, &invite, handle, Duration::ZERO).await;
+    let answered = session::answer(&house.calls.media, &Codec::ALL, house.calls.srtp, &invite, handle, Duration::ZERO).await;
     let mut session = answered.expect("a session");
     let (events, relayed) = mpsc::channel(64);
     let mut real = std::mem::replace(&mut session.media_events, relayed);
@@ -261,6 +261,8 @@ impl InProcess {
             library: Library::default(),
             menus: ivr::Settings { shortest_message: SECOND, trailing_silence: None, shortest_passcode: 8 },
             srtp: afterbeep::sdp::Policy::Optional,
+            codecs: Codec::ALL.to_vec(),
+            wideband: true,
             access_codes: Vec::new(),
             ring: Duration::ZERO,
             trusts: Box::new(|_| false),
@@ -335,7 +337,7 @@ async fn dial(server: &Server) -> Call {
 }
 
 async fn dial_at(target: &str) -> Call {
-    let phone = Phone::towards(target).await.expect("a telephone").from("2025550143").codecs(&[CODEC]);
+    let phone = Phone::towards(target).await.expect("a telephone").from("2025550143").codecs(&[Codec::Pcmu]);
     phone.dial(target).await.expect("an answer")
 }
 
@@ -356,7 +358,7 @@ async fn speak_at(target: &str, seconds: usize) -> (Call, Vec<i16>) {
     if seconds <= 3 {
         assert!(call.line().wait_until_said(PATIENCE).await, "nothing can be said");
     }
-    (call, CODEC.decoded(&CODEC.encoded(&words)))
+    (call, LAW.decoded(&LAW.encoded(&words)))
 }
 
 async fn say_until(call: &Call, words: &[i16], said: usize) {
@@ -371,7 +373,7 @@ async fn accept(call: &Call) -> bool {
     let at = call.line().position();
     call.line().press("1");
     within("the end of the deposit", async || {
-        let sent = hears(call, PromptId::MessageSent, CODEC, at).await;
+        let sent = hears(call, PromptId::MessageSent, LAW, at).await;
         sent.then_some(())
     })
     .await;

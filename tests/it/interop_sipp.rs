@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use afterbeep::{audio::codec::Codec, domain::time::Timestamp, ivr::PromptId, phone::listen, rtp::Packet};
+use afterbeep::{audio::law::Law, domain::time::Timestamp, ivr::PromptId, phone::listen, rtp::Packet};
 
 use crate::support::{
     caller::{FIRST_PHRASE, SECOND_PHRASE, expect_speech, speech, through, words},
@@ -42,7 +42,7 @@ fn messages_are_left_over_udp_and_tcp() {
         assert_eq!((&message["caller_number"], &message["caller_name"]), (&"2025550143".into(), &"Ann Lee".into()));
         let audio = &server.audio(number)[0];
         let at = expect_speech(audio);
-        let said = through(Codec::Pcmu, &speech().0);
+        let said = through(Law::Mu, &speech().0);
         assert!(audio[at..at + said.len()] == said, "{number}: every sample is as it was sent");
     }
     server.expect_tidiness();
@@ -231,7 +231,7 @@ impl Ear {
                 if heard.len() < end {
                     heard.resize(end, 0);
                 }
-                heard[at..end].copy_from_slice(&Codec::Pcmu.decoded(packet.payload));
+                heard[at..end].copy_from_slice(&Law::Mu.decoded(packet.payload));
             }
         });
         Self { address, samples, over, thread: Some(thread) }
@@ -253,7 +253,7 @@ fn breath(number: u16) -> Vec<u8> {
 /// A file as SIPp streams it.
 fn mu_law(folder: &Path, name: &str, samples: &[i16]) -> PathBuf {
     let file = folder.join(format!("{name}.ul"));
-    fs::write(&file, Codec::Pcmu.encoded(samples)).expect("the folder is ours");
+    fs::write(&file, Law::Mu.encoded(samples)).expect("the folder is ours");
     file
 }
 

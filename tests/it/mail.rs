@@ -505,6 +505,7 @@ impl System {
             from: "Voicemail <voicemail@example.com>".parse().unwrap(),
             timeout: Duration::from_secs(30),
             parallel: 8,
+            wideband: false,
             mail_dir: self.folder.path().join("mail"),
         }
     }

@@ -4,6 +4,7 @@ mod support;
 
 mod architecture;
 mod calls;
+mod codecs;
 mod commands;
 mod crash;
 mod deposit;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use afterbeep::{
-    audio::codec::Codec,
+    audio::{codec::Codec, form::Form, law::Law},
     media::{
         Clip, DigitSet, EncodedAudio, MediaConfig, MediaEngine, MediaEvent, MediaSession, PlayId, RecordSpec, RecordingEnd,
         RecordingId, SessionSpec, Stream,
@@ -23,12 +23,12 @@ const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 
 #[tokio::test]
 async fn what_one_end_plays_the_other_records_byte_for_byte() {
-    for (ip, codec) in [(V4, Codec::Pcmu), (V6, Codec::Pcma)] {
+    for (ip, codec, law) in [(V4, Codec::Pcmu, Law::Mu), (V6, Codec::Pcma, Law::A)] {
         let (mut caller, mut mailbox) = connected(ip, codec);
         let speech: Vec<u8> = (0..12_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 23) as u8).collect();
         let mut file = mailbox.record(codec, "#");
 
-        caller.session.play(PlayId(1), vec![Arc::new(EncodedAudio::from_bytes(codec, &speech)).into()]);
+        caller.session.play(PlayId(1), vec![Arc::new(EncodedAudio::from_g711(law, &speech)).into()]);
         assert_eq!(caller.next_event().await, MediaEvent::PlaybackDone { id: PlayId(1) });
         caller.session.send_digit('#', Duration::from_millis(100));
 
@@ -139,6 +139,7 @@ impl End {
             codec,
             payload_type: codec.payload_type(),
             telephone_event: Some(101),
+            packet_time: 20,
             remote: peer,
             remote_rtcp: SocketAddr::new(peer.ip(), peer.port() + 1),
             rtcp_mux: false,
@@ -154,7 +155,7 @@ impl End {
         self.session.record(RecordSpec {
             id: RecordingId(1),
             file: file.try_clone().expect("a file"),
-            codec,
+            form: Form::of(codec, true),
             longest: Duration::from_secs(300),
             trailing_silence: None,
             end_digits: DigitSet::of(end_digits),

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use afterbeep::{audio::codec::Codec, domain::time::Timestamp, ivr::PromptId, phone::Phone};
+use afterbeep::{
+    audio::{codec::Codec, law::Law},
+    domain::time::Timestamp,
+    ivr::PromptId,
+    phone::Phone,
+};
 
 use crate::support::{
     caller::{Caller, expect_speech, speech, through, words},
@@ -155,7 +160,7 @@ async fn a_telephone_that_has_only_tones_logs_in_and_listens() {
     subscriber.presses(&format!("1001#{PASSCODE}#")).await;
     subscriber.hears(PromptId::New1).await;
     subscriber.presses("1").await;
-    subscriber.hears_audio("the message", &through(Codec::Pcmu, &speech)).await;
+    subscriber.hears_audio("the message", &through(Law::Mu, &speech)).await;
     subscriber.presses("9").await;
     subscriber.hears(PromptId::MessageSaved).await;
     subscriber.hangs_up().await;

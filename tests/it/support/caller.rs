@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use afterbeep::{
-    audio::{codec::Codec, wav},
+    audio::{codec::Codec, law::Law, wav},
     ivr::PromptId,
     phone::{Call, CallError, Phone, listen},
 };
@@ -14,6 +14,8 @@ use super::server::{CALLER, PASSCODE, Server};
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How much what is heard must be like what is known: the same audio through G.711 is more than 0.99.
 const ALIKE: f64 = 0.95;
+/// Opus keeps what is heard, not the waveform: about 0.94.
+const ALIKE_BY_OPUS: f64 = 0.88;
 
 /// A call in progress, and how much of it the caller has listened to.
 pub struct Caller {
@@ -54,6 +56,7 @@ impl Caller {
     /// Listens until known audio is over.
     pub async fn hears_audio(&mut self, what: &str, known: &[i16]) -> usize {
         let deadline = tokio::time::Instant::now() + PATIENCE;
+        let alike = if self.call.negotiated().codec == Codec::Opus { ALIKE_BY_OPUS } else { ALIKE };
         let mut from = self.heard;
         let mut best: f64 = 0.0;
         loop {
@@ -63,7 +66,7 @@ impl Caller {
                 if let Some(found) = found {
                     best = best.max(found.likeness);
                 }
-                if let Some(found) = found.filter(|found| found.likeness >= ALIKE) {
+                if let Some(found) = found.filter(|found| found.likeness >= alike) {
                     self.heard = from + found.at + known.len();
                     return from + found.at;
                 }
@@ -139,8 +142,8 @@ pub const FIRST_PHRASE: PromptId = PromptId::Welcome;
 pub const SECOND_PHRASE: PromptId = PromptId::WhilePlaying;
 
 /// The samples as they are after a line with this codec.
-pub fn through(codec: Codec, samples: &[i16]) -> Vec<i16> {
-    codec.decoded(&codec.encoded(samples))
+pub fn through(law: Law, samples: &[i16]) -> Vec<i16> {
+    law.decoded(&law.encoded(samples))
 }
 
 /// Makes sure that both phrases of [`speech`] are in a message, whole and as far from each other as they were said. Says where

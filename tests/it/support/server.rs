@@ -9,7 +9,7 @@ use std::{
 };
 
 use afterbeep::{
-    audio::{codec::Codec, duration_of},
+    audio::{duration_of, law::Law},
     domain::{
         caller::Caller,
         id::{CallId, MessageId},
@@ -174,7 +174,7 @@ impl Server {
             call: CallId::random(),
         };
         let journal = store.create_journal(envelope).await.expect("a journal");
-        let bytes = Codec::Pcmu.encoded(audio);
+        let bytes = Law::Mu.encoded(audio);
         journal.audio_file().and_then(|mut file| file.write_all(&bytes)).expect("the audio is written");
         let kept = duration_of(audio.len() as u64);
         store.deposit(journal, kept, at, false).await.expect("the message is deposited");
@@ -206,8 +206,13 @@ impl Server {
         })
     }
 
-    /// The samples of every message of a mailbox, oldest first.
+    /// The samples of every message of a mailbox, oldest first; all are at 8000 Hz.
     pub fn audio(&self, number: &str) -> Vec<Vec<i16>> {
+        self.audio_at(number, 8000)
+    }
+
+    /// The samples of every message of a mailbox, oldest first; all are at this rate.
+    pub fn audio_at(&self, number: &str, rate: u32) -> Vec<Vec<i16>> {
         let to = tempfile::tempdir().expect("a folder for the export");
         self.run(&["message", "export", number, "--to", &to.path().to_string_lossy()]);
         let mut files: Vec<_> = std::fs::read_dir(to.path()).expect("the export").flatten().map(|entry| entry.path()).collect();
@@ -217,7 +222,7 @@ impl Server {
             .filter(|file| file.extension().is_some_and(|extension| extension == "wav"))
             .map(|file| {
                 let mut wav = hound::WavReader::open(file).expect("a WAV");
-                assert_eq!((wav.spec().sample_rate, wav.spec().channels, wav.spec().bits_per_sample), (8000, 1, 16));
+                assert_eq!((wav.spec().sample_rate, wav.spec().channels, wav.spec().bits_per_sample), (rate, 1, 16));
                 wav.samples().collect::<Result<_, _>>().expect("whole samples")
             })
             .collect()
