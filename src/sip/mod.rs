@@ -12,6 +12,7 @@ pub mod uas;
 pub mod gate;
 pub mod uac;
 pub mod request;
+pub mod auth;
 mod inbound;
 pub mod mwi;
 pub mod outgoing;
