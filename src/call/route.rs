@@ -311,6 +311,7 @@ mod tests {
             asserted: vec![],
             privacy: vec![],
             user_agent: None,
+            credentials: None,
             offer: None,
         }
     }

@@ -2,9 +2,11 @@
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
+use rsip::Header;
+
 use super::{
     flow::{Proof, Transport},
-    wire::{Diversion, HistoryEntry, NameAddr, Reason, SipUri},
+    wire::{DigestCredentials, Diversion, HistoryEntry, NameAddr, Reason, SipUri},
 };
 
 /// One call, among all since the server started.
@@ -107,6 +109,11 @@ pub enum Command {
         /// When the caller may try again (503, 480, 486).
         retry_after: Option<Duration>,
     },
+    /// Refuses the call with 401, and asks for credentials.
+    Challenge {
+        /// The `WWW-Authenticate` headers.
+        challenges: Vec<Header>,
+    },
     /// Accepts a re-INVITE with this SDP.
     AnswerReoffer {
         /// The session description.
@@ -153,6 +160,8 @@ pub struct IncomingCall {
     pub privacy: Vec<String>,
     /// The caller's software, for logs and known quirks.
     pub user_agent: Option<String>,
+    /// Credentials that must be checked before anything is done; none when the call needs none.
+    pub credentials: Option<Box<DigestCredentials>>,
     /// The SDP offer; without one our answer is to be an offer.
     pub offer: Option<Vec<u8>>,
 }

@@ -8,7 +8,7 @@ use rsip::{Header, Headers, Method, Request, Response};
 use super::{
     flow::{Flow, Transport},
     transaction::TransactionId,
-    wire::{self, HeaderError, HeaderViews},
+    wire::{self, DigestCredentials, HeaderError, HeaderViews},
 };
 
 /// A request that was validated.
@@ -26,6 +26,8 @@ pub(super) struct Inbound {
     pub(super) flow: Flow,
     /// The path its response takes.
     pub(super) reply_to: Flow,
+    /// Credentials that must be checked before anything is done; none when it needs none.
+    pub(super) credentials: Option<Box<DigestCredentials>>,
     /// Its size on the wire.
     pub(super) length: usize,
 }
@@ -47,7 +49,7 @@ impl Inbound {
         let sequence = headers.cseq()?.number;
         let reply_to = reply_path(headers, flow);
         wire::note_source(&mut request.headers, flow.remote);
-        Ok(Self { request, id, call_id, from_tag, to_tag, sequence, flow: *flow, reply_to, length })
+        Ok(Self { request, id, call_id, from_tag, to_tag, sequence, flow: *flow, reply_to, credentials: None, length })
     }
 
     /// The method.

@@ -13,6 +13,7 @@ pub mod gate;
 pub mod uac;
 pub mod request;
 pub mod auth;
+pub mod policy;
 mod inbound;
 pub mod mwi;
 pub mod outgoing;

@@ -1,4 +1,5 @@
-//! Requests outside calls that somebody else answers: REGISTER, and SUBSCRIBE in a subscription or without one.
+//! Requests outside calls that somebody else answers: REGISTER, SUBSCRIBE in a subscription or without one, and whatever else brings
+//! credentials that must be checked.
 //!
 //! The user agent server knows nothing of registrations and subscriptions. It hands such a request over as it is, keeps what the
 //! answer must echo, absorbs the request's repetitions while it waits (RFC 3261 §17.2.2, Trying), and answers 503 by itself when
@@ -18,7 +19,7 @@ use super::{
     flow::Flow,
     inbound::{Inbound, written},
     transaction::TransactionId,
-    wire,
+    wire::{self, DigestCredentials},
 };
 
 /// The longest such request that is taken, in bytes, for the same reason as with an INVITE.
@@ -41,6 +42,8 @@ pub struct OutsideRequest {
     pub request: Request,
     /// The path it came by.
     pub flow: Flow,
+    /// Credentials that must be checked before anything is done; none when it needs none, for its peer is trusted.
+    pub credentials: Option<Box<DigestCredentials>>,
 }
 
 impl OutsideRequest {
@@ -123,7 +126,8 @@ impl WaitingRequests {
         self.waiting.insert(reference, waiting);
         self.transactions.insert(inbound.id);
         *self.by_address.entry(source).or_default() += 1;
-        (reference, OutsideRequest { request: inbound.request, flow: inbound.flow }, now + PATIENCE)
+        let Inbound { request, flow, credentials, .. } = inbound;
+        (reference, OutsideRequest { request, flow, credentials }, now + PATIENCE)
     }
 
     /// Takes a request out, to answer it.

@@ -25,6 +25,7 @@ use super::{
     gate::GateConfig,
     inbound::{Inbound, Keys, read_tag, reply_path, tag_text, written},
     outgoing::{Outcome, Outgoing, OutgoingRef, OutgoingRequest, Step},
+    policy::Policy,
     reliable::Reliable,
     request::{OutsideRequest, RequestRef, WaitingRequests},
     session_timer::SessionTimer,
@@ -91,6 +92,8 @@ pub struct UasConfig {
     pub gate: GateConfig,
     /// The sites whose pages may open a WebSocket, like `https://phone.example.com`; if there are none, all may.
     pub websocket_origins: Vec<String>,
+    /// Who needs credentials; without it, nobody does.
+    pub policy: Option<Policy>,
 }
 
 impl Default for UasConfig {
@@ -106,6 +109,7 @@ impl Default for UasConfig {
             tls: TlsSettings::default(),
             gate: GateConfig::default(),
             websocket_origins: Vec::new(),
+            policy: None,
         }
     }
 }
@@ -366,11 +370,11 @@ impl Uas {
         }
     }
 
-    fn request(&mut self, inbound: Inbound, now: Instant) {
+    fn request(&mut self, mut inbound: Inbound, now: Instant) {
         if inbound.method() == Method::Ack {
             return self.ack(&inbound, now);
         }
-        if self.is_repetition(inbound.id) {
+        if self.is_repetition(inbound.id) || !self.lets_in(&mut inbound, now) {
             return;
         }
         match inbound.method() {
@@ -380,6 +384,7 @@ impl Uas {
             Method::Register | Method::Subscribe => self.outside(inbound, now),
             _ if inbound.to_tag.is_some() => self.in_dialog(inbound, now),
             Method::Invite => self.invite(inbound, now),
+            Method::Options if inbound.credentials.is_some() => self.outside(inbound, now),
             Method::Options => self.options(&inbound, now),
             // BYE and INFO; other methods are not among our capabilities.
             _ => self.reject(&inbound, 481),
@@ -750,6 +755,10 @@ impl Uas {
                 self.refuse_offered(reference, status, retry_after.map(self::retry_after).into_iter().collect(), now);
                 self.end(reference, EndReason::Refused(status), now);
             }
+            (Command::Challenge { challenges }, Phase::Early) => {
+                self.refuse_offered(reference, 401, challenges, now);
+                self.end(reference, EndReason::Refused(401), now);
+            }
             (Command::RefuseReoffer { status }, Phase::Talking) => {
                 self.refuse_offered(reference, refusing(status), Vec::new(), now);
                 self.set_call_timer(reference);
@@ -759,7 +768,7 @@ impl Uas {
                 self.end(reference, EndReason::Refused(480), now);
             }
             (Command::Hangup { reason }, Phase::Talking) => self.hang_up(reference, reason, EndReason::HungUp, now),
-            (Command::Answer { .. } | Command::Refuse { .. } | Command::Ring { .. }, Phase::Talking)
+            (Command::Answer { .. } | Command::Refuse { .. } | Command::Challenge { .. } | Command::Ring { .. }, Phase::Talking)
             | (Command::AnswerReoffer { .. } | Command::RefuseReoffer { .. }, Phase::Early) => {}
         }
     }
@@ -1142,10 +1151,12 @@ fn incoming_call(inbound: &Inbound) -> Result<IncomingCall, wire::HeaderError> {
         asserted: headers.asserted_identities(),
         privacy: headers.privacy(),
         user_agent: headers.user_agent(),
+        credentials: inbound.credentials.clone(),
         offer: session_description(inbound),
     })
 }
 
+mod challenge;
 mod early;
 mod outside;
 mod refresh;

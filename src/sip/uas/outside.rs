@@ -133,7 +133,7 @@ mod tests {
     }
 
     impl Test {
-        pub(super) fn request_handed_over(&mut self) -> (RequestRef, OutsideRequest) {
+        pub(in crate::sip::uas) fn request_handed_over(&mut self) -> (RequestRef, OutsideRequest) {
             self.requests.pop_front().expect("a request was handed over")
         }
     }

@@ -634,7 +634,7 @@ impl Test {
         Self::with(UasConfig::default())
     }
 
-    fn with(config: UasConfig) -> Self {
+    pub(super) fn with(config: UasConfig) -> Self {
         let now = Instant::now();
         Self {
             uas: Uas::new(config, [7; 32]),
@@ -671,7 +671,7 @@ impl Test {
         self.collect();
     }
 
-    fn command(&mut self, command: Command) {
+    pub(super) fn command(&mut self, command: Command) {
         self.uas.command(CallRef(1), command, self.now);
         self.collect();
     }
@@ -729,19 +729,19 @@ impl Test {
         response
     }
 
-    fn event(&mut self) -> Event {
+    pub(super) fn event(&mut self) -> Event {
         self.collect();
         self.events.pop_front().expect("something happened").1
     }
 
-    fn announced(&mut self) -> IncomingCall {
+    pub(super) fn announced(&mut self) -> IncomingCall {
         match self.event() {
             Event::Incoming(call) => *call,
             other => panic!("{other:?}"),
         }
     }
 
-    fn no_event(&mut self) -> bool {
+    pub(super) fn no_event(&mut self) -> bool {
         self.collect();
         self.events.is_empty()
     }
