@@ -77,8 +77,19 @@ settings! {
         listen: Vec<ListenAddr> = value::texts(["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060"]),
             r#"["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060", "udp:[::]:5060"]"#;
         /// The PBXs, proxies and trunks, by address or network, whose Diversion, History-Info and P-Asserted-Identity are
-        /// believed. Everybody else is a stranger who can leave messages.
+        /// believed. From everybody else nothing is taken without the password of a line (`afterbeep line set`).
         trusted_peers: Vec<Network> = Vec::new(), r#"["192.0.2.10", "198.51.100.0/24"]"#;
+        /// Whether strangers may call mailboxes and leave messages, as an open mail server takes mail. Everything else, such as
+        /// `*98`, still needs a trusted peer or the password of a line.
+        deposits_from_anyone: bool = false, "true";
+        /// The realm of the passwords of lines. Passwords are set for a realm: after a change, all must be set again.
+        realm: String = "afterbeep".to_owned(), r#""example.com""#;
+        /// The shortest time that a phone can register for; shorter ones are refused, and told so.
+        #[serde(with = "span")]
+        shortest_registration: Duration = Duration::from_secs(60), r#""30s""#;
+        /// The longest time that a phone can register for, and the usual one; longer ones are cut to it.
+        #[serde(with = "span")]
+        longest_registration: Duration = Duration::from_hours(1), r#""10m""#;
         /// The most calls at once, as far as `rtp.ports` has room for them; further ones are refused with 503 and go to the
         /// next node.
         max_calls: u32 = 2000, "500";
@@ -347,6 +358,19 @@ impl Config {
         }
         expect("strangers.first_ban", strangers.first_ban >= Duration::from_secs(1), &|| {
             "use one second at least; offences = 0 bans nobody".to_owned()
+        });
+        let is_realm =
+            |realm: &str| !realm.is_empty() && realm.chars().all(|c| !c.is_control() && !matches!(c, '"' | '\\' | ':'));
+        expect("sip.realm", is_realm(&self.sip.realm) && self.sip.realm.len() <= 64, &|| {
+            "use 1 to 64 characters, none of them a quote, a backslash or a colon".to_owned()
+        });
+        let (shortest, longest) = (self.sip.shortest_registration, self.sip.longest_registration);
+        // RFC 3261 §10.3 lets nobody refuse an hour.
+        expect("sip.shortest_registration", shortest >= Duration::from_secs(1) && shortest <= Duration::from_hours(1), &|| {
+            "use one second to one hour".to_owned()
+        });
+        expect("sip.longest_registration", longest >= shortest && longest <= Duration::from_hours(24 * 7), &|| {
+            "use at least sip.shortest_registration, and a week at most".to_owned()
         });
         expect("sip.max_calls", self.sip.max_calls >= 1, &|| "at least one call must be possible".to_owned());
         expect("sip.ring", self.sip.ring <= Duration::from_mins(1), &|| "nobody waits longer than 1 minute".to_owned());

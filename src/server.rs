@@ -1,6 +1,10 @@
 //! The running server: everything put together, started in order and stopped in order.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 
 use anyhow::Context as _;
 use tokio::{
@@ -16,9 +20,18 @@ use crate::{
     domain::{rules, time::Timestamp},
     ivr,
     jobs::scheduler::{self, Calendar},
-    lines,
+    lines::{Lines, admission::Admission},
     media::{MediaConfig, MediaEngine},
-    sip::{flow::ListenAddr, gate::GateConfig, transport::SipServer, uas::UasConfig},
+    sip::{
+        auth::Authenticator,
+        flow::{Flow, ListenAddr},
+        gate::GateConfig,
+        policy::{Need, Policy},
+        registrar::Lives,
+        transport::SipServer,
+        uas::UasConfig,
+        wire::{SipUri, bytes_of_hex, hex},
+    },
     store::{self, Store, StoreConfig, audio, record::Records, spool::SpoolReport},
 };
 
@@ -62,12 +75,14 @@ impl Server {
             ..MediaConfig::default()
         })
         .context("cannot start the media threads")?;
+        let authenticator = Arc::new(authenticator(config, &store).await?);
         let uas = UasConfig {
             max_calls: config.max_calls() as usize,
             session_expires: config.sip.session_expires,
             tls: config.tls(),
             gate: gate_config(config),
             websocket_origins: config.sip.websocket_origins.clone(),
+            policy: Some(policy(config, authenticator.clone())),
             ..UasConfig::default()
         };
         let sip = SipServer::bind(&config.sip.listen, uas).context(
@@ -90,9 +105,11 @@ impl Server {
             tokio::spawn(records.clone().write(store.clone(), until(stopping.clone()))),
             tokio::spawn(retry_spool(store.clone(), stopping)),
         ];
+        let admission = Arc::new(Admission::new(store.clone(), authenticator, since_unix_epoch()));
         let trusted = config.clone();
         let calls = Arc::new(Calls {
             store: store.clone(),
+            admission: admission.clone(),
             media,
             library: Library::default(),
             menus: ivr::Settings {
@@ -112,7 +129,9 @@ impl Server {
         let (incoming, new_calls) = mpsc::channel(NEW_CALLS);
         let calls = tokio::spawn(calls.run(new_calls, hanging_up));
         let (requests, new_requests) = mpsc::channel(NEW_REQUESTS);
-        let lines = tokio::spawn(lines::run(new_requests));
+        let lives = Lives { shortest: config.sip.shortest_registration, longest: config.sip.longest_registration };
+        let lines = Arc::new(Lines::new(store.clone(), admission, lives, now));
+        let lines = tokio::spawn(lines.run(new_requests));
         let sip = tokio::spawn(sip.run(incoming, requests, until(draining)));
         Ok(Self { store, addresses, drain, hang_up, stop, sip, calls, lines, background })
     }
@@ -178,6 +197,30 @@ pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
     Store::open(settings).await.context("cannot open the store; check data_dir and database_url")
 }
 
+/// What challenges are made with: a key that all nodes on the database share.
+async fn authenticator(config: &Config, store: &Store) -> anyhow::Result<Authenticator> {
+    let key = store.server_key("digest", &hex(&rand::random::<[u8; 32]>())).await.context("cannot read the server's key")?;
+    let key = bytes_of_hex(&key).and_then(|bytes| bytes.try_into().ok()).context("the server's key cannot be read")?;
+    Ok(Authenticator::new(&config.sip.realm, key, Instant::now(), since_unix_epoch()))
+}
+
+/// Who is let in without credentials: trusted peers, and, where that is on, whoever leaves a message. Not even trusted peers register
+/// phones without: what a proxy passes on may come from anywhere.
+fn policy(config: &Config, authenticator: Arc<Authenticator>) -> Policy {
+    let config = config.clone();
+    let need = move |request: &rsip::Request, flow: &Flow| {
+        let is_trusted = flow.proof.is_trusted_or(|| config.trusts(flow.remote.ip()));
+        let is_deposit = request.method == rsip::Method::Invite
+            && !SipUri::from(&request.uri).user_text().is_some_and(|number| config.retrieval.access_codes.contains(&number));
+        match request.method {
+            rsip::Method::Register => Need::Credentials,
+            _ if is_trusted || (is_deposit && config.sip.deposits_from_anyone) => Need::Nothing,
+            _ => Need::Credentials,
+        }
+    };
+    Policy { authenticator, need: Arc::new(need) }
+}
+
 /// How mail leaves, as configured.
 ///
 /// # Errors
@@ -221,6 +264,10 @@ fn gate_config(config: &Config) -> GateConfig {
         offences: strangers.offences,
         first_ban: strangers.first_ban,
     }
+}
+
+fn since_unix_epoch() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 async fn retry_spool(store: Store, mut stop: watch::Receiver<bool>) {

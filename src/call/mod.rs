@@ -20,12 +20,17 @@ use crate::{
     audio::codec::Codec,
     domain::{caller::Caller, id::CallId, mailbox::Mailbox, rules, time::Timestamp},
     ivr::{self, Entry, MailboxView},
+    lines::admission::{Admission, Attempt, Verdict},
     media::MediaEngine,
     sdp::Policy,
-    sip::{event::Command, handle::NewCall},
+    sip::{
+        event::{Command, IncomingCall},
+        handle::NewCall,
+    },
     store::{
         Store, StoreError,
-        record::{Purpose, Records},
+        line::Line,
+        record::{Belief, Purpose, Records},
     },
 };
 
@@ -46,6 +51,8 @@ use route::{Dialled, Reason, Route};
 pub struct Calls {
     /// Where messages are kept.
     pub store: Store,
+    /// Whose lines calls come from that bring credentials.
+    pub admission: Arc<Admission>,
     /// The media threads.
     pub media: Arc<MediaEngine>,
     /// The prompts, encoded once for each codec.
@@ -105,12 +112,29 @@ impl Calls {
     /// Leads one call to its end.
     async fn lead(self: Arc<Self>, call: NewCall, id: CallId, stop: watch::Receiver<bool>) {
         let NewCall { invite, handle } = call;
-        let trusted = invite.proof.is_trusted_or(|| (self.trusts)(invite.source.ip()));
-        let caller = route::caller(&invite, trusted);
+        let line = match self.line(&invite).await {
+            Ok(line) => line,
+            Err(NotALine::OtherNonce(challenge)) => return handle.send(challenge),
+            Err(NotALine::Refused(refusal, status, why)) => {
+                handle.send(refusal);
+                return RunningRecord::begin(self.records.clone(), self.now, id, &invite).refused(status, why);
+            }
+        };
+        let trusted = line.is_none() && invite.proof.is_trusted_or(|| (self.trusts)(invite.source.ip()));
+        let mut caller = route::caller(&invite, trusted);
+        let mut believed = route::believed(&invite, trusted);
+        let mut route = route::route(&invite, trusted, &self.access_codes);
+        if let Some(line) = &line {
+            if believed != Belief::Withheld {
+                (caller, believed) = (caller_on(line), Belief::Line);
+            }
+            if let Route::Retrieval { own_line, .. } = &mut route {
+                *own_line = Some(Dialled { number: line.number.to_string(), domain: line.tenant.clone() });
+            }
+        }
         let mut record = RunningRecord::begin(self.records.clone(), self.now, id.clone(), &invite);
-        record.caller(&caller, route::believed(&invite, trusted));
-        let guesser = guesser(&caller, trusted, invite.source.ip());
-        let route = route::route(&invite, trusted, &self.access_codes);
+        record.caller(&caller, believed);
+        let guesser = guesser(&caller, trusted || line.is_some(), invite.source.ip());
         let domain = if let Route::Retrieval { domain, .. } = &route { domain.clone() } else { String::new() };
         let entry =
             timeout(DECIDE, self.entry(route, &mut record)).await.unwrap_or_else(|_| Err(StoreError::Silent("the store")));
@@ -134,6 +158,35 @@ impl Calls {
         // It may be kilobytes, and the call may last.
         drop(invite);
         driver::Driver::new(self, session, driver::Line { id, caller, guesser, domain }, entry, record).run(stop).await;
+    }
+
+    /// The line that a call comes from, if it brings credentials.
+    ///
+    /// # Errors
+    ///
+    /// The refusal, when they are not those of a line, or nobody can say.
+    async fn line(&self, invite: &IncomingCall) -> Result<Option<Line>, NotALine> {
+        let Some(credentials) = &invite.credentials else { return Ok(None) };
+        let attempt = Attempt {
+            method: rsip::Method::Invite,
+            request_uri: &invite.request_uri,
+            credentials,
+            domain: &invite.from.uri.host_text(),
+            source: invite.source,
+            user_agent: invite.user_agent.as_deref(),
+        };
+        match self.admission.decide(&attempt).await {
+            Ok(Verdict::Line(line)) => Ok(Some(line)),
+            Ok(Verdict::OtherNonce(challenges)) => Err(NotALine::OtherNonce(Command::Challenge { challenges })),
+            Ok(Verdict::Wrong(challenges)) => {
+                Err(NotALine::Refused(Command::Challenge { challenges }, 401, "the credentials are no line's"))
+            }
+            Err(error) => {
+                error!(error = &error as &dyn std::error::Error, "a call is refused: the store does not answer");
+                let refusal = Command::Refuse { status: 503, retry_after: Some(RETRY_AFTER) };
+                Err(NotALine::Refused(refusal, 503, "the store does not answer"))
+            }
+        }
     }
 
     /// What the menus begin with.
@@ -176,6 +229,19 @@ impl Calls {
         let of_default = self.store.find_mailbox("", &dialled.number).await?;
         Ok(of_tenant.or(of_default))
     }
+}
+
+/// Why a call with credentials is not a line's, and what to do with it.
+enum NotALine {
+    /// It may be one, and is to come again: nothing has happened yet.
+    OtherNonce(Command),
+    /// It is refused, with this status, for this reason.
+    Refused(Command, u16, &'static str),
+}
+
+/// The caller on a line of ours: who it is is known, whatever its From says.
+fn caller_on(line: &Line) -> Caller {
+    Caller { number: Some(line.number.to_string()), name: Some(line.name.clone()).filter(|name| !name.is_empty()) }
 }
 
 /// Names the mailbox in the call's span and record.
@@ -226,6 +292,7 @@ mod tests {
         domain::{passcode::Passcode, time::TimeZone},
         ivr::{Answer, Digits, Question},
         media::MediaConfig,
+        sip::auth::Authenticator,
         store::{StoreConfig, mailbox::NewMailbox},
     };
 
@@ -289,8 +356,11 @@ mod tests {
     }
 
     async fn calls(folder: &std::path::Path) -> Arc<Calls> {
+        let store = Store::open(StoreConfig::local(folder).unwrap()).await.unwrap();
+        let authenticator = Authenticator::new("afterbeep", [0; 32], std::time::Instant::now(), Duration::ZERO);
         Arc::new(Calls {
-            store: Store::open(StoreConfig::local(folder).unwrap()).await.unwrap(),
+            admission: Arc::new(Admission::new(store.clone(), Arc::new(authenticator), Duration::ZERO)),
+            store,
             media: MediaEngine::start(MediaConfig::default()).unwrap(),
             library: Library::default(),
             menus: ivr::Settings::default(),

@@ -1,9 +1,6 @@
 //! `afterbeep mailbox`.
 
-use std::{
-    io::Read as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
@@ -332,22 +329,12 @@ impl GivenPasscode {
     fn chosen(&self, config: &Config, numbers: &[&str]) -> anyhow::Result<Option<Passcode>> {
         let digits = match (&self.passcode, &self.passcode_file) {
             (Some(digits), _) => digits.clone(),
-            (None, Some(file)) => read_passcode(file)?,
+            (None, Some(file)) => super::read_secret(file, "the passcode")?,
             (None, None) => return Ok(None),
         };
         let passcode = Passcode::chosen(&digits, config.passcode.shortest, numbers).context("the passcode was refused")?;
         Ok(Some(passcode))
     }
-}
-
-fn read_passcode(file: &Path) -> anyhow::Result<String> {
-    let text = if file == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map(|_| text).context("cannot read the passcode from standard input")?
-    } else {
-        std::fs::read_to_string(file).with_context(|| format!("cannot read the passcode file {}", file.display()))?
-    };
-    Ok(text.trim().to_owned())
 }
 
 /// A random passcode that would be accepted if somebody chose it, and its digits for the one who asked for it.

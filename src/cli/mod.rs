@@ -11,6 +11,7 @@ mod serve;
 mod call;
 mod mailbox;
 mod access;
+mod line;
 mod message;
 mod outbox;
 mod calls;
@@ -53,6 +54,9 @@ enum Command {
     /// Say from where phones may register and calls may come in
     #[command(subcommand)]
     Access(access::AccessCommand),
+    /// Let phones register directly on the server, as lines of mailboxes
+    #[command(subcommand)]
+    Line(line::LineCommand),
     /// List, export or delete the messages of a mailbox
     #[command(subcommand)]
     Message(message::MessageCommand),
@@ -90,6 +94,7 @@ async fn dispatch(command: Command, file: Option<&Path>) -> anyhow::Result<()> {
         Command::Call(args) => call::run(args).await,
         Command::Mailbox(command) => mailbox::run(command, file).await,
         Command::Access(command) => access::run(command, file).await,
+        Command::Line(command) => line::run(command, file).await,
         Command::Message(command) => message::run(command, file).await,
         Command::Outbox(command) => outbox::run(command, file).await,
         Command::Calls(args) => calls::run(args, file).await,
@@ -132,6 +137,16 @@ fn load(file: Option<&Path>) -> anyhow::Result<Loaded> {
         eprintln!("afterbeep: {warning}");
     }
     Ok(loaded)
+}
+
+/// Reads a secret from a file, or from standard input for `-`, without the spaces around it.
+fn read_secret(file: &Path, what: &str) -> anyhow::Result<String> {
+    let text = if file == Path::new("-") {
+        io::read_to_string(io::stdin()).with_context(|| format!("cannot read {what} from standard input"))?
+    } else {
+        std::fs::read_to_string(file).with_context(|| format!("cannot read {what} from the file {}", file.display()))?
+    };
+    Ok(text.trim().to_owned())
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

@@ -36,6 +36,8 @@ pub const ATTEMPTS_PER_CALL: u32 = 3;
 pub const NUMBERS_PER_CALL: u32 = 5;
 /// The most digits a passcode can have.
 pub const LONGEST_PASSCODE: usize = 20;
+/// How many phones a line can have, each with a contact of its own.
+pub const CONTACTS_PER_LINE: usize = 10;
 /// How long a call goes on without any RTP.
 pub const RTP_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -43,6 +45,12 @@ pub const RTP_TIMEOUT: Duration = Duration::from_secs(30);
 #[must_use]
 pub fn admits(held: u32) -> bool {
     held < MAILBOX_CAPACITY
+}
+
+/// Whether a line can have so many contacts.
+#[must_use]
+pub fn admits_contacts(count: usize) -> bool {
+    count <= CONTACTS_PER_LINE
 }
 
 /// Whether the subscriber should be warned that the mailbox is filling up: at nine tenths, and when full.

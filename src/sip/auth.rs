@@ -232,9 +232,8 @@ fn digest(algorithm: DigestAlgorithm, text: &str) -> String {
 
 /// Whether two URIs mean the same, with what proxies and phones add or leave out: parameters, and the port of the scheme.
 fn is_same_resource(one: &SipUri, other: &SipUri) -> bool {
-    let host = |uri: &SipUri| uri.host.as_ref().map(|host| host.to_string().to_ascii_lowercase());
     let port = |uri: &SipUri| uri.port.unwrap_or(5060);
-    one.user_text() == other.user_text() && host(one) == host(other) && port(one) == port(other)
+    one.user_text() == other.user_text() && one.host_text() == other.host_text() && port(one) == port(other)
 }
 
 /// Which counts were used with which nonces, as long as those are taken.

@@ -14,6 +14,7 @@ pub mod uac;
 pub mod request;
 pub mod auth;
 pub mod policy;
+pub mod registrar;
 mod inbound;
 pub mod mwi;
 pub mod outgoing;

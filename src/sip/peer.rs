@@ -258,6 +258,10 @@ mod tests {
              Call-ID: 1\r\nCSeq: 1 SUBSCRIBE\r\nContact: <sip:ann@10.0.0.1:5070>\r\n{more}\r\n"
         );
         let Ok(Message::Request(request)) = wire::parse(text.as_bytes()) else { panic!("{text}") };
-        OutsideRequest { request, flow: Flow::udp("192.0.2.9:5060".parse().unwrap(), "203.0.113.1:40000".parse().unwrap()) }
+        OutsideRequest {
+            request,
+            flow: Flow::udp("192.0.2.9:5060".parse().unwrap(), "203.0.113.1:40000".parse().unwrap()),
+            credentials: None,
+        }
     }
 }

@@ -15,6 +15,9 @@ pub enum Need {
     Credentials,
 }
 
+/// Says what a request on a path needs.
+pub type NeedOf = dyn Fn(&Request, &Flow) -> Need + Send + Sync;
+
 /// Decides what requests need that belong to no call. It knows addresses, certificates, methods and what was dialled, but no
 /// subscriber: so nobody learns from it who is one.
 #[derive(Clone)]
@@ -22,7 +25,7 @@ pub struct Policy {
     /// Makes the challenges.
     pub authenticator: Arc<Authenticator>,
     /// What a request on this path needs. Asked for each one: it must not wait.
-    pub need: Arc<dyn Fn(&Request, &Flow) -> Need + Send + Sync>,
+    pub need: Arc<NeedOf>,
 }
 
 impl fmt::Debug for Policy {

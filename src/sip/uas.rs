@@ -768,7 +768,10 @@ impl Uas {
                 self.end(reference, EndReason::Refused(480), now);
             }
             (Command::Hangup { reason }, Phase::Talking) => self.hang_up(reference, reason, EndReason::HungUp, now),
-            (Command::Answer { .. } | Command::Refuse { .. } | Command::Challenge { .. } | Command::Ring { .. }, Phase::Talking)
+            (
+                Command::Answer { .. } | Command::Refuse { .. } | Command::Challenge { .. } | Command::Ring { .. },
+                Phase::Talking,
+            )
             | (Command::AnswerReoffer { .. } | Command::RefuseReoffer { .. }, Phase::Early) => {}
         }
     }

@@ -201,6 +201,7 @@ impl Store {
             .bind(now.as_millis())
             .execute(&mut *transaction)
             .await?;
+        sqlx::query("DELETE FROM registrations WHERE expires_at <= $1").bind(now.as_millis()).execute(&mut *transaction).await?;
         sqlx::query("DELETE FROM audio WHERE swept = 1 AND removed_at <= $1")
             .bind(now.before(MEMORY).as_millis())
             .execute(&mut *transaction)

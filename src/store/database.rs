@@ -129,6 +129,7 @@ fn sqlite_pool(connections: u32) -> AnyPoolOptions {
 async fn migrate(pool: &AnyPool, kind: Kind) -> Result<(), StoreError> {
     let mut migrator = Migrator::with_migrations(vec![
         migration(1, "first", include_str!("../../migrations/0001_first.sql")),
+        migration(2, "lines", include_str!("../../migrations/0002_lines.sql")),
         migration(3, "subscriptions", include_str!("../../migrations/0003_subscriptions.sql")),
         migration(4, "access", include_str!("../../migrations/0004_access.sql")),
         migration(5, "call records", include_str!("../../migrations/0005_call_records.sql")),

@@ -279,6 +279,8 @@ impl Store {
             "DELETE FROM access_log WHERE mailbox_id = $1",
             "DELETE FROM mailbox_screening WHERE mailbox_id = $1",
             "DELETE FROM blocked_callers WHERE mailbox_id = $1",
+            "DELETE FROM registrations WHERE mailbox_id = $1",
+            "DELETE FROM lines WHERE mailbox_id = $1",
             "DELETE FROM mailbox_numbers WHERE mailbox_id = $1",
             "DELETE FROM mailboxes WHERE id = $1",
         ] {

@@ -11,6 +11,8 @@ pub mod audio;
 pub mod message;
 pub mod mailbox;
 pub mod access;
+pub mod line;
+pub mod registration;
 mod hash;
 pub mod passcode;
 pub mod greeting;

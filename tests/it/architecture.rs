@@ -6,8 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Each folder (or file) of `src/`, and the other ones it may use. `*` is everything. Nobody uses `call`, `lines`, `web`, `jobs`,
-/// `server`, `cli` and `phone` but those with a `*`.
+/// Each folder (or file) of `src/`, and the other ones it may use. `*` is everything. Nobody uses `call`, `web`, `jobs`, `server`,
+/// `cli` and `phone` but those with a `*`.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("audio", &[]),
@@ -18,7 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ivr", &["domain"]),
     ("store", &["domain", "audio"]),
     ("media", &["rtp", "audio", "stun"]),
-    ("call", &["domain", "sip", "sdp", "rtp", "audio", "media", "ivr", "store"]),
+    ("call", &["domain", "sip", "sdp", "rtp", "audio", "media", "ivr", "store", "lines"]),
     ("lines", &["domain", "sip", "store"]),
     ("delivery", &["domain", "audio", "store", "sip"]),
     ("jobs", &["domain", "store", "delivery"]),

@@ -264,7 +264,7 @@ async fn a_job_is_run_at_another_time_and_says_what_it_did() {
     let jobs = operator.json(&["job", "list", "--json"]);
 
     assert_eq!((early.as_str(), late.as_str()), ("0 expired messages removed\n", "1 expired message removed\n"));
-    assert_eq!(jobs.as_array().unwrap().len(), 4);
+    assert_eq!(jobs.as_array().unwrap().len(), 5);
     assert_eq!((&jobs[0]["name"], &jobs[0]["last_report"]), (&json!("expire-messages"), &json!("1 expired message removed")));
     assert!(jobs[0]["next_run_at"].as_str().unwrap() > jobs[0]["last_run_at"].as_str().unwrap());
     assert_eq!(jobs[1]["last_run_at"], Value::Null);

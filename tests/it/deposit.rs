@@ -11,7 +11,7 @@ use afterbeep::{
 
 use crate::support::{
     caller::{Caller, FIRST_PHRASE, SECOND_PHRASE, TOLERANCE, expect_speech, speech, through, words},
-    server::{Server, TRUSTING, eventually},
+    server::{OPEN, Server, TRUSTING, eventually},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -233,7 +233,7 @@ async fn the_music_of_whoever_holds_the_call_is_not_in_the_message() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn messages_follow_a_diversion_from_a_trusted_peer_only() {
     let trusting = Server::start(TRUSTING);
-    let wary = Server::start("");
+    let wary = Server::start(OPEN);
     for server in [&trusting, &wary] {
         server.add_mailbox("1001", &[]);
     }

@@ -24,9 +24,10 @@ use afterbeep::{
         caller::Caller, id::CallId, mailbox::Mailbox, message::Message, passcode::Passcode, time::TimeZone, time::Timestamp,
     },
     ivr::{self, Entry, MailboxView, PromptId},
+    lines::admission::Admission,
     media::{MediaConfig, MediaEngine},
     phone::{Call, Phone},
-    sip::{flow::ListenAddr, handle::NewCall, transport::SipServer, uas::UasConfig},
+    sip::{auth::Authenticator, flow::ListenAddr, handle::NewCall, transport::SipServer, uas::UasConfig},
     store::{Store, StoreConfig, mailbox::NewMailbox, record::Records},
 };
 use rand::{SeedableRng as _, rngs::StdRng};
@@ -255,8 +256,10 @@ impl InProcess {
         let (new_calls, incoming) = mpsc::channel(8);
         let (requests, _) = mpsc::channel(1);
         tokio::spawn(sip.run(new_calls, requests, std::future::pending()));
+        let authenticator = Authenticator::new("afterbeep", [0; 32], std::time::Instant::now(), Duration::ZERO);
         let calls = Arc::new(Calls {
             store: store.clone(),
+            admission: Arc::new(Admission::new(store.clone(), Arc::new(authenticator), Duration::ZERO)),
             media: MediaEngine::start(MediaConfig::default()).expect("media threads"),
             library: Library::default(),
             menus: ivr::Settings { shortest_message: SECOND, trailing_silence: None, shortest_passcode: 8 },

@@ -15,6 +15,7 @@ mod interop_baresip;
 mod interop_sipp;
 mod jobs;
 mod limits;
+mod lines;
 mod login;
 mod mail;
 mod media;

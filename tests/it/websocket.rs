@@ -33,7 +33,8 @@ use crate::support::{
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_is_left_over_a_secure_websocket() {
-    let (server, authority) = server("");
+    // Over a WebSocket not even a trusted address makes anybody a trusted peer.
+    let (server, authority) = server("deposits_from_anyone = true\n");
     server.add_mailbox("1001", &[]);
     let secure = connect(server.address("wss"), &connector(&authority, &TLS13)).await;
     let bridge = bridge(browser(secure, "wss://localhost/", &[]).await.expect("the handshake is answered")).await;

@@ -150,6 +150,12 @@ impl SipUri {
         is_marked && user.bytes().all(|byte| byte.is_ascii_digit() || b"+-.()*#".contains(&byte))
     }
 
+    /// The host in lower case; empty where there is none.
+    #[must_use]
+    pub fn host_text(&self) -> String {
+        self.host.as_ref().map(|host| host.to_string().to_ascii_lowercase()).unwrap_or_default()
+    }
+
     /// The value of a header after `?`, without escapes; the name in any case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<String> {

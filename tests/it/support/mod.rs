@@ -6,6 +6,7 @@ pub mod caller;
 pub mod certificate;
 pub mod lamp;
 pub mod postgres;
+pub mod raw;
 pub mod server;
 pub mod sipp;
 pub mod smtp;

@@ -29,8 +29,11 @@ pub const PASSCODE: &str = "49158730";
 /// Our caller's number: one that belongs to nobody.
 pub const CALLER: &str = "2025550143";
 
-/// The settings under which every peer on this machine is trusted.
+/// The settings under which every peer on this machine is trusted, as it is when nothing else is said.
 pub const TRUSTING: &str = "[sip]\ntrusted_peers = [\"127.0.0.1\"]\n";
+
+/// The settings under which everybody is a stranger, who may leave messages.
+pub const OPEN: &str = "[sip]\ntrusted_peers = []\ndeposits_from_anyone = true\n";
 
 /// A running `afterbeep serve`; killed when dropped.
 pub struct Server {
@@ -67,7 +70,10 @@ impl Server {
 
     fn start_on(folder: TempDir, also: &[&str], top: &str, settings: &str) -> Self {
         let listen = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0", "udp:[::1]:0"].iter().chain(also).collect::<Vec<_>>();
-        let listen = format!("listen = {listen:?}\n");
+        let mut listen = format!("listen = {listen:?}\n");
+        if !settings.contains("trusted_peers") {
+            listen.push_str("trusted_peers = [\"127.0.0.1\", \"::1\"]\n");
+        }
         let settings = match settings.split_once("[sip]\n") {
             Some((before, after)) => format!("{before}[sip]\n{listen}{after}"),
             None => format!("[sip]\n{listen}{settings}"),

@@ -1,0 +1,106 @@
+//! Whether a request's credentials are those of a line: the one place where that is decided, for calls and for all else.
+//!
+//! Whoever comes with credentials is told one of two things: come in, or another challenge. An unknown name, a disabled mailbox and
+//! a wrong password get the same challenge after the same work: the same question to the store, the same digests.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use rsip::{Header, Method};
+use tokio::time::timeout;
+use tracing::{debug, info};
+
+use crate::{
+    sip::{
+        auth::{Authenticator, DigestSecret, Judgement, NonceCounts},
+        wire::{DigestCredentials, SipUri},
+    },
+    store::{Store, StoreError, line::Line},
+};
+
+/// How long the store may take to say whose line it is.
+const DECIDE: Duration = Duration::from_secs(5);
+
+/// Decides who is let in as a line. All calls and requests of the server share one.
+pub struct Admission {
+    store: Store,
+    authenticator: Arc<Authenticator>,
+    counts: Mutex<NonceCounts>,
+}
+
+/// Credentials, and what they came with.
+pub struct Attempt<'a> {
+    /// What is to be done.
+    pub method: Method,
+    /// The Request-URI.
+    pub request_uri: &'a SipUri,
+    /// What is to be checked.
+    pub credentials: &'a DigestCredentials,
+    /// The domain of the address that the phone gives as its own: lines of that tenant are looked for first.
+    pub domain: &'a str,
+    /// Where the request came from.
+    pub source: SocketAddr,
+    /// The software that sent it.
+    pub user_agent: Option<&'a str>,
+}
+
+/// What becomes of an attempt.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It is this line.
+    Line(Line),
+    /// It may be a line, but what it has shown could be a copy: 401 with these headers, and it will come again.
+    OtherNonce(Vec<Header>),
+    /// It is none: 401 with these headers.
+    Wrong(Vec<Header>),
+}
+
+impl Admission {
+    /// Lets lines of the store in, with credentials made for the authenticator's challenges. Nonces that were made before `since`
+    /// (after the Unix epoch) are not taken, for nobody knows how they were used.
+    #[must_use]
+    pub fn new(store: Store, authenticator: Arc<Authenticator>, since: Duration) -> Self {
+        Self { store, authenticator, counts: Mutex::new(NonceCounts::since(since)) }
+    }
+
+    /// Decides about an attempt.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot say, or not in time; nobody is let in then, and nobody is called wrong.
+    pub async fn decide(&self, attempt: &Attempt<'_>) -> Result<Verdict, StoreError> {
+        let username = &attempt.credentials.username;
+        let asked = self.store.find_line(attempt.domain, username, self.authenticator.realm());
+        let found = timeout(DECIDE, asked).await.unwrap_or(Err(StoreError::Silent("the database")))?;
+        let secret = found.as_ref().map(|(_, secret)| DigestSecret { md5: secret.md5.clone(), sha256: secret.sha256.clone() });
+        let judgement = self.judge(attempt, secret.as_ref());
+        let source = attempt.source.ip();
+        match (judgement, found) {
+            (Judgement::Right, Some((line, _))) => {
+                debug!(mailbox.id = %line.mailbox, %source, method = %attempt.method, "a line has shown who it is");
+                Ok(Verdict::Line(line))
+            }
+            (Judgement::Stale, Some((line, _))) => {
+                debug!(mailbox.id = %line.mailbox, %source, "a line is asked to use another nonce");
+                Ok(Verdict::OtherNonce(self.challenge(true)))
+            }
+            (Judgement::Right | Judgement::Stale | Judgement::Wrong, _) => {
+                info!(%source, method = %attempt.method, "credentials were wrong");
+                Ok(Verdict::Wrong(self.challenge(false)))
+            }
+        }
+    }
+
+    fn judge(&self, attempt: &Attempt<'_>, secret: Option<&DigestSecret>) -> Judgement {
+        let method = attempt.method.to_string();
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        self.authenticator.judge(attempt.credentials, (&method, attempt.request_uri), secret, &mut counts, Instant::now())
+    }
+
+    fn challenge(&self, stale: bool) -> Vec<Header> {
+        self.authenticator.challenge(stale, rand::random(), Instant::now())
+    }
+}
