@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     audio::codec::Codec,
     delivery::{Relay, Sender},
-    domain::{rules, time::TimeZone},
+    domain::{dialling::DialRule, rules, time::TimeZone},
     sdp::Policy,
     sip::{
         transport::TlsSettings,
@@ -35,7 +35,7 @@ pub use crate::sip::flow::{ListenAddr, Transport};
 use crate::sip::session_timer::SHORTEST_SESSION;
 pub use load::{ConfigError, Loaded, Problem};
 pub use reference::{example_file, reference_page, show};
-pub use value::{CodecName, CronExpression, LogFormat, LogLevel, Network, PortRange, Secret, SecretUrl};
+pub use value::{CodecName, CronExpression, LogFormat, LogLevel, Network, PeerDialRule, PortRange, Secret, SecretUrl};
 
 use value::{Shape, span, time_zone};
 
@@ -90,6 +90,12 @@ settings! {
         /// The longest time that a phone can register for, and the usual one; longer ones are cut to it.
         #[serde(with = "span")]
         longest_registration: Duration = Duration::from_hours(1), r#""10m""#;
+        /// How the numbers in a peer's calls are written, so that mailboxes are found and callers shown by their whole number:
+        /// the peer's address or network, or `any`, then its country code, the prefixes of national and international numbers, and
+        /// `length` if national numbers without any prefix are recognised by it. The first that fits counts. A number is looked
+        /// for as it is first, then in E.164 and as it is dialled nationally.
+        dial_rules: Vec<PeerDialRule> = Vec::new(),
+            r#"["192.0.2.10 country=44 national=0 international=00", "any country=1 national=1 international=011 length=10"]"#;
         /// The most calls at once, as far as `rtp.ports` has room for them; further ones are refused with 503 and go to the
         /// next node.
         max_calls: u32 = 2000, "500";
@@ -312,6 +318,19 @@ impl Config {
     #[must_use]
     pub fn trusts(&self, peer: std::net::IpAddr) -> bool {
         self.sip.trusted_peers.iter().any(|network| network.contains(peer))
+    }
+
+    /// Whether a stranger may call this, without the password of a line.
+    #[must_use]
+    pub fn is_open_to_anyone(&self, called: &SipUri) -> bool {
+        let is_code = called.user_text().is_some_and(|number| self.retrieval.access_codes.contains(&number));
+        self.sip.deposits_from_anyone && !is_code
+    }
+
+    /// How `peer` writes numbers, if a rule says so.
+    #[must_use]
+    pub fn dial_rule(&self, peer: std::net::IpAddr) -> Option<DialRule> {
+        self.sip.dial_rules.iter().find(|rule| rule.applies_to(peer)).map(|rule| rule.rule.clone())
     }
 
     /// What single values cannot show: settings that contradict each other or a rule of the service. Key and what to do.

@@ -106,7 +106,7 @@ impl Server {
             tokio::spawn(retry_spool(store.clone(), stopping)),
         ];
         let admission = Arc::new(Admission::new(store.clone(), authenticator, since_unix_epoch()));
-        let trusted = config.clone();
+        let (trusted, numbering) = (config.clone(), config.clone());
         let calls = Arc::new(Calls {
             store: store.clone(),
             admission: admission.clone(),
@@ -123,6 +123,7 @@ impl Server {
             access_codes: config.retrieval.access_codes.clone(),
             ring: config.sip.ring,
             trusts: Box::new(move |peer| trusted.trusts(peer)),
+            dial_rule: Box::new(move |peer| numbering.dial_rule(peer)),
             records,
             now,
         });
@@ -210,11 +211,10 @@ fn policy(config: &Config, authenticator: Arc<Authenticator>) -> Policy {
     let config = config.clone();
     let need = move |request: &rsip::Request, flow: &Flow| {
         let is_trusted = flow.proof.is_trusted_or(|| config.trusts(flow.remote.ip()));
-        let is_deposit = request.method == rsip::Method::Invite
-            && !SipUri::from(&request.uri).user_text().is_some_and(|number| config.retrieval.access_codes.contains(&number));
+        let is_open = || request.method == rsip::Method::Invite && config.is_open_to_anyone(&SipUri::from(&request.uri));
         match request.method {
             rsip::Method::Register => Need::Credentials,
-            _ if is_trusted || (is_deposit && config.sip.deposits_from_anyone) => Need::Nothing,
+            _ if is_trusted || is_open() => Need::Nothing,
             _ => Need::Credentials,
         }
     };

@@ -18,8 +18,8 @@ use tracing::{Instrument, Span, debug, error, field, info, info_span};
 
 use crate::{
     audio::codec::Codec,
-    domain::{caller::Caller, id::CallId, mailbox::Mailbox, rules, time::Timestamp},
-    ivr::{self, Entry, MailboxView},
+    domain::{caller::Caller, dialling::DialRule, id::CallId, time::Timestamp},
+    ivr,
     lines::admission::{Admission, Attempt, Verdict},
     media::MediaEngine,
     sdp::Policy,
@@ -27,14 +27,11 @@ use crate::{
         event::{Command, IncomingCall},
         handle::NewCall,
     },
-    store::{
-        Store, StoreError,
-        line::Line,
-        record::{Belief, Purpose, Records},
-    },
+    store::{Store, StoreError, line::Line, record::Records},
 };
 
 pub mod driver;
+pub mod explain;
 pub mod key;
 pub mod library;
 pub mod record;
@@ -43,9 +40,10 @@ pub mod route;
 pub mod session;
 pub mod tape;
 
+use explain::{Case, Decision};
 use library::Library;
 use record::RunningRecord;
-use route::{Dialled, Reason, Route};
+use route::Reason;
 
 /// What every call needs.
 pub struct Calls {
@@ -71,6 +69,8 @@ pub struct Calls {
     pub ring: Duration,
     /// Whether an address is a trusted peer's.
     pub trusts: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
+    /// How the numbers of an address's calls are written, if that is known.
+    pub dial_rule: Box<dyn Fn(IpAddr) -> Option<DialRule> + Send + Sync>,
     /// Where every call is recorded.
     pub records: Records,
     /// The time on the wall.
@@ -121,31 +121,44 @@ impl Calls {
             }
         };
         let trusted = line.is_none() && invite.proof.is_trusted_or(|| (self.trusts)(invite.source.ip()));
-        let mut caller = route::caller(&invite, trusted);
-        let mut believed = route::believed(&invite, trusted);
-        let mut route = route::route(&invite, trusted, &self.access_codes);
-        if let Some(line) = &line {
-            if believed != Belief::Withheld {
-                (caller, believed) = (caller_on(line), Belief::Line);
-            }
-            if let Route::Retrieval { own_line, .. } = &mut route {
-                *own_line = Some(Dialled { number: line.number.to_string(), domain: line.tenant.clone() });
-            }
-        }
         let mut record = RunningRecord::begin(self.records.clone(), self.now, id.clone(), &invite);
-        record.caller(&caller, believed);
-        let guesser = guesser(&caller, trusted || line.is_some(), invite.source.ip());
-        let domain = if let Route::Retrieval { domain, .. } = &route { domain.clone() } else { String::new() };
-        let entry =
-            timeout(DECIDE, self.entry(route, &mut record)).await.unwrap_or_else(|_| Err(StoreError::Silent("the store")));
-        let entry = match entry {
+        let rule = (self.dial_rule)(invite.source.ip());
+        let case = Case {
+            invite: &invite,
+            trusted,
+            line: line.as_ref(),
+            access_codes: &self.access_codes,
+            rule: rule.as_ref(),
+            now: (self.now)(),
+        };
+        let decided = timeout(DECIDE, explain::decide(&self.store, case)).await;
+        let Decision { opening, mailbox, identity, domain, reasoning } =
+            match decided.unwrap_or_else(|_| Err(StoreError::Silent("the store"))) {
+                Ok(decision) => decision,
+                Err(error) => {
+                    error!(error = &error as &dyn std::error::Error, "a call is refused: the store does not answer");
+                    handle.send(Command::Refuse { status: 503, retry_after: Some(RETRY_AFTER) });
+                    return record.refused(503, "the store does not answer");
+                }
+            };
+        record.caller(&identity.caller, identity.believed);
+        record.line(line.as_ref());
+        record.reasoning(&reasoning);
+        if let Some(mailbox) = &mailbox {
+            Span::current().record("mailbox.id", field::display(&mailbox.id));
+            record.mailbox(mailbox);
+        }
+        debug!(header = reasoning.header.map(Reason::as_str), "a call is decided about");
+        let entry = match opening {
             Ok(entry) => entry,
-            Err(error) => {
-                error!(error = &error as &dyn std::error::Error, "a call is refused: the store does not answer");
-                handle.send(Command::Refuse { status: 503, retry_after: Some(RETRY_AFTER) });
-                return record.refused(503, "the store does not answer");
+            Err(status) => {
+                info!(status, why = reasoning.why, "a call is refused");
+                handle.send(Command::Refuse { status, retry_after: None });
+                return record.refused(status, reasoning.why.unwrap_or("refused"));
             }
         };
+        let caller = identity.caller;
+        let guesser = guesser(&caller, trusted || line.is_some(), invite.source.ip());
         let session = match session::answer(&self.media, &self.codecs, self.srtp, &invite, handle, self.ring).await {
             Ok(session) => session,
             Err(refusal) => {
@@ -153,7 +166,7 @@ impl Calls {
                 return record.no_session(&refusal);
             }
         };
-        info!(purpose = purpose(&entry).as_str(), "a call is answered");
+        info!(purpose = reasoning.purpose.as_str(), "a call is answered");
         record.answered(session.codec().name());
         // It may be kilobytes, and the call may last.
         drop(invite);
@@ -188,47 +201,6 @@ impl Calls {
             }
         }
     }
-
-    /// What the menus begin with.
-    async fn entry(&self, route: Route, record: &mut RunningRecord) -> Result<Entry, StoreError> {
-        let entry = match route {
-            Route::Retrieval { own_line: None, .. } => Entry::Retrieval { mailbox: None },
-            Route::Retrieval { own_line: Some(line), .. } => {
-                let mailbox = self.find(&line).await?.filter(|mailbox| mailbox.enabled);
-                mailbox.iter().for_each(|mailbox| note_mailbox(mailbox, record));
-                let view = mailbox.map(|mailbox| MailboxView::of(&mailbox, false));
-                Entry::Retrieval { mailbox: view }
-            }
-            Route::Deposit { candidates } => self.deposit_entry(candidates, record).await?,
-        };
-        record.purpose(purpose(&entry));
-        Ok(entry)
-    }
-
-    async fn deposit_entry(&self, candidates: Vec<(Dialled, Reason)>, record: &mut RunningRecord) -> Result<Entry, StoreError> {
-        for (dialled, reason) in candidates {
-            let Some(mailbox) = self.find(&dialled).await? else { continue };
-            note_mailbox(&mailbox, record);
-            debug!(?reason, "the mailbox is chosen");
-            if !mailbox.enabled {
-                return Ok(Entry::Unavailable);
-            }
-            let counts = self.store.counts(&mailbox.id, (self.now)()).await?;
-            return Ok(Entry::Deposit { mailbox: MailboxView::of(&mailbox, !rules::admits(counts.total())) });
-        }
-        Ok(Entry::Unavailable)
-    }
-
-    /// The mailbox in the tenant of the domain dialled, else in the default tenant. Looks into both whatever it finds, so that
-    /// neither answer comes sooner.
-    async fn find(&self, dialled: &Dialled) -> Result<Option<Mailbox>, StoreError> {
-        let of_tenant = match dialled.domain.as_str() {
-            "" => None,
-            tenant => self.store.find_mailbox(tenant, &dialled.number).await?,
-        };
-        let of_default = self.store.find_mailbox("", &dialled.number).await?;
-        Ok(of_tenant.or(of_default))
-    }
 }
 
 /// Why a call with credentials is not a line's, and what to do with it.
@@ -237,17 +209,6 @@ enum NotALine {
     OtherNonce(Command),
     /// It is refused, with this status, for this reason.
     Refused(Command, u16, &'static str),
-}
-
-/// The caller on a line of ours: who it is is known, whatever its From says.
-fn caller_on(line: &Line) -> Caller {
-    Caller { number: Some(line.number.to_string()), name: Some(line.name.clone()).filter(|name| !name.is_empty()) }
-}
-
-/// Names the mailbox in the call's span and record.
-fn note_mailbox(mailbox: &Mailbox, record: &mut RunningRecord) {
-    Span::current().record("mailbox.id", field::display(&mailbox.id));
-    record.mailbox(mailbox);
 }
 
 /// What tells one guesser of passcodes from others.
@@ -268,14 +229,6 @@ fn guesser(caller: &Caller, trusted: bool, source: IpAddr) -> String {
 /// As much of a Call-ID as finds the call in other people's traces: not the host behind it, nor kilobytes of it.
 fn shown_call_id(call_id: &str) -> String {
     call_id.split('@').next().unwrap_or_default().chars().take(LONGEST_CALL_ID).collect()
-}
-
-fn purpose(entry: &Entry) -> Purpose {
-    match entry {
-        Entry::Deposit { .. } => Purpose::Deposit,
-        Entry::Retrieval { .. } => Purpose::Retrieval,
-        Entry::Unavailable => Purpose::Unavailable,
-    }
 }
 
 /// A call that panicked has hurt nobody else, but somebody must look.
@@ -370,6 +323,7 @@ mod tests {
             access_codes: vec![],
             ring: Duration::ZERO,
             trusts: Box::new(|_| false),
+            dial_rule: Box::new(|_| None),
             records: Records::default(),
             now: || NOW,
         })

@@ -5,7 +5,7 @@ use std::{error::Error, sync::Arc, time::Duration};
 use tokio::time::timeout;
 use tracing::{Span, error, field, warn};
 
-use super::{Calls, driver::Line, route::Dialled, tape::Tape};
+use super::{Calls, driver::Line, explain, route::Dialled, tape::Tape};
 use crate::{
     audio::{codec::Codec, form::Form},
     domain::{
@@ -98,7 +98,7 @@ impl Asking {
             Question::PrepareRecording { .. } | Question::StoreMessage => Ok(Answer::Failed),
             Question::FindMailbox(Digits(number)) => {
                 let dialled = Dialled { number, domain: self.line.domain };
-                let mailbox = self.calls.find(&dialled).await?.filter(|mailbox| mailbox.enabled);
+                let mailbox = explain::find(store, &dialled, None).await?.filter(|mailbox| mailbox.enabled);
                 mailbox.iter().for_each(|mailbox| _ = Span::current().record("mailbox.id", field::display(&mailbox.id)));
                 Ok(Answer::Mailbox(mailbox.map(|mailbox| Box::new(MailboxView::of(&mailbox, false)))))
             }

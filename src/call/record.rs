@@ -1,6 +1,6 @@
 //! The record of one call while it lasts. However the call ends, also by a panic of its task, what is known of it is kept.
 
-use super::session::NoSession;
+use super::{explain::Reasoning, session::NoSession};
 use crate::{
     domain::{
         caller::Caller,
@@ -12,7 +12,10 @@ use crate::{
         event::{EndReason, IncomingCall},
         wire::Reason,
     },
-    store::record::{Belief, CallRecord, Outcome, Purpose, RecordedMailbox, Records},
+    store::{
+        line::Line,
+        record::{Belief, CallRecord, Outcome, RecordedMailbox, Records},
+    },
 };
 
 impl From<&MailboxView> for RecordedMailbox {
@@ -44,9 +47,9 @@ impl RunningRecord {
         self.record.believed = believed;
     }
 
-    /// What the call is for.
-    pub fn purpose(&mut self, purpose: Purpose) {
-        self.record.purpose = purpose;
+    /// The line that it comes from, if it has proven to be one of ours.
+    pub fn line(&mut self, line: Option<&Line>) {
+        self.record.line = line.map(|line| line.number.to_string());
     }
 
     /// The mailbox it is for.
@@ -54,9 +57,10 @@ impl RunningRecord {
         self.record.mailbox = Some(mailbox.into());
     }
 
-    /// How the mailbox was chosen, as JSON.
-    pub fn reasoning(&mut self, reasoning: String) {
-        self.record.reasoning = Some(reasoning);
+    /// What the call is for, and why.
+    pub fn reasoning(&mut self, reasoning: &Reasoning) {
+        self.record.purpose = reasoning.purpose;
+        self.record.reasoning = Some(reasoning.to_json());
     }
 
     /// It was answered; from now on the record shows a running call.

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::{
-    domain::caller::Caller,
+    domain::{caller::Caller, dialling::DialRule, forward::Forward, rules},
     sip::{
         event::IncomingCall,
-        wire::{Diversion, HistoryEntry, Host, NameAddr, Scheme, SipUri, percent_decode},
+        wire::{HistoryEntry, Host, NameAddr, Scheme, SipUri, percent_decode},
     },
     store::record::Belief,
 };
@@ -27,8 +29,28 @@ pub enum Route {
     /// A message is to be left in the first of these that is a mailbox.
     Deposit {
         /// In order of belief, never empty.
-        candidates: Vec<(Dialled, Reason)>,
+        candidates: Vec<Candidate>,
     },
+    /// The call goes round in a circle, or has been forwarded too often.
+    Loop {
+        /// The status it is refused with.
+        status: u16,
+        /// Why, in words.
+        why: &'static str,
+    },
+}
+
+/// A mailbox that a call may be for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its number.
+    pub dialled: Dialled,
+    /// Which part of the INVITE names it.
+    pub reason: Reason,
+    /// By which rule, in words.
+    pub rule: &'static str,
+    /// Why the call was forwarded from it, if somebody told.
+    pub forward: Option<Forward>,
 }
 
 /// A number as it was dialled, and the domain it was dialled in. Never evaluated, only compared.
@@ -49,21 +71,41 @@ impl fmt::Debug for Dialled {
 }
 
 /// Which part of the INVITE named the mailbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Reason {
     /// The `target` parameter of the Request-URI (RFC 4458).
+    #[serde(rename = "target")]
     Target,
     /// The entry of History-Info (RFC 7044) that the call was first retargeted from.
+    #[serde(rename = "History-Info")]
     HistoryInfo,
     /// The first diverting party of Diversion (RFC 5806).
+    #[serde(rename = "Diversion")]
     Diversion,
     /// The Request-URI itself.
+    #[serde(rename = "Request-URI")]
     RequestUri,
+}
+
+impl Reason {
+    /// The part's name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Target => "target",
+            Self::HistoryInfo => "History-Info",
+            Self::Diversion => "Diversion",
+            Self::RequestUri => "Request-URI",
+        }
+    }
 }
 
 /// Decides what a call is for. `trusted` says whether the INVITE's source is a trusted peer.
 #[must_use]
 pub fn route(invite: &IncomingCall, trusted: bool, access_codes: &[String]) -> Route {
+    if let Some((status, why)) = Some(invite).filter(|_| trusted).and_then(|invite| circle(invite, access_codes)) {
+        return Route::Loop { status, why };
+    }
     let request = dialled(&invite.request_uri);
     if let Some(Dialled { domain, .. }) = request.as_ref().filter(|dialled| access_codes.contains(&dialled.number)) {
         let mut own_line = invite.asserted.iter().filter(|_| trusted).find_map(|identity| dialled(&identity.uri));
@@ -73,75 +115,153 @@ pub fn route(invite: &IncomingCall, trusted: bool, access_codes: &[String]) -> R
         }
         return Route::Retrieval { own_line, domain: domain.clone() };
     }
+    let cause = invite.request_uri.params.get("cause").filter(|_| trusted).and_then(|cause| cause.parse().ok());
+    let cause = cause.map(Forward::of_status);
     let mut candidates = Vec::new();
     if trusted {
-        candidates.extend(target(&invite.request_uri).map(|it| (it, Reason::Target)));
-        candidates.extend(first_retargeted(&invite.history).map(|it| (it, Reason::HistoryInfo)));
-        candidates.extend(first_diverting(&invite.diversions).map(|it| (it, Reason::Diversion)));
+        candidates.extend(target(&invite.request_uri));
+        candidates.extend(first_retargeted(&invite.history));
+        candidates.extend(first_diverting(invite));
     }
-    candidates.push((request.unwrap_or(Dialled { number: String::new(), domain: String::new() }), Reason::RequestUri));
+    candidates.push(Candidate {
+        dialled: request.unwrap_or(Dialled { number: String::new(), domain: String::new() }),
+        reason: Reason::RequestUri,
+        rule: "whom the INVITE is for",
+        forward: None,
+    });
+    // Whoever named the party need not be the one who says why: the cause in the Request-URI is the latest word.
+    let told = candidates.iter().find_map(|candidate| candidate.forward);
+    for candidate in &mut candidates {
+        candidate.forward = cause.or(candidate.forward).or(told);
+    }
     Route::Deposit { candidates }
 }
 
-/// Who calls: a trusted peer's P-Asserted-Identity, else From; nobody when privacy is asked for (RFC 3323, RFC 3325).
+/// Who calls, and who says so.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The caller.
+    pub caller: Caller,
+    /// Who vouches for it.
+    pub believed: Belief,
+    /// The header that names it.
+    pub header: &'static str,
+}
+
+/// Who calls: a trusted peer's P-Asserted-Identity, else its Remote-Party-ID, else From; nobody when privacy is asked for
+/// (RFC 3323, RFC 3325). P-Preferred-Identity is a wish, and is not believed from anybody. A number is written as `rule` has it.
 #[must_use]
-pub fn caller(invite: &IncomingCall, trusted: bool) -> Caller {
+pub fn identify(invite: &IncomingCall, trusted: bool, rule: Option<&DialRule>) -> Identity {
+    let withheld = |header| Identity { caller: Caller::private(), believed: Belief::Withheld, header };
     if invite.privacy.iter().any(|wish| matches!(wish.as_str(), "id" | "user" | "header")) {
-        return Caller::private();
+        return withheld("Privacy");
     }
-    let asserted = invite.asserted.iter().filter(|_| trusted);
     let named = |identity: &NameAddr| Caller {
-        number: dialled(&identity.uri).map(|it| it.number).filter(|it| !is_anonymous(it)).map(|it| shortened(&it)),
+        number: dialled(&identity.uri).map(|it| it.number).filter(|it| !is_anonymous(it)).map(|it| {
+            let global = rule.and_then(|rule| rule.e164(&it));
+            shortened(&global.unwrap_or(it))
+        }),
         name: identity.display.as_deref().map(str::trim).filter(|it| !it.is_empty() && !is_anonymous(it)).map(shortened),
     };
-    let from_host = invite.from.uri.host.as_ref().map(Host::to_string).unwrap_or_default();
-    if trusted && !invite.asserted.is_empty() {
+    let (caller, believed, header) = if trusted && !invite.asserted.is_empty() {
         // A peer may assert a SIP and a tel: identity: the number of one may come with the name of the other.
-        let identities: Vec<Caller> = asserted.map(named).collect();
-        return Caller {
+        let identities: Vec<Caller> = invite.asserted.iter().map(named).collect();
+        let caller = Caller {
             number: identities.iter().find_map(|caller| caller.number.clone()),
             name: identities.iter().find_map(|caller| caller.name.clone()),
         };
-    }
-    if from_host.eq_ignore_ascii_case("anonymous.invalid") { Caller::private() } else { named(&invite.from) }
+        (caller, Belief::Asserted, "P-Asserted-Identity")
+    } else if let Some(party) = invite.remote_parties.iter().filter(|_| trusted).find(|party| party.is_calling) {
+        if party.is_private {
+            return withheld("Remote-Party-ID");
+        }
+        (named(&party.address), Belief::RemoteParty, "Remote-Party-ID")
+    } else {
+        let host = invite.from.uri.host.as_ref().map(Host::to_string).unwrap_or_default();
+        if host.eq_ignore_ascii_case("anonymous.invalid") {
+            return withheld("From");
+        }
+        (named(&invite.from), Belief::From, "From")
+    };
+    if caller == Caller::private() { withheld(header) } else { Identity { caller, believed, header } }
 }
 
-/// Who vouches for the caller.
-#[must_use]
-pub fn believed(invite: &IncomingCall, trusted: bool) -> Belief {
-    match caller(invite, trusted) {
-        nobody if nobody == Caller::private() => Belief::Withheld,
-        _ if trusted && !invite.asserted.is_empty() => Belief::Asserted,
-        _ => Belief::From,
+/// Whether the call has come to us before on its way, or has been forwarded more often than it may.
+///
+/// Parties that forward to each other are not our trouble: the call has arrived, and its caller can leave a message. Only when
+/// the way leads through ourselves would it go on for ever.
+fn circle(invite: &IncomingCall, access_codes: &[String]) -> Option<(u16, &'static str)> {
+    let entered = |uri: &SipUri| {
+        let is_code = dialled(uri).is_some_and(|it| access_codes.contains(&it.number));
+        is_code || (uri.socket_address() == Some(invite.local) && uri.user_text() == invite.request_uri.user_text())
+    };
+    let history = || invite.history.iter().map(|entry| &entry.address.uri);
+    // The latest diversion comes first.
+    let diverting = || invite.diversions.iter().rev().map(|diversion| &diversion.address.uri);
+    // Having come to us, it went elsewhere, and has come again: the request itself is the last time.
+    let again = |way: &mut dyn Iterator<Item = &SipUri>| way.skip_while(|uri| !entered(uri)).any(|uri| !entered(uri));
+    if again(&mut history()) || again(&mut diverting()) {
+        return Some((482, "the call has come to us before, and was forwarded to us again"));
     }
+    let count = invite.diversions.iter().map(|diversion| diversion.counter.unwrap_or(1)).fold(0, u32::saturating_add);
+    let limit = invite.diversions.iter().filter_map(|diversion| diversion.limit).min().unwrap_or(u32::MAX);
+    if count > limit {
+        return Some((480, "the call was forwarded more often than its Diversion limit allows"));
+    }
+    rules::is_forwarded_too_often(count).then_some((480, "the call was forwarded too often"))
 }
 
-fn target(uri: &SipUri) -> Option<Dialled> {
+fn target(uri: &SipUri) -> Option<Candidate> {
     let value = uri.params.get("target")?;
-    SipUri::parse(&percent_decode(value)).ok().as_ref().and_then(dialled)
+    let dialled = SipUri::parse(&percent_decode(value)).ok().as_ref().and_then(dialled)?;
+    let rule = "the target parameter of the Request-URI (RFC 4458)";
+    Some(Candidate { dialled, reason: Reason::Target, rule, forward: None })
 }
 
 /// The entry the call was first sent away from: the one that the first `mp` points at, else the first with a Reason, else
 /// the first of several.
-fn first_retargeted(history: &[HistoryEntry]) -> Option<Dialled> {
-    let mapped_from = history.iter().find_map(|entry| entry.retargeted.as_ref().filter(|(_, how)| how == "mp"));
-    let mapped = mapped_from.and_then(|(index, _)| history.iter().find(|entry| entry.index.as_ref() == Some(index)));
-    let left = || history.iter().find(|entry| entry.status.is_some());
+fn first_retargeted(history: &[HistoryEntry]) -> Option<Candidate> {
+    let retargeted = history.iter().find(|entry| entry.retargeted.as_ref().is_some_and(|(_, how)| how == "mp"));
+    let index = retargeted.and_then(|entry| entry.retargeted.as_ref()).map(|(index, _)| index);
+    let mapped = index.and_then(|index| history.iter().find(|entry| entry.index.as_ref() == Some(index)));
+    let left = || history.iter().find(|entry| entry.status.is_some() || entry.q850.is_some());
     let first = || history.first().filter(|_| history.len() > 1);
-    dialled(&mapped.or_else(left).or_else(first)?.address.uri)
+    let (entry, rule) = mapped
+        .map(|entry| (entry, "the entry that the first mp points at (RFC 7044)"))
+        .or_else(|| left().map(|entry| (entry, "the first entry that was given up for a Reason (RFC 7044)")))
+        .or_else(|| first().map(|entry| (entry, "the first of several entries (RFC 7044)")))?;
+    // Why the next target was tried says why this one was left, where the entry itself does not.
+    let next = retargeted.or_else(|| history.iter().skip_while(|it| *it != entry).nth(1));
+    let told = entry.status.or_else(|| next?.cause).map(Forward::of_status);
+    let forward = told.or_else(|| entry.q850.map(Forward::of_q850));
+    Some(Candidate { dialled: dialled(&entry.address.uri)?, reason: Reason::HistoryInfo, rule, forward })
 }
 
 /// Each diversion is put on top of the earlier ones (RFC 5806 §4), so the first diverting party is the last.
-fn first_diverting(diversions: &[Diversion]) -> Option<Dialled> {
-    diversions.iter().rev().find_map(|diversion| dialled(&diversion.address.uri))
+fn first_diverting(invite: &IncomingCall) -> Option<Candidate> {
+    let (diversion, dialled) = invite.diversions.iter().rev().find_map(|it| Some((it, dialled(&it.address.uri)?)))?;
+    let forward = diversion.reason.as_deref().map(Forward::of_diversion);
+    Some(Candidate {
+        dialled,
+        reason: Reason::Diversion,
+        rule: "the first diverting party, the last in the list (RFC 5806)",
+        forward,
+    })
 }
 
+/// The number and domain that a URI names. A telephone number that is valid only somewhere says where (RFC 3966 §5.1.5): in a
+/// domain, or after other digits.
 fn dialled(uri: &SipUri) -> Option<Dialled> {
-    let number = match uri.scheme {
+    let mut number = match uri.scheme {
         Scheme::Sip | Scheme::Sips | Scheme::Tel => uri.user_text()?,
         Scheme::Other(_) => return None,
     };
-    let domain = uri.host.as_ref().map(|host| host.to_string().to_ascii_lowercase()).unwrap_or_default();
+    let mut domain = uri.host.as_ref().map(|host| host.to_string().to_ascii_lowercase()).unwrap_or_default();
+    match uri.phone_context() {
+        Some(context) if context.starts_with('+') && !number.starts_with('+') => number.insert_str(0, &context),
+        Some(context) if domain.is_empty() && !context.starts_with('+') => domain = context.to_ascii_lowercase(),
+        Some(_) | None => {}
+    }
     (!number.is_empty()).then_some(Dialled { number, domain })
 }
 
@@ -156,7 +276,10 @@ fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sip::flow::Transport;
+    use crate::sip::{
+        flow::Transport,
+        wire::{Diversion, RemoteParty},
+    };
 
     const CODES: [&str; 1] = ["*98"];
 
@@ -255,9 +378,9 @@ mod tests {
         call.from = address("\"Ann Lee\" <sip:2025550143@far>");
         call.asserted = vec![address("\"Bob\" <sip:bob@pbx>"), address("<tel:+12025550199>")];
 
-        let asserted = caller(&call, true);
+        let asserted = identify(&call, true, None).caller;
         assert_eq!((asserted.name.as_deref(), asserted.number.as_deref()), (Some("Bob"), Some("bob")));
-        let claimed = caller(&call, false);
+        let claimed = identify(&call, false, None).caller;
         assert_eq!((claimed.name.as_deref(), claimed.number.as_deref()), (Some("Ann Lee"), Some("2025550143")));
     }
 
@@ -269,8 +392,98 @@ mod tests {
         let mut anonymous = call("sip:1001@vm");
         anonymous.from = address("\"Anonymous\" <sip:anonymous@anonymous.invalid>");
 
-        assert_eq!(caller(&withheld, true), Caller::private());
-        assert_eq!(caller(&anonymous, false), Caller::private());
+        assert_eq!(identify(&withheld, true, None).believed, Belief::Withheld);
+        assert_eq!(identify(&anonymous, false, None).caller, Caller::private());
+    }
+
+    #[test]
+    fn an_old_exchange_is_believed_when_it_is_trusted_and_asserts_nothing() {
+        let mut call = call("sip:1001@vm");
+        call.remote_parties = vec![RemoteParty::parse("\"Bob\" <sip:02079460123@pbx>;party=calling;privacy=off").unwrap()];
+        let rule: DialRule = "country=44 national=0 international=00".parse().unwrap();
+
+        let trusted = identify(&call, true, Some(&rule));
+        assert_eq!((trusted.caller.number.as_deref(), trusted.believed), (Some("+442079460123"), Belief::RemoteParty));
+        assert_eq!(identify(&call, false, Some(&rule)).caller.number.as_deref(), Some("2025550143"));
+        call.remote_parties[0].is_private = true;
+        assert_eq!(identify(&call, true, None).believed, Belief::Withheld);
+        call.asserted = vec![address("<sip:bob@pbx>")];
+        assert_eq!(identify(&call, true, None).believed, Belief::Asserted);
+    }
+
+    #[test]
+    fn the_reason_of_a_forward_is_kept_whoever_tells_it() {
+        let forward = |call: &IncomingCall, trusted| match decide(call, trusted) {
+            Route::Deposit { candidates } => candidates[0].forward,
+            Route::Retrieval { .. } | Route::Loop { .. } => panic!("a deposit"),
+        };
+        let plain = call("sip:1001@vm");
+        let cause = call("sip:1001@vm;cause=486");
+        let mut diverted = call("sip:vm@vm");
+        diverted.diversions = vec![Diversion::parse("<sip:1001@pbx>;reason=no-answer").unwrap()];
+        let mut history = call("sip:vm@vm");
+        history.history = ["<sip:1001@pbx?Reason=Q.850%3Bcause%3D17>;index=1", "<sip:vm@vm>;index=1.1"]
+            .map(|value| HistoryEntry::parse(value).unwrap())
+            .to_vec();
+        let mut next = call("sip:vm@vm");
+        next.history = ["<sip:1001@pbx>;index=1", "<sip:vm@vm;cause=408>;index=1.1;mp=1"]
+            .map(|value| HistoryEntry::parse(value).unwrap())
+            .to_vec();
+
+        assert_eq!(forward(&plain, true), None);
+        assert_eq!((forward(&cause, true), forward(&cause, false)), (Some(Forward::Busy), None));
+        assert_eq!(forward(&diverted, true), Some(Forward::NoAnswer));
+        assert_eq!(forward(&history, true), Some(Forward::Busy));
+        assert_eq!(forward(&next, true), Some(Forward::NoAnswer));
+    }
+
+    #[test]
+    fn a_call_that_has_come_to_us_before_is_a_loop() {
+        let mut around = call("sip:1001@192.0.2.2");
+        around.history = ["<sip:1001@pbx>;index=1", "<sip:1001@192.0.2.2>;index=1.1", "<sip:1001@pbx>;index=1.1.1"]
+            .map(|value| HistoryEntry::parse(value).unwrap())
+            .to_vec();
+        let mut by_code = call("sip:*98@vm.example");
+        by_code.diversions = ["<sip:1001@pbx>", "<sip:*98@vm.example>"].map(|value| Diversion::parse(value).unwrap()).to_vec();
+        let mut arrived = around.clone();
+        arrived.history.truncate(2);
+        let mut between_others = call("sip:vm@vm");
+        between_others.diversions =
+            ["<sip:1@pbx>", "<sip:2@pbx>", "<sip:1@pbx>"].map(|it| Diversion::parse(it).unwrap()).to_vec();
+
+        for looping in [&around, &by_code] {
+            assert!(matches!(decide(looping, true), Route::Loop { status: 482, .. }));
+            assert!(!matches!(decide(looping, false), Route::Loop { .. }), "strangers are not believed");
+        }
+        for good in [&arrived, &between_others] {
+            assert!(matches!(decide(good, true), Route::Deposit { .. }));
+        }
+    }
+
+    #[test]
+    fn a_call_is_forwarded_as_often_as_its_limit_says_and_no_oftener() {
+        let decided = |values: &[&str]| {
+            let mut call = call("sip:vm@vm");
+            call.diversions = values.iter().map(|value| Diversion::parse(value).unwrap()).collect();
+            matches!(decide(&call, true), Route::Loop { status: 480, .. })
+        };
+
+        assert!(!decided(&["<sip:2@pbx>;counter=2;limit=3", "<sip:1@pbx>"]));
+        assert!(decided(&["<sip:2@pbx>;counter=3;limit=3", "<sip:1@pbx>"]));
+        assert!(!decided(&["<sip:1@pbx>;counter=20"]));
+        assert!(decided(&["<sip:1@pbx>;counter=21"]));
+        assert!(decided(&["<sip:1@pbx>;counter=4294967295", "<sip:2@pbx>;counter=4294967295"]));
+    }
+
+    #[test]
+    fn a_local_number_is_looked_for_where_it_is_valid() {
+        let dialled_of = |uri: &str| dialled(&SipUri::parse(uri).unwrap());
+
+        assert_eq!(dialled_of("tel:1001;phone-context=PBX.example"), Some(number("1001", "pbx.example")));
+        assert_eq!(dialled_of("tel:555-0143;phone-context=+1202"), Some(number("+12025550143", "")));
+        assert_eq!(dialled_of("sip:5550143;phone-context=+1202@gw;user=phone"), Some(number("+12025550143", "gw")));
+        assert_eq!(dialled_of("sip:1001;phone-context=pbx@gw;user=phone"), Some(number("1001", "gw")));
+        assert_eq!(dialled_of("tel:+12025550143;phone-context=+44"), Some(number("+12025550143", "")));
     }
 
     fn decide(call: &IncomingCall, trusted: bool) -> Route {
@@ -283,8 +496,8 @@ mod tests {
 
     fn candidates(call: &IncomingCall, trusted: bool) -> Vec<(Dialled, Reason)> {
         match decide(call, trusted) {
-            Route::Deposit { candidates } => candidates,
-            Route::Retrieval { .. } => panic!("not a retrieval"),
+            Route::Deposit { candidates } => candidates.into_iter().map(|it| (it.dialled, it.reason)).collect(),
+            Route::Retrieval { .. } | Route::Loop { .. } => panic!("a deposit"),
         }
     }
 
@@ -309,6 +522,7 @@ mod tests {
             diversions: vec![],
             history: vec![],
             asserted: vec![],
+            remote_parties: vec![],
             privacy: vec![],
             user_agent: None,
             credentials: None,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     audio::codec::Codec,
     delivery::Sender,
-    domain::time::TimeZone,
+    domain::{dialling::DialRule, time::TimeZone},
     sdp::Policy,
     sip::{
         flow::{ListenAddr, Transport},
@@ -56,6 +56,7 @@ text_values! {
     ListenAddr: "transport and address";
     Network: "address or network";
     CodecName: "codec";
+    PeerDialRule: "address, network or `any`, and what its numbers mean";
     PortRange: "port range";
     CronExpression: "cron expression";
     Policy: "`off`, `optional` or `required`";
@@ -225,6 +226,44 @@ impl FromStr for CodecName {
 impl fmt::Display for CodecName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.name())
+    }
+}
+
+/// A peer's dial rule: `192.0.2.10 country=44 national=0 international=00`; `any` stands for every peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerDialRule {
+    network: Option<Network>,
+    /// What the peer's numbers mean.
+    pub rule: DialRule,
+}
+
+impl PeerDialRule {
+    /// Whether it is about this peer.
+    #[must_use]
+    pub fn applies_to(&self, peer: IpAddr) -> bool {
+        self.network.is_none_or(|network| network.contains(peer))
+    }
+}
+
+impl FromStr for PeerDialRule {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let (peer, rule) = text.trim().split_once(' ').unwrap_or((text, ""));
+        let network = if peer == "any" { None } else { Some(peer.parse()?) };
+        match rule.parse() {
+            Ok(rule) => Ok(Self { network, rule }),
+            Err(error) => wrong(format!("{text:?}: {error}")),
+        }
+    }
+}
+
+impl fmt::Display for PeerDialRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.network {
+            Some(network) => write!(f, "{network} {}", self.rule),
+            None => write!(f, "any {}", self.rule),
+        }
     }
 }
 

@@ -8,6 +8,8 @@
 
 pub mod access;
 pub mod caller;
+pub mod dialling;
+pub mod forward;
 pub mod greeting;
 pub mod id;
 pub mod mailbox;

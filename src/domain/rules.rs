@@ -22,6 +22,8 @@ pub const MAILED_LIFE: Duration = Duration::from_hours(3 * 24);
 pub const EXPIRY_WARNING: Duration = Duration::from_hours(3 * 24);
 /// How long the outbox tries before it gives up.
 pub const DELIVERY_LIFE: Duration = Duration::from_hours(5 * 24);
+/// The most times a call may have been forwarded before it comes to us; more is a loop somewhere.
+const MOST_FORWARDS: u32 = 20;
 /// How long call records are kept, unless the operator says otherwise.
 pub const RECORD_LIFE: Duration = Duration::from_hours(90 * 24);
 /// Failures in a row that lock a source.
@@ -141,6 +143,12 @@ pub fn locks_remote_access(failures_in_a_row: u32) -> bool {
 #[must_use]
 pub fn clock_is_plausible(last_seen: Timestamp, now: Timestamp, monotonic: Duration) -> bool {
     now.since(last_seen) <= monotonic.saturating_add(DAY)
+}
+
+/// Whether a call that was forwarded so many times goes round somewhere.
+#[must_use]
+pub fn is_forwarded_too_often(forwards: u32) -> bool {
+    forwards > MOST_FORWARDS
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use rsip::Header;
 
 use super::{
     flow::{Proof, Transport},
-    wire::{DigestCredentials, Diversion, HistoryEntry, NameAddr, Reason, SipUri},
+    wire::{DigestCredentials, Diversion, HistoryEntry, NameAddr, Reason, RemoteParty, SipUri},
 };
 
 /// One call, among all since the server started.
@@ -156,6 +156,8 @@ pub struct IncomingCall {
     pub history: Vec<HistoryEntry>,
     /// P-Asserted-Identity (RFC 3325).
     pub asserted: Vec<NameAddr>,
+    /// Remote-Party-ID, which older exchanges send instead.
+    pub remote_parties: Vec<RemoteParty>,
     /// Privacy (RFC 3323) values in lower case, like `id`.
     pub privacy: Vec<String>,
     /// The caller's software, for logs and known quirks.

@@ -1152,6 +1152,7 @@ fn incoming_call(inbound: &Inbound) -> Result<IncomingCall, wire::HeaderError> {
         diversions: headers.diversions(),
         history: headers.history_info(),
         asserted: headers.asserted_identities(),
+        remote_parties: headers.remote_party_ids(),
         privacy: headers.privacy(),
         user_agent: headers.user_agent(),
         credentials: inbound.credentials.clone(),

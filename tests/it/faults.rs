@@ -269,6 +269,7 @@ impl InProcess {
             access_codes: Vec::new(),
             ring: Duration::ZERO,
             trusts: Box::new(|_| false),
+            dial_rule: Box::new(|_| None),
             records: Records::default(),
             now: clock,
         });

@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 
 use super::text::{Malformed, find_outside, is_token, readable, split, take_quoted, trim, write_quoted};
 use super::uri::is_plain_value;
-use super::{SipUri, text};
+use super::{Reason, SipUri, text};
 
 /// A display name, a URI and header parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Diversion {
     pub reason: Option<String>,
     /// How many diversions this entry stands for.
     pub counter: Option<u32>,
+    /// How many diversions the whole call may have.
+    pub limit: Option<u32>,
     /// What of it may be shown, in lower case: `full`, `name`, `uri`, `off`.
     pub privacy: Option<String>,
 }
@@ -43,6 +45,8 @@ pub struct HistoryEntry {
     pub index: Option<String>,
     /// The SIP status for which this target was given up (`Reason` in the URI).
     pub status: Option<u16>,
+    /// The cause of Q.850 for which it was given up, where a gateway says so instead.
+    pub q850: Option<u16>,
     /// Why the call came to this target (`cause` of RFC 4458): 302 unconditional, 408 no answer, 486 busy …
     pub cause: Option<u16>,
     /// The index of the entry that was retargeted to this one, and how: `mp`, `rc` or `np`.
@@ -211,9 +215,11 @@ impl Diversion {
     pub fn parse(value: &str) -> Result<Self, Malformed> {
         let address = NameAddr::parse(value)?;
         let lower = |name| address.params.get(name).map(str::to_ascii_lowercase);
+        let number = |name| address.params.get(name).and_then(|number| number.parse().ok());
         Ok(Self {
             reason: lower("reason"),
-            counter: address.params.get("counter").and_then(|counter| counter.parse().ok()),
+            counter: number("counter"),
+            limit: number("limit"),
             privacy: lower("privacy"),
             address,
         })
@@ -229,14 +235,13 @@ impl HistoryEntry {
     pub fn parse(value: &str) -> Result<Self, Malformed> {
         let address = NameAddr::parse(value)?;
         let reason = address.uri.header("Reason").unwrap_or_default();
-        let sip_reason = split(&reason, b',')?
-            .into_iter()
-            .find(|reason| reason.get(..3).is_some_and(|protocol| protocol.eq_ignore_ascii_case("SIP")));
-        let status = sip_reason.and_then(|reason| Params::parse(&reason[3..]).ok()?.get("cause")?.parse().ok());
+        let reasons: Vec<Reason> = split(&reason, b',')?.into_iter().filter_map(|reason| Reason::parse(reason).ok()).collect();
+        let cause_of = |protocol: &str| reasons.iter().find(|it| it.protocol.eq_ignore_ascii_case(protocol))?.cause;
         let privacy = address.uri.header("Privacy").unwrap_or_default().to_ascii_lowercase();
         Ok(Self {
             index: address.params.get("index").map(ToOwned::to_owned),
-            status,
+            status: cause_of("SIP"),
+            q850: cause_of("Q.850"),
             cause: address.uri.params.get("cause").and_then(|cause| cause.parse().ok()),
             retargeted: ["mp", "rc", "np"]
                 .into_iter()
@@ -304,10 +309,10 @@ mod tests {
 
     #[test]
     fn a_diversion_has_reason_counter_and_privacy() {
-        let diversion = Diversion::parse("\"Bob\" <sip:6001@pbx>;Reason=No-Answer;counter=2;privacy=\"off\"").unwrap();
+        let diversion = Diversion::parse("\"Bob\" <sip:6001@pbx>;Reason=No-Answer;counter=2;limit=5;privacy=\"off\"").unwrap();
 
         assert_eq!(diversion.reason.as_deref(), Some("no-answer"));
-        assert_eq!(diversion.counter, Some(2));
+        assert_eq!((diversion.counter, diversion.limit), (Some(2), Some(5)));
         assert_eq!(diversion.privacy.as_deref(), Some("off"));
         assert_eq!(diversion.address.uri.user_text().as_deref(), Some("6001"));
     }

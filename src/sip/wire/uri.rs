@@ -144,6 +144,23 @@ impl SipUri {
         }
     }
 
+    /// Where a telephone number is valid that is not valid everywhere (RFC 3966 §5.1.5): a domain, or a plus and the digits before
+    /// it, without visual separators. In a `sip:` URI it stands in the user part.
+    #[must_use]
+    pub fn phone_context(&self) -> Option<String> {
+        let in_user = || {
+            let mut parts = self.user.as_deref()?.split(';').skip(1).filter_map(|part| part.split_once('='));
+            parts.find(|(name, _)| name.eq_ignore_ascii_case("phone-context")).map(|(_, value)| value)
+        };
+        let context = match self.scheme {
+            Scheme::Tel => self.params.get("phone-context"),
+            Scheme::Sip | Scheme::Sips => in_user(),
+            Scheme::Other(_) => None,
+        };
+        let context = percent_decode(context?);
+        Some(if context.starts_with('+') { without_separators(&context) } else { context })
+    }
+
     /// Not everything that a gateway marks `user=phone` is a number: `anonymous` is not.
     fn is_telephone_number(&self, user: &str) -> bool {
         let is_marked = self.params.get("user").is_some_and(|kind| kind.eq_ignore_ascii_case("phone"));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::text::{Malformed, is_space, is_token, readable, split, trim};
-use super::{Diversion, HistoryEntry, MediaType, NameAddr, Via, header};
+use super::{Diversion, HistoryEntry, MediaType, NameAddr, RemoteParty, Via, header};
 
 /// A header that is missing or cannot be read; its text can stand in a reason phrase.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -222,8 +222,8 @@ pub trait HeaderViews {
     }
 
     /// `Remote-Party-ID`, the older way to say the same; `privacy` and `screen` are among its parameters.
-    fn remote_party_ids(&self) -> Vec<NameAddr> {
-        readable_items(self.values("Remote-Party-ID"), NameAddr::parse)
+    fn remote_party_ids(&self) -> Vec<RemoteParty> {
+        readable_items(self.values("Remote-Party-ID"), RemoteParty::parse)
     }
 
     /// The parts of `Privacy` (RFC 3323) in lower case: `id`, `user`, `header`, `session`, `none`, `critical`.
@@ -304,7 +304,7 @@ mod tests {
 
         assert_eq!(headers.asserted_identities().len(), 2);
         assert_eq!(headers.privacy(), ["id", "critical"]);
-        assert_eq!(headers.remote_party_ids()[0].params.get("privacy"), Some("full"));
+        assert!(headers.remote_party_ids()[0].is_private);
     }
 
     #[test]

@@ -1,0 +1,237 @@
+//! What is to be done with a call that comes in, with the whole reasoning: for the call itself, for its record, and for
+//! `afterbeep explain`.
+
+use serde::Serialize;
+
+use super::route::{self, Dialled, Identity, Reason, Route};
+use crate::{
+    domain::{caller::Caller, dialling::DialRule, forward::Forward, mailbox::Mailbox, rules, time::Timestamp},
+    ivr::{Entry, MailboxView},
+    sip::event::IncomingCall,
+    store::{
+        Store, StoreError,
+        line::Line,
+        record::{Belief, Purpose},
+    },
+};
+
+/// How many parties are considered at most; an INVITE names fewer.
+const MOST_CANDIDATES: usize = 8;
+
+/// An INVITE and what it is judged by.
+#[derive(Clone, Copy)]
+pub struct Case<'a> {
+    /// The INVITE.
+    pub invite: &'a IncomingCall,
+    /// Whether its source is a trusted peer.
+    pub trusted: bool,
+    /// The line of ours that it comes from, by its password.
+    pub line: Option<&'a Line>,
+    /// What subscribers dial to listen to their messages.
+    pub access_codes: &'a [String],
+    /// How its source writes numbers.
+    pub rule: Option<&'a DialRule>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// What is to be done with a call.
+pub struct Decision {
+    /// What the menus begin with, or the status the call is refused with.
+    pub opening: Result<Entry, u16>,
+    /// The mailbox it is for.
+    pub mailbox: Option<Mailbox>,
+    /// Who calls.
+    pub identity: Identity,
+    /// The domain in which an access code was dialled; empty for other calls.
+    pub domain: String,
+    /// How it came to this.
+    pub reasoning: Reasoning,
+}
+
+/// Why a call is for a mailbox, step by step; as JSON in the record of the call.
+#[derive(Clone, Serialize)]
+pub struct Reasoning {
+    /// Whether the source is a trusted peer, whose headers are believed.
+    pub trusted: bool,
+    /// The header that names the caller.
+    pub caller_from: &'static str,
+    /// What the call is for.
+    pub purpose: Purpose,
+    /// Who was considered, in order of belief.
+    pub candidates: Vec<Considered>,
+    /// The header that decided, when a mailbox was found.
+    pub header: Option<Reason>,
+    /// The rule that decided, in words.
+    pub rule: Option<&'static str>,
+    /// Why the call was forwarded, if somebody told.
+    pub forwarded: Option<Forward>,
+    /// What state the mailbox is in: `open`, `full`, `disabled`, `none`.
+    pub state: &'static str,
+    /// What the caller hears first: `greeting`, `name`, `number`, `full`, `unavailable`, `login`; none when refused.
+    pub hears: Option<&'static str>,
+    /// The status that the call is refused with.
+    pub refused: Option<u16>,
+    /// Why it is refused, in words.
+    pub why: Option<&'static str>,
+}
+
+/// One party that a call may be for.
+#[derive(Clone, Serialize)]
+pub struct Considered {
+    /// What names it.
+    pub header: Reason,
+    /// By which rule, in words.
+    pub rule: &'static str,
+    /// The number as it was dialled.
+    pub number: String,
+    /// The domain it was dialled in.
+    pub domain: String,
+    /// The ways of writing the number that were looked for, in order.
+    pub looked_for: Vec<String>,
+    /// The number of the mailbox that was found.
+    pub mailbox: Option<String>,
+}
+
+/// Decides about a call.
+///
+/// # Errors
+///
+/// [`StoreError`] when the store cannot say which mailboxes there are.
+pub async fn decide(store: &Store, case: Case<'_>) -> Result<Decision, StoreError> {
+    let mut identity = route::identify(case.invite, case.trusted, case.rule);
+    if let Some(line) = case.line.filter(|_| identity.believed != Belief::Withheld) {
+        identity = Identity { caller: caller_on(line), believed: Belief::Line, header: "Authorization" };
+    }
+    let mut decision = Decision {
+        opening: Ok(Entry::Unavailable),
+        mailbox: None,
+        domain: String::new(),
+        reasoning: Reasoning {
+            trusted: case.trusted,
+            caller_from: identity.header,
+            purpose: Purpose::Unavailable,
+            candidates: Vec::new(),
+            header: None,
+            rule: None,
+            forwarded: None,
+            state: "none",
+            hears: Some("unavailable"),
+            refused: None,
+            why: None,
+        },
+        identity,
+    };
+    match route::route(case.invite, case.trusted, case.access_codes) {
+        Route::Loop { status, why } => {
+            decision.opening = Err(status);
+            let reasoning = &mut decision.reasoning;
+            (reasoning.purpose, reasoning.hears) = (Purpose::Call, None);
+            (reasoning.refused, reasoning.why) = (Some(status), Some(why));
+        }
+        Route::Retrieval { own_line, domain } => {
+            let own_line = case.line.map(line_of).or(own_line);
+            if let Some(line) = own_line {
+                decision.mailbox = find(store, &line, case.rule).await?.filter(|mailbox| mailbox.enabled);
+            }
+            let view = decision.mailbox.as_ref().map(|mailbox| MailboxView::of(mailbox, false));
+            decision.opening = Ok(Entry::Retrieval { mailbox: view });
+            decision.domain = domain;
+            let reasoning = &mut decision.reasoning;
+            (reasoning.purpose, reasoning.hears) = (Purpose::Retrieval, Some("login"));
+            reasoning.header = Some(Reason::RequestUri);
+            reasoning.rule = Some(match decision.mailbox {
+                Some(_) if case.line.is_some() => "an access code from the mailbox's own line, by its password",
+                Some(_) => "an access code from the mailbox's own line, which a trusted peer asserts",
+                None => "an access code; the mailbox is asked for",
+            });
+            if decision.mailbox.is_some() {
+                reasoning.state = "open";
+            }
+        }
+        Route::Deposit { candidates } => deposit(store, case, candidates, &mut decision).await?,
+    }
+    Ok(decision)
+}
+
+/// The caller on a line of ours: who it is is known, whatever its From says.
+fn caller_on(line: &Line) -> Caller {
+    Caller { number: Some(line.number.to_string()), name: Some(line.name.clone()).filter(|name| !name.is_empty()) }
+}
+
+fn line_of(line: &Line) -> Dialled {
+    Dialled { number: line.number.to_string(), domain: line.tenant.clone() }
+}
+
+async fn deposit(
+    store: &Store,
+    case: Case<'_>,
+    candidates: Vec<route::Candidate>,
+    decision: &mut Decision,
+) -> Result<(), StoreError> {
+    let reasoning = &mut decision.reasoning;
+    reasoning.forwarded = candidates.first().and_then(|candidate| candidate.forward);
+    for candidate in candidates.into_iter().take(MOST_CANDIDATES) {
+        let found = find(store, &candidate.dialled, case.rule).await?;
+        reasoning.candidates.push(Considered {
+            header: candidate.reason,
+            rule: candidate.rule,
+            looked_for: forms(&candidate.dialled.number, case.rule),
+            number: candidate.dialled.number,
+            domain: candidate.dialled.domain,
+            mailbox: found.as_ref().map(|mailbox| mailbox.number.to_string()),
+        });
+        let Some(mailbox) = found else { continue };
+        (reasoning.header, reasoning.rule) = (Some(candidate.reason), Some(candidate.rule));
+        reasoning.forwarded = candidate.forward;
+        if mailbox.enabled {
+            let counts = store.counts(&mailbox.id, case.now).await?;
+            let is_full = !rules::admits(counts.total());
+            reasoning.purpose = Purpose::Deposit;
+            (reasoning.state, reasoning.hears) = match (&mailbox.greeting, &mailbox.spoken_name) {
+                _ if is_full => ("full", Some("full")),
+                (Some(_), _) => ("open", Some("greeting")),
+                (None, Some(_)) => ("open", Some("name")),
+                (None, None) => ("open", Some("number")),
+            };
+            decision.opening = Ok(Entry::Deposit { mailbox: MailboxView::of(&mailbox, is_full) });
+        } else {
+            reasoning.state = "disabled";
+        }
+        decision.mailbox = Some(mailbox);
+        break;
+    }
+    Ok(())
+}
+
+/// The mailbox in the tenant of the domain dialled, else in the default tenant, by the number as it was dialled first and then as
+/// it may be written as well. Looks for all of them whatever it finds, so that no answer comes sooner.
+///
+/// # Errors
+///
+/// [`StoreError::Database`].
+pub async fn find(store: &Store, dialled: &Dialled, rule: Option<&DialRule>) -> Result<Option<Mailbox>, StoreError> {
+    let mut found = None;
+    for form in forms(&dialled.number, rule) {
+        let of_tenant = match dialled.domain.as_str() {
+            "" => None,
+            tenant => store.find_mailbox(tenant, &form).await?,
+        };
+        let of_default = store.find_mailbox("", &form).await?;
+        found = found.or(of_tenant).or(of_default);
+    }
+    Ok(found)
+}
+
+fn forms(number: &str, rule: Option<&DialRule>) -> Vec<String> {
+    rule.map_or_else(|| vec![number.to_owned()], |rule| rule.forms(number))
+}
+
+impl Reasoning {
+    /// As it is kept in the record of the call.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // It has only text, numbers and words of ours.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}

@@ -1,0 +1,86 @@
+//! Why a call was forwarded to us.
+
+use serde::Serialize;
+
+/// Why the party that was called first did not take the call, as far as somebody told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Forward {
+    /// It is busy, or does not want to be disturbed.
+    Busy,
+    /// It did not answer.
+    NoAnswer,
+    /// Its phone cannot be reached.
+    Unavailable,
+    /// All its calls are forwarded.
+    Unconditional,
+    /// Something else.
+    Other,
+}
+
+impl Forward {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::NoAnswer => "no-answer",
+            Self::Unavailable => "unavailable",
+            Self::Unconditional => "unconditional",
+            Self::Other => "other",
+        }
+    }
+
+    /// From a SIP status, as `cause` (RFC 4458 §2) and the Reasons of History-Info (RFC 7044) give it.
+    #[must_use]
+    pub const fn of_status(status: u16) -> Self {
+        match status {
+            486 | 600 => Self::Busy,
+            408 | 487 => Self::NoAnswer,
+            404 | 410 | 480 | 503 | 604 => Self::Unavailable,
+            300..=399 => Self::Unconditional,
+            _ => Self::Other,
+        }
+    }
+
+    /// From a cause of Q.850, as gateways to the telephone network give it.
+    #[must_use]
+    pub const fn of_q850(cause: u16) -> Self {
+        match cause {
+            17 => Self::Busy,
+            18 | 19 => Self::NoAnswer,
+            1 | 20 | 27 | 31 | 38 | 41 => Self::Unavailable,
+            _ => Self::Other,
+        }
+    }
+
+    /// From the `reason` of a Diversion (RFC 5806 §4), in lower case.
+    #[must_use]
+    pub fn of_diversion(reason: &str) -> Self {
+        match reason {
+            "user-busy" | "do-not-disturb" => Self::Busy,
+            "no-answer" => Self::NoAnswer,
+            "unavailable" | "out-of-service" | "away" => Self::Unavailable,
+            "unconditional" | "follow-me" | "time-of-day" | "deflection" => Self::Unconditional,
+            _ => Self::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_three_ways_to_say_it_agree() {
+        for (forward, status, q850, word) in [
+            (Forward::Busy, 486, 17, "user-busy"),
+            (Forward::NoAnswer, 408, 19, "no-answer"),
+            (Forward::Unavailable, 503, 20, "unavailable"),
+            (Forward::Other, 999, 999, "unknown"),
+        ] {
+            assert_eq!([Forward::of_status(status), Forward::of_q850(q850), Forward::of_diversion(word)], [forward; 3]);
+        }
+        assert_eq!(Forward::of_status(302), Forward::of_diversion("unconditional"));
+    }
+}
