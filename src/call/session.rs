@@ -235,6 +235,16 @@ impl CallSession {
     }
 }
 
+/// What an offer would be agreed to, for those who want to know.
+///
+/// # Errors
+///
+/// When it would be refused with 488.
+pub fn agree(offer: &[u8], local: IpAddr, codecs: &[Codec], policy: Policy) -> Result<Negotiated, AnswerError> {
+    let offer = sdp::parse_offer(offer)?;
+    Ok(sdp::answer(&offer, &local_media(local, 30_000), codecs, &local_security(policy))?.1)
+}
+
 fn local_media(address: IpAddr, port: u16) -> LocalMedia {
     // RFC 4566 §5.2 asks for a number unlike any other of this machine's; 63 bits, as some peers read it signed.
     LocalMedia { address, port, session_id: rand::random::<u64>() >> 1, version: 1 }

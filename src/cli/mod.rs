@@ -15,6 +15,7 @@ mod line;
 mod message;
 mod outbox;
 mod calls;
+mod explain;
 mod job;
 mod config;
 mod workplace;
@@ -64,6 +65,7 @@ enum Command {
     #[command(subcommand)]
     Outbox(outbox::OutboxCommand),
     Calls(calls::CallsArgs),
+    Explain(explain::ExplainArgs),
     /// List the jobs of the calendar, or run one
     #[command(subcommand)]
     Job(job::JobCommand),
@@ -97,6 +99,7 @@ async fn dispatch(command: Command, file: Option<&Path>) -> anyhow::Result<()> {
         Command::Line(command) => line::run(command, file).await,
         Command::Message(command) => message::run(command, file).await,
         Command::Outbox(command) => outbox::run(command, file).await,
+        Command::Explain(args) => explain::run(args, file).await,
         Command::Calls(args) => calls::run(args, file).await,
         Command::Job(command) => job::run(command, file).await,
         Command::Config(command) => config::run(command, file),

@@ -1138,6 +1138,36 @@ fn session_description(inbound: &Inbound) -> Option<Vec<u8>> {
     body_of_type(&inbound.request.headers, &inbound.request.body, "application/sdp").map(<[u8]>::to_vec)
 }
 
+/// Reads an INVITE as the server would, for those who want to know what it would do.
+///
+/// # Errors
+///
+/// What the sender would be told, or that it would be told nothing.
+pub fn read_invite(bytes: &[u8], flow: &Flow) -> Result<IncomingCall, Unreadable> {
+    let request = match wire::parse(bytes) {
+        Ok(Message::Request(request)) => request,
+        Ok(Message::Response(_)) => return Err(Unreadable::Ignored("a response, not a request".to_owned())),
+        Err(Rejected::Ignore(problem)) => return Err(Unreadable::Ignored(problem.to_owned())),
+        Err(Rejected::Refuse { refusal, .. }) => return Err(Unreadable::Refused(refusal)),
+    };
+    wire::validate(&request, &CAPABILITIES).map_err(Unreadable::Refused)?;
+    if request.method != Method::Invite {
+        return Err(Unreadable::Ignored(format!("{}, not INVITE", request.method)));
+    }
+    let malformed = |error: wire::HeaderError| Unreadable::Refused(Refusal::Malformed(error.to_string()));
+    let inbound = Inbound::new(request, flow, bytes.len(), &Keys::default()).map_err(malformed)?;
+    incoming_call(&inbound).map_err(malformed)
+}
+
+/// Why a message is no call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    /// It is refused with a status.
+    Refused(Refusal),
+    /// It is not answered as a call, for a reason in words.
+    Ignored(String),
+}
+
 fn incoming_call(inbound: &Inbound) -> Result<IncomingCall, wire::HeaderError> {
     let headers = &inbound.request.headers;
     Ok(IncomingCall {

@@ -8,6 +8,7 @@ mod codecs;
 mod commands;
 mod crash;
 mod deposit;
+mod explain;
 mod encryption;
 mod faults;
 mod hang_up;
