@@ -35,7 +35,7 @@ pub use crate::sip::flow::{ListenAddr, Transport};
 use crate::sip::session_timer::SHORTEST_SESSION;
 pub use load::{ConfigError, Loaded, Problem};
 pub use reference::{example_file, reference_page, show};
-pub use value::{CodecName, CronExpression, LogFormat, LogLevel, Network, PeerDialRule, PortRange, Secret, SecretUrl};
+pub use value::{CodecName, CronExpression, DnsServer, LogFormat, LogLevel, Network, PeerDialRule, PortRange, Secret, SecretUrl};
 
 use value::{Shape, span, time_zone};
 
@@ -111,6 +111,8 @@ settings! {
         /// A client whose certificate has one of these names (a DNS name, a URI or an IP address) is a trusted peer, wherever it
         /// connects from.
         tls_trusted_names: Vec<String> = Vec::new(), r#"["sbc.carrier.example", "sip:pbx.example.com"]"#;
+        /// The DNS servers that are asked where host names in SIP are (NAPTR, SRV, A and AAAA); without any, those of this machine.
+        dns_servers: Vec<DnsServer> = Vec::new(), r#"["192.0.2.53", "[2001:db8::53]:53"]"#;
         /// The web sites whose pages may connect by WebSocket; without any, all may. They still have to prove who they are.
         websocket_origins: Vec<String> = Vec::new(), r#"["https://phone.example.com"]"#;
         /// The authorities, in PEM, of peers that we connect to. Without it, those that this machine knows.

@@ -81,6 +81,7 @@ impl Server {
             session_expires: config.sip.session_expires,
             tls: config.tls(),
             gate: gate_config(config),
+            dns_servers: config.sip.dns_servers.iter().map(|server| server.0).collect(),
             websocket_origins: config.sip.websocket_origins.clone(),
             policy: Some(policy(config, authenticator.clone())),
             ..UasConfig::default()

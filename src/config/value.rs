@@ -53,6 +53,7 @@ macro_rules! text_values {
 }
 
 text_values! {
+    DnsServer: "address";
     ListenAddr: "transport and address";
     Network: "address or network";
     CodecName: "codec";
@@ -139,6 +140,31 @@ impl FromStr for ListenAddr {
         match address.parse().ok().or_else(without_port) {
             Some(address) => Ok(Self { transport, address }),
             None => wrong(format!("{text:?} needs an address and a port, as in udp:0.0.0.0:5060 or tcp:[::]:5060")),
+        }
+    }
+}
+
+/// A DNS server: `192.0.2.53`, or with a port `192.0.2.53:5353`, `[2001:db8::53]:5353`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DnsServer(pub SocketAddr);
+
+impl FromStr for DnsServer {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let whole = text.parse::<SocketAddr>().ok();
+        match whole.or_else(|| Some(SocketAddr::new(text.parse().ok()?, 53))) {
+            Some(server) => Ok(Self(server)),
+            None => wrong(format!("{text:?} is no address of a DNS server; write 192.0.2.53 or 192.0.2.53:5353")),
+        }
+    }
+}
+
+impl fmt::Display for DnsServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.port() {
+            53 => write!(f, "{}", self.0.ip()),
+            _ => write!(f, "{}", self.0),
         }
     }
 }

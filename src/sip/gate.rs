@@ -980,7 +980,7 @@ mod tests {
                         uas.command(call, Command::Answer { sdp: vec![b'v'; 250] }, now);
                     }
                     Output::Event(call, Event::Ended(_)) => gate.call_ended(call),
-                    Output::Event(..) | Output::Answered(..) => {}
+                    Output::Event(..) | Output::Answered(..) | Output::Farewell(..) => {}
                     Output::Request(request, _) => uas.respond(request, Reply::status(200), now),
                 }
             }

@@ -1,15 +1,17 @@
 //! A call in the hands of the task that leads it, a request in the hands of whoever answers it, and a hand for requests of
 //! ours that belong to no call.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     event::{CallRef, Command, EndReason, Event, IncomingCall},
     gate::Note,
-    outgoing::{Outcome, OutgoingRequest},
+    outgoing::{FAIL_OVER, Outcome, OutgoingRequest},
     request::{OutsideRequest, Reply, RequestRef},
+    resolver::Resolver,
+    timer::TRANSACTION_LIFE,
 };
 
 /// How many events may wait for the task that leads a call. INFO requests beyond it are dropped, all others fit in always:
@@ -45,6 +47,8 @@ pub(super) enum Order {
     Command(CallRef, Command),
     Abandon(CallRef),
     Respond(RequestRef, Reply),
+    /// The BYE of the dialog with this tag is answered, or will not be.
+    Departed(u64),
 }
 
 /// A request outside a call that arrived, for whoever answers it.
@@ -144,22 +148,43 @@ const OUTGOING_QUEUE: usize = 256;
 
 /// Sends requests that belong to no call. Clones share one queue.
 #[derive(Clone, Debug)]
-pub struct OutgoingHandle(mpsc::Sender<OutgoingOrder>);
+pub struct OutgoingHandle {
+    orders: mpsc::Sender<OutgoingOrder>,
+    resolver: Resolver,
+}
 
 /// A request to be sent, and where its outcome is awaited.
 #[derive(Debug)]
 pub(super) struct OutgoingOrder {
     pub(super) request: OutgoingRequest,
+    /// When to give it up.
+    pub(super) patience: Duration,
     pub(super) reply: oneshot::Sender<Outcome>,
 }
 
 impl OutgoingHandle {
-    /// Sends a request and waits for its outcome, 32 seconds at most. When the future is dropped the request is sent all the
-    /// same.
+    /// Sends a request and waits for its outcome: 32 seconds at most, and where several places were found for the next hop's name, four
+    /// seconds more for each of them that failed (RFC 3263 §4.3). When the future is dropped, what was sent is repeated all the same.
     pub async fn send(&self, request: OutgoingRequest) -> Outcome {
+        let mut ways = match request.lookup() {
+            Some(target) => request.ways(self.resolver.places(target).await).into_iter(),
+            None => vec![request.path].into_iter(),
+        };
+        let mut latest = Outcome::NotSent;
+        while let Some(path) = ways.next() {
+            let patience = if ways.len() == 0 { TRANSACTION_LIFE } else { FAIL_OVER };
+            latest = self.send_by(OutgoingRequest { path, ..request.clone() }, patience).await;
+            if !latest.wants_another_place() {
+                break;
+            }
+        }
+        latest
+    }
+
+    async fn send_by(&self, request: OutgoingRequest, patience: Duration) -> Outcome {
         let (reply, outcome) = oneshot::channel();
         // Nobody there any more: the server stops.
-        if self.0.send(OutgoingOrder { request, reply }).await.is_err() {
+        if self.orders.send(OutgoingOrder { request, patience, reply }).await.is_err() {
             return Outcome::NotSent;
         }
         outcome.await.unwrap_or(Outcome::NotSent)
@@ -167,9 +192,9 @@ impl OutgoingHandle {
 }
 
 /// Makes the handle and the other end of its queue.
-pub(super) fn outgoing() -> (OutgoingHandle, mpsc::Receiver<OutgoingOrder>) {
+pub(super) fn outgoing(resolver: Resolver) -> (OutgoingHandle, mpsc::Receiver<OutgoingOrder>) {
     let (orders, queue) = mpsc::channel(OUTGOING_QUEUE);
-    (OutgoingHandle(orders), queue)
+    (OutgoingHandle { orders, resolver }, queue)
 }
 
 /// Makes a handle and the other end of its events.

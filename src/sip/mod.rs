@@ -34,6 +34,9 @@ mod certificate;
 mod tls;
 #[expect(clippy::disallowed_methods, reason = "it waits for sockets")]
 mod websocket;
+pub mod resolve;
+#[expect(clippy::disallowed_methods, reason = "it waits for the DNS")]
+mod resolver;
 pub mod handle;
 #[expect(clippy::disallowed_methods, reason = "it waits for sockets")]
 pub mod user_agent;

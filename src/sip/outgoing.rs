@@ -7,6 +7,7 @@
 use std::{
     collections::HashMap,
     fmt,
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
@@ -16,6 +17,7 @@ use rsip::{Header, Method, Response, headers::UntypedHeader as _};
 use super::{
     dialog::Dialog,
     flow::Flow,
+    resolve::{Place, Target},
     transaction::{ClientRequest, Due, Received, TransactionId},
     wire::{HeaderViews as _, NameAddr, Scheme, SipUri},
 };
@@ -76,7 +78,7 @@ pub enum Outcome {
         /// How long the peer wants to be left alone.
         retry_after: Option<Duration>,
     },
-    /// No final response came in 32 seconds: RFC 3261 §8.1.3.1 takes it for a 408.
+    /// No final response came in 32 seconds, or sooner where another place was to be tried: RFC 3261 §8.1.3.1 takes it for a 408.
     TimedOut,
     /// The connection could not be made or broke off: RFC 3261 §8.1.3.1 takes it for a 503.
     Unreachable,
@@ -85,6 +87,23 @@ pub enum Outcome {
 }
 
 impl OutgoingRequest {
+    /// The latest request of a call's dialog.
+    pub(super) fn of(dialog: &Dialog, method: Method, headers: Vec<Header>) -> Self {
+        Self {
+            method,
+            target: dialog.target.clone(),
+            routes: dialog.routes.clone(),
+            from: dialog.local.clone(),
+            to: dialog.remote.clone(),
+            call_id: dialog.call_id.clone(),
+            sequence: dialog.local_sequence,
+            path: Some(dialog.flow),
+            is_direct: dialog.is_direct,
+            headers,
+            body: Vec::new(),
+        }
+    }
+
     /// As the request of a dialog, which knows the path and how to write it. None without any path.
     pub(super) fn dialog(&self) -> Option<Dialog> {
         Some(Dialog {
@@ -104,7 +123,11 @@ impl OutgoingRequest {
 
     /// Writes it.
     pub(super) fn write(&self, dialog: &Dialog, branch: &str, user: &str, agent: &str) -> Bytes {
-        let mut more = vec![dialog.contact(user, &dialog.path()), Header::UserAgent(rsip::headers::UserAgent::new(agent))];
+        let mut more = vec![Header::UserAgent(rsip::headers::UserAgent::new(agent))];
+        // Who is told goodbye needs not know where we are (RFC 3261 §20, table 2).
+        if self.method != Method::Bye {
+            more.push(dialog.contact(user, &dialog.path()));
+        }
         more.extend(self.headers.iter().cloned());
         dialog.request(self.method, self.sequence, branch, more, self.body.clone())
     }
@@ -112,6 +135,53 @@ impl OutgoingRequest {
     /// Where it goes first, if nothing is known of a path: the next hop's URI.
     pub(super) fn next_hop(&self) -> &SipUri {
         self.routes.first().map_or(&self.target, |route| &route.uri)
+    }
+}
+
+/// How long a place may say nothing before the next one is tried, if there is one: three repetitions over UDP. RFC 3263 §4.3 would
+/// wait for the end of the transaction, which is longer than anybody wants to wait.
+pub(super) const FAIL_OVER: Duration = Duration::from_secs(4);
+
+impl OutgoingRequest {
+    /// What must be looked up before it can be sent (RFC 3263): nothing if the next hop is an address, or the peer is at the other end
+    /// of the path.
+    pub(super) fn lookup(&self) -> Option<Target> {
+        let is_met = self.path.is_some_and(|path| self.is_direct || path.transport.is_websocket());
+        let hop = self.next_hop();
+        if is_met || hop.socket_address().is_some() { None } else { Target::of(hop) }
+    }
+
+    /// The paths to try, the best first, when these places were found for the next hop.
+    ///
+    /// A connection by which the next hop has come to us is used again. A place that the peer was met at goes before the others: it knows
+    /// the call. When nobody knows a place, whoever sent the request knows the way.
+    pub(super) fn ways(&self, mut places: Vec<Place>) -> Vec<Option<Flow>> {
+        let Some(path) = self.path else {
+            return places.into_iter().map(|place| Some(place.flow(place.address))).collect();
+        };
+        let is_there = |place: &Place| place.transport == path.transport && place.address == path.remote;
+        places.sort_by_key(|place| !is_there(place));
+        let transport = Some(self.next_hop()).filter(|hop| hop.params.has("transport")).map_or(path.transport, SipUri::transport);
+        let reusable = path.connection.is_some() && transport == path.transport && !self.routes.is_empty();
+        let mut ways: Vec<_> = reusable.then_some(Some(path)).into_iter().collect();
+        ways.extend(places.into_iter().map(|place| Some(place.flow(path.local))));
+        if ways.is_empty() { vec![Some(path)] } else { ways }
+    }
+}
+
+impl Outcome {
+    /// Whether another place may do better (RFC 3263 §4.3).
+    pub(super) fn wants_another_place(self) -> bool {
+        match self {
+            Self::Answered { status, .. } => status == 503,
+            Self::TimedOut | Self::Unreachable | Self::NotSent => true,
+        }
+    }
+}
+
+impl Place {
+    fn flow(self, local: SocketAddr) -> Flow {
+        Flow { transport: self.transport, ..Flow::udp(local, self.address) }
     }
 }
 
@@ -140,14 +210,22 @@ pub(super) enum Step {
 }
 
 impl Outgoing {
-    /// Remembers a request, which is sent for the first time now. None when there are too many.
-    pub(super) fn start(&mut self, id: TransactionId, flow: Flow, bytes: Bytes, now: Instant) -> Option<OutgoingRef> {
+    /// Remembers a request, which is sent for the first time now, and is given up after `patience`, or 32 s if that is sooner. None when
+    /// there are too many.
+    pub(super) fn start(
+        &mut self,
+        id: TransactionId,
+        flow: Flow,
+        bytes: Bytes,
+        patience: Duration,
+        now: Instant,
+    ) -> Option<OutgoingRef> {
         if self.sent.len() >= MOST_OUTGOING {
             return None;
         }
         self.latest += 1;
         let reference = OutgoingRef(self.latest);
-        let transaction = ClientRequest::new(bytes, flow.transport.is_reliable(), now);
+        let transaction = ClientRequest::new(bytes, flow.transport.is_reliable(), now).given_up_at(now + patience);
         self.sent.insert(id, Sent { transaction, flow, awaited: Some(reference) });
         Some(reference)
     }
@@ -202,7 +280,10 @@ impl Outgoing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sip::uas::{Output, Uas, UasConfig};
+    use crate::sip::{
+        flow::{ConnectionId, Transport},
+        uas::{Output, Uas, UasConfig},
+    };
 
     const PEER: &str = "198.51.100.7:5070";
 
@@ -303,6 +384,39 @@ mod tests {
         let unknown = OutgoingRequest { path: None, ..request("sip:proxy.example") };
 
         assert_eq!(uas().send(&unknown, Instant::now()), None);
+    }
+
+    #[test]
+    fn a_name_is_looked_up_unless_the_peer_is_at_hand() {
+        let path = request("sip:a@h").path.unwrap();
+        let met = |path: Option<Flow>, is_direct, target| {
+            let request = OutgoingRequest { path, is_direct, ..request(target) };
+            request.lookup().is_some()
+        };
+
+        assert!(met(None, false, "sip:proxy.example"));
+        assert!(met(Some(path), false, "sip:a@pc.example"));
+        assert!(!met(Some(path), true, "sip:a@pc.example"));
+        assert!(!met(Some(path), false, "sip:a@192.0.2.77"));
+        assert!(!met(Some(Flow { transport: Transport::Wss, ..path }), false, "sip:a@x.invalid"));
+    }
+
+    #[test]
+    fn a_connection_and_a_place_that_know_the_call_are_tried_first_and_the_path_last() {
+        let place = |transport, address: &str| Place { transport, address: address.parse().unwrap() };
+        let places = [place(Transport::Udp, "192.0.2.1:5060"), place(Transport::Udp, PEER)];
+        let remotes = |request: &OutgoingRequest, places: &[Place]| -> Vec<String> {
+            request.ways(places.to_vec()).into_iter().flatten().map(|way| format!("{}:{}", way.transport, way.remote)).collect()
+        };
+        let mut routed = OutgoingRequest { is_direct: false, ..request("sip:a@pc.example") };
+        routed.routes = vec![NameAddr::parse("<sip:proxy.example;lr>").unwrap()];
+
+        assert_eq!(remotes(&routed, &places), [format!("udp:{PEER}"), "udp:192.0.2.1:5060".to_owned()]);
+        assert_eq!(remotes(&routed, &[]), [format!("udp:{PEER}")]);
+        routed.path = routed.path.map(|path| Flow { transport: Transport::Tcp, connection: Some(ConnectionId(1)), ..path });
+        assert_eq!(remotes(&routed, &places[..1]), [format!("tcp:{PEER}"), "udp:192.0.2.1:5060".to_owned()]);
+        routed.path = None;
+        assert_eq!(remotes(&routed, &[]), Vec::<String>::new());
     }
 
     #[test]

@@ -321,6 +321,15 @@ impl ClientRequest {
         Self { reliable, state }
     }
 
+    /// The same, but given up at this moment if that is sooner.
+    #[must_use]
+    pub fn given_up_at(mut self, sooner: Instant) -> Self {
+        if let ClientRequestState::Trying { give_up_at, .. } = &mut self.state {
+            *give_up_at = sooner.min(*give_up_at);
+        }
+        self
+    }
+
     /// Takes any response. Only the first final one is new.
     pub fn response(&mut self, status: u16, now: Instant) -> Received {
         match &mut self.state {

@@ -41,7 +41,8 @@ use super::{
     handle::{EventSender, GateHandle, Order, OutgoingOrder, gate, handle, outgoing, request_handle},
     outgoing::{Outcome, OutgoingRef, OutgoingRequest},
     request::{OutsideRequest, RequestRef},
-    tls::{Renewal, Tls},
+    resolver::Resolver,
+    tls::{Renewal, Tls, server_name},
     uas::{Output, Reach, Uas, UasConfig},
 };
 
@@ -80,9 +81,11 @@ impl SipServer {
     ///
     /// When one of them cannot be opened; the text names the address.
     pub fn bind(listen: &[ListenAddr], config: UasConfig) -> io::Result<Self> {
+        let resolver = Resolver::new(&config.dns_servers);
         let serves_tls = listen.iter().any(|address| address.transport.is_secure());
         let (tls, renewal) = Tls::load(&config.tls, serves_tls).map_err(io::Error::other)?;
-        let mut server = Self { config, udp: Vec::new(), streams: Vec::new(), tls, renewal, outgoing: outgoing(), gate: gate() };
+        let mut server =
+            Self { config, udp: Vec::new(), streams: Vec::new(), tls, renewal, outgoing: outgoing(resolver), gate: gate() };
         for address in listen {
             let opened = match address.transport {
                 Transport::Udp => bind_udp(address.address)
@@ -126,7 +129,7 @@ impl SipServer {
         let (accepted, mut accepted_inbox) = mpsc::channel(16);
         let (orders, mut order_inbox) = mpsc::unbounded_channel();
         let listening_on = self.local_addrs();
-        let (_handle, mut outgoing_inbox) = self.outgoing;
+        let (outgoing, mut outgoing_inbox) = self.outgoing;
         let (_gate, mut notes) = self.gate;
         let mut listening = JoinSet::new();
         for (transport, listener) in self.streams {
@@ -152,6 +155,7 @@ impl SipServer {
             requests,
             orders,
             listening_on,
+            outgoing,
             outcomes: HashMap::new(),
             local_addresses: LocalAddresses::default(),
         };
@@ -225,6 +229,8 @@ struct Edge {
     requests: mpsc::Sender<NewRequest>,
     orders: mpsc::UnboundedSender<Order>,
     listening_on: Vec<ListenAddr>,
+    /// For BYEs whose way must be looked up.
+    outgoing: OutgoingHandle,
     /// Who waits for what becomes of our requests.
     outcomes: HashMap<OutgoingRef, oneshot::Sender<Outcome>>,
     local_addresses: LocalAddresses,
@@ -310,6 +316,7 @@ impl Edge {
             Order::Command(call, command) => self.uas.command(call, command, Instant::now()),
             Order::Abandon(call) => self.uas.abandon(call, Instant::now()),
             Order::Respond(request, reply) => self.uas.respond(request, reply, Instant::now()),
+            Order::Departed(tag) => self.uas.departed(tag),
         }
         self.flush();
     }
@@ -418,9 +425,15 @@ impl Edge {
 
     /// Sends a request of ours that belongs to no call.
     fn send_outgoing(&mut self, order: OutgoingOrder) {
-        let OutgoingOrder { mut request, reply } = order;
+        let OutgoingOrder { mut request, patience, reply } = order;
         request.path = self.path_from_here(&request);
-        match self.uas.send(&request, Instant::now()) {
+        if let Some(path) = request.path.filter(|path| path.transport == Transport::Tls && path.connection.is_none()) {
+            // Here it is still known which name the peer has to prove.
+            let name = request.next_hop().host.as_ref().and_then(server_name);
+            let connection = name.and_then(|name| self.connection_to(path, name));
+            request.path = Some(Flow { connection, ..path });
+        }
+        match self.uas.send_within(patience, &request, Instant::now()) {
             Some(reference) => _ = self.outcomes.insert(reference, reply),
             None => _ = reply.send(Outcome::NotSent),
         }
@@ -438,7 +451,11 @@ impl Edge {
         let exact = |to: &&ListenAddr| {
             same(to) && to.address.port() == path.local.port() && (to.address.ip().is_unspecified() || to.address == path.local)
         };
-        let bound = self.listening_on.iter().find(exact).or_else(|| self.listening_on.iter().find(same))?.address;
+        let family = |to: &&ListenAddr| to.address.is_ipv4() == path.remote.is_ipv4();
+        let nearest = self.listening_on.iter().find(exact).or_else(|| self.listening_on.iter().find(same));
+        // Who only connects by a transport has no address there, but some address must be told.
+        let elsewhere = || self.listening_on.iter().find(family).filter(|_| path.transport.is_reliable());
+        let bound = nearest.or_else(elsewhere)?.address;
         let local = self.local_addresses.concrete(bound, path.remote, Instant::now());
         let connection =
             path.connection.filter(|id| self.connections.get(id).is_some_and(|open| open.flow.remote == path.remote));
@@ -466,6 +483,13 @@ impl Edge {
                 }
                 Output::Event(call, event) => self.tell(call, event),
                 Output::Request(reference, request) => self.hand_over(reference, *request),
+                Output::Farewell(tag, bye) => {
+                    let (outgoing, orders) = (self.outgoing.clone(), self.orders.clone());
+                    tokio::spawn(async move {
+                        outgoing.send(*bye).await;
+                        let _ = orders.send(Order::Departed(tag));
+                    });
+                }
                 Output::Answered(request, outcome) => {
                     if let Some(reply) = self.outcomes.remove(&request) {
                         let _ = reply.send(outcome);
@@ -498,20 +522,26 @@ impl Edge {
             // A browser takes no connections: its own is the only way.
             return self.uas.connection_lost(&flow);
         }
+        match self.connection_to(flow, ServerName::IpAddress(flow.remote.ip().into())) {
+            Some(id) => self.write(id, bytes),
+            None => self.uas.connection_lost(&flow),
+        }
+    }
+
+    /// The connection to a flow's remote address: the one there is, or one that is being made, over TLS if the peer proves its name. None
+    /// when there are too many.
+    fn connection_to(&mut self, flow: Flow, name: ServerName<'static>) -> Option<ConnectionId> {
         let there = (flow.transport, flow.remote);
         let open = self.by_remote.get(&there).filter(|id| self.connections.get(id).is_some_and(|open| !open.is_closed()));
-        let id = match open {
-            Some(&id) => id,
-            None if self.connections.len() >= self.limits.connections => return self.uas.connection_lost(&flow),
-            None => {
-                let flow = Flow { connection: Some(self.new_connection_id()), proof: Proof::Nothing, ..flow };
-                let name = ServerName::IpAddress(flow.remote.ip().into());
-                let tls = self.hands.tls.clone();
-                let connection = Connection::connecting(flow, name, tls, &self.limits, self.from_connections.clone());
-                self.keep(connection)
-            }
-        };
-        self.write(id, bytes);
+        if let Some(&id) = open {
+            return Some(id);
+        }
+        if self.connections.len() >= self.limits.connections {
+            return None;
+        }
+        let flow = Flow { connection: Some(self.new_connection_id()), proof: Proof::Nothing, ..flow };
+        let connection = Connection::connecting(flow, name, self.hands.tls.clone(), &self.limits, self.from_connections.clone());
+        Some(self.keep(connection))
     }
 
     fn write(&mut self, id: ConnectionId, bytes: Bytes) {

@@ -888,7 +888,9 @@ mod tests {
                         }
                         uas::Output::Event(_, event) => self.events.push(event),
                         uas::Output::Request(..) => panic!("a telephone that calls asks nothing else"),
-                        uas::Output::Answered(..) => unreachable!("this server sends no requests outside calls"),
+                        uas::Output::Answered(..) | uas::Output::Farewell(..) => {
+                            unreachable!("this server sends no requests outside calls, and knows every address")
+                        }
                     }
                 } else {
                     return;

@@ -8,8 +8,8 @@
 //! allows: the same request gets the same answer again.
 
 use std::{
-    collections::{HashMap, VecDeque, hash_map::Entry},
-    net::IpAddr,
+    collections::{HashMap, HashSet, VecDeque, hash_map::Entry},
+    net::{IpAddr, SocketAddr},
     time::{Duration, Instant},
 };
 
@@ -94,6 +94,8 @@ pub struct UasConfig {
     pub websocket_origins: Vec<String>,
     /// Who needs credentials; without it, nobody does.
     pub policy: Option<Policy>,
+    /// Who is asked for the addresses of host names; if nobody, those that this machine asks.
+    pub dns_servers: Vec<SocketAddr>,
 }
 
 impl Default for UasConfig {
@@ -110,6 +112,7 @@ impl Default for UasConfig {
             gate: GateConfig::default(),
             websocket_origins: Vec::new(),
             policy: None,
+            dns_servers: Vec::new(),
         }
     }
 }
@@ -132,6 +135,8 @@ pub enum Output {
     Request(RequestRef, Box<OutsideRequest>),
     /// What became of a request of ours that belongs to no call.
     Answered(OutgoingRef, Outcome),
+    /// The BYE of the dialog with this tag of ours, whose next hop must be looked up. [`Uas::departed`] waits to hear of its end.
+    Farewell(u64, Box<OutgoingRequest>),
 }
 
 /// What to do with a message whose TCP connection is closed.
@@ -155,6 +160,8 @@ pub struct Uas {
     invites: HashMap<TransactionId, Invite>,
     requests: HashMap<TransactionId, (ServerRequest, Flow)>,
     farewells: HashMap<TransactionId, Farewell>,
+    /// Dialogs, by our tag, whose BYE somebody else sends.
+    departing: HashSet<u64>,
     refreshes: HashMap<TransactionId, Refresh>,
     waiting: WaitingRequests,
     outgoing: Outgoing,
@@ -289,6 +296,7 @@ impl Uas {
             invites: HashMap::new(),
             requests: HashMap::new(),
             farewells: HashMap::new(),
+            departing: HashSet::new(),
             refreshes: HashMap::new(),
             waiting: WaitingRequests::default(),
             outgoing: Outgoing::default(),
@@ -320,7 +328,7 @@ impl Uas {
     /// Whether no call is left, nor a BYE that waits for its answer.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.calls.is_empty() && self.farewells.is_empty()
+        self.calls.is_empty() && self.farewells.is_empty() && self.departing.is_empty()
     }
 
     /// How many calls there are, in any state.
@@ -335,6 +343,7 @@ impl Uas {
         self.invites.len()
             + self.requests.len()
             + self.farewells.len()
+            + self.departing.len()
             + self.refreshes.len()
             + self.waiting.len()
             + self.outgoing.len()
@@ -893,8 +902,15 @@ impl Uas {
         self.timers.set(Timer::Call(reference), None);
         let branch = format!("z9hG4bK{:016x}", self.random.random::<u64>());
         call.dialog.local_sequence += 1;
-        let more = reason.map(|reason| Header::Other("Reason".to_owned(), reason_value(&reason)));
-        let bytes = call.dialog.request(Method::Bye, call.dialog.local_sequence, &branch, more.into_iter().collect(), Vec::new());
+        let more: Vec<Header> =
+            reason.map(|reason| Header::Other("Reason".to_owned(), reason_value(&reason))).into_iter().collect();
+        let bye = OutgoingRequest::of(&call.dialog, Method::Bye, more.clone());
+        if bye.lookup().is_some() && self.departing.len() < self.most_transactions() {
+            self.departing.insert(call.tag);
+            self.dialogs.insert(call.tag, Place::Leaving);
+            return self.outputs.push_back(Output::Farewell(call.tag, Box::new(bye)));
+        }
+        let bytes = call.dialog.request(Method::Bye, call.dialog.local_sequence, &branch, more, Vec::new());
         let flow = call.dialog.path();
         self.outputs.push_back(Output::Send { flow, bytes: bytes.clone(), reach: Reach::Connect });
         if self.farewells.len() >= self.most_transactions() {
@@ -906,6 +922,13 @@ impl Uas {
         self.timers.set(Timer::Farewell(id), Some(transaction.deadline()));
         self.farewells.insert(id, Farewell { transaction, flow, tag: call.tag });
         self.dialogs.insert(call.tag, Place::Leaving);
+    }
+
+    /// Hears that the BYE of [`Output::Farewell`] was answered, or never will be.
+    pub fn departed(&mut self, tag: u64) {
+        if self.departing.remove(&tag) {
+            self.dialogs.remove(&tag);
+        }
     }
 
     /// Tells the end, unless that was told already, and forgets the call.
@@ -959,12 +982,17 @@ impl Uas {
     /// Sends a request, whose outcome is told by [`Output::Answered`]. Its path is to have an address of ours that peers can be
     /// told. None when it has no path at all, or when there are too many requests: it is not sent then.
     pub fn send(&mut self, request: &OutgoingRequest, now: Instant) -> Option<OutgoingRef> {
+        self.send_within(TRANSACTION_LIFE, request, now)
+    }
+
+    /// The same, but given up sooner.
+    pub(super) fn send_within(&mut self, patience: Duration, request: &OutgoingRequest, now: Instant) -> Option<OutgoingRef> {
         let dialog = request.dialog()?;
         let branch = format!("z9hG4bK{:016x}", self.random.random::<u64>());
         let bytes = request.write(&dialog, &branch, &self.config.user, &self.config.server);
         let id = self.keys.client_transaction(&branch, &request.method.to_string());
         let flow = dialog.path();
-        let reference = self.outgoing.start(id, flow, bytes.clone(), now)?;
+        let reference = self.outgoing.start(id, flow, bytes.clone(), patience, now)?;
         self.timers.set(Timer::Outgoing(id), self.outgoing.deadline(id));
         self.outputs.push_back(Output::Send { flow, bytes, reach: Reach::Connect });
         Some(reference)

@@ -22,6 +22,7 @@ mod mail;
 mod media;
 mod mwi;
 mod outgoing;
+mod resolving;
 mod retrieval;
 mod sip_transport;
 mod store;

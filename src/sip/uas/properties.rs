@@ -246,6 +246,7 @@ impl World {
                 }
                 Output::Request(reference, _) => prop_assert!(self.asked.insert(reference)),
                 Output::Answered(..) => prop_assert!(false, "nobody has asked anything"),
+                Output::Farewell(..) => prop_assert!(false, "every Contact is an address"),
                 Output::Event(call, _) => prop_assert!(self.begun.contains(&call) && !self.ended.contains(&call)),
             }
         }

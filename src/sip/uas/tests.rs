@@ -685,6 +685,7 @@ impl Test {
                 Output::Event(call, event) => self.events.push_back((call, event)),
                 Output::Request(reference, request) => self.requests.push_back((reference, *request)),
                 Output::Answered(..) => panic!("these tests send no requests outside calls"),
+                Output::Farewell(..) => panic!("every Contact here is an address"),
             }
         }
     }

@@ -1,14 +1,14 @@
 //! Servers that speak TLS, and clients that are made by hand.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use rustls::{
-    ClientConfig, RootCertStore, SupportedProtocolVersion,
-    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+    ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
 };
 use tempfile::TempDir;
 use tokio::{io::AsyncReadExt as _, net::TcpStream, time::timeout};
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream};
 
 use super::{caller::PATIENCE, certificate::Authority, server::Server};
 
@@ -35,6 +35,15 @@ pub fn connector(authority: &Authority, version: &'static SupportedProtocolVersi
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[version]).unwrap();
     TlsConnector::from(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
+}
+
+/// A server that shows this certificate (and has its key).
+pub fn acceptor((certificate, key): &(PathBuf, PathBuf)) -> TlsAcceptor {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let chain = vec![CertificateDer::from_pem_file(certificate).unwrap()];
+    let key = PrivateKeyDer::from_pem_file(key).unwrap();
+    TlsAcceptor::from(Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap()))
 }
 
 /// Shakes hands with a server on localhost.
