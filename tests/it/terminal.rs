@@ -87,7 +87,7 @@ fn a_server_that_cannot_start_says_what_to_do() {
 
     assert_eq!((wrong.status.code(), busy.status.code(), unknown.status.code()), (Some(1), Some(1), Some(2)));
     assert!(texts(&wrong).contains("afterbeep.toml:3: sip.listen_on"), "{}", texts(&wrong));
-    assert!(texts(&busy).contains("set sip.listen to addresses of this machine that are free"), "{}", texts(&busy));
+    assert!(texts(&busy).contains("check sip.listen (addresses of this machine that are free)"), "{}", texts(&busy));
 }
 
 fn succeeds(output: Output) -> String {
