@@ -186,6 +186,7 @@ impl Calls {
             credentials,
             domain: &invite.from.uri.host_text(),
             source: invite.source,
+            transport: invite.transport,
             user_agent: invite.user_agent.as_deref(),
         };
         match self.admission.decide(&attempt).await {

@@ -12,6 +12,8 @@ use crate::{
 
 /// How long the other side may take until its beep.
 const BEEP: Duration = Duration::from_mins(2);
+/// How long a registration is asked for: longer than most calls.
+const REGISTERED: Duration = Duration::from_mins(10);
 /// The longest WAV that is spoken.
 const LONGEST_SPEECH: Duration = Duration::from_mins(15);
 
@@ -33,6 +35,15 @@ pub struct CallArgs {
     /// Write what was heard to this WAV
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
+    /// Call as this line of the server, with --password-file: the mailbox's number
+    #[arg(long, value_name = "NUMBER", requires = "password_file", conflicts_with = "from")]
+    user: Option<String>,
+    /// A file with the line's password; - reads it from standard input
+    #[arg(long, value_name = "FILE", requires = "user")]
+    password_file: Option<PathBuf>,
+    /// Register as --user for the time of the call
+    #[arg(long, requires = "user")]
+    register: bool,
     /// The caller's number or name
     #[arg(long, value_name = "USER", default_value = "afterbeep")]
     from: String,
@@ -77,6 +88,13 @@ pub async fn run(args: CallArgs) -> anyhow::Result<()> {
         let Some((name, value)) = header.split_once(':') else { bail!("{header:?} is no header; write 'Name: value'") };
         phone = phone.header(name.trim(), value.trim());
     }
+    if let (Some(user), Some(file)) = (&args.user, &args.password_file) {
+        phone = phone.line(user, &super::read_secret(file, "the password")?);
+    }
+    if args.register {
+        let life = phone.register(&args.target, REGISTERED).await.context("cannot register")?;
+        say(&format!("registered for {} s", life.as_secs()));
+    }
     let mut call = phone.dial(&args.target).await?;
     say(&format!("answered, {}", call.negotiated().codec.name()));
     let outcome = tokio::select! {
@@ -89,6 +107,9 @@ pub async fn run(args: CallArgs) -> anyhow::Result<()> {
     say(&format!("over, {:.1} s heard", heard.len() as f64 / 8000.0));
     if let Some(file) = &args.record {
         std::fs::write(file, wav::from_samples(&heard)).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    if args.register {
+        phone.register(&args.target, Duration::ZERO).await.context("cannot take the registration back")?;
     }
     outcome
 }

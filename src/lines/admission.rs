@@ -15,7 +15,8 @@ use tracing::{debug, info};
 
 use crate::{
     sip::{
-        auth::{Authenticator, DigestSecret, Judgement, NonceCounts},
+        auth::{Authenticator, DigestSecret, Judgement, NonceCounts, offered},
+        flow::Transport,
         wire::{DigestCredentials, SipUri},
     },
     store::{Store, StoreError, line::Line},
@@ -43,6 +44,8 @@ pub struct Attempt<'a> {
     pub domain: &'a str,
     /// Where the request came from.
     pub source: SocketAddr,
+    /// What carried it.
+    pub transport: Transport,
     /// The software that sent it.
     pub user_agent: Option<&'a str>,
 }
@@ -85,11 +88,11 @@ impl Admission {
             }
             (Judgement::Stale, Some((line, _))) => {
                 debug!(mailbox.id = %line.mailbox, %source, "a line is asked to use another nonce");
-                Ok(Verdict::OtherNonce(self.challenge(true)))
+                Ok(Verdict::OtherNonce(self.challenge(attempt, true)))
             }
             (Judgement::Right | Judgement::Stale | Judgement::Wrong, _) => {
                 info!(%source, method = %attempt.method, "credentials were wrong");
-                Ok(Verdict::Wrong(self.challenge(false)))
+                Ok(Verdict::Wrong(self.challenge(attempt, false)))
             }
         }
     }
@@ -100,7 +103,8 @@ impl Admission {
         self.authenticator.judge(attempt.credentials, (&method, attempt.request_uri), secret, &mut counts, Instant::now())
     }
 
-    fn challenge(&self, stale: bool) -> Vec<Header> {
-        self.authenticator.challenge(stale, rand::random(), Instant::now())
+    fn challenge(&self, attempt: &Attempt<'_>, stale: bool) -> Vec<Header> {
+        let algorithms = offered(attempt.user_agent, attempt.transport);
+        self.authenticator.challenge(algorithms, stale, rand::random(), Instant::now())
     }
 }

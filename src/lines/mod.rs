@@ -115,6 +115,7 @@ impl Lines {
             credentials,
             domain: &own.map(|address| address.uri.host_text()).unwrap_or_default(),
             source: request.flow.remote,
+            transport: request.flow.transport,
             user_agent: user_agent.as_deref(),
         };
         match self.admission.decide(&attempt).await {

@@ -14,7 +14,7 @@ use crate::{
     sdp::{self, AnswerError, CallKeys, Direction, LocalMedia, LocalSecurity, Negotiated, OwnOffer, Policy},
     sip::{
         transport::TlsSettings,
-        user_agent::{DialEnd, DialEvent, DialledCall, Invitation, UserAgent},
+        user_agent::{DialEnd, DialEvent, DialledCall, Invitation, Login, Registering, UserAgent},
         wire::{Malformed, NameAddr, SipUri},
     },
 };
@@ -29,6 +29,7 @@ pub struct Phone {
     telephone_event: bool,
     encrypted: bool,
     headers: Vec<(String, String)>,
+    login: Option<Login>,
 }
 
 /// Why a call did not come about.
@@ -88,7 +89,15 @@ impl Phone {
             telephone_event: true,
             encrypted: false,
             headers: Vec::new(),
+            login: None,
         }
+    }
+
+    /// Calls as a line: answers challenges with its name and password.
+    #[must_use]
+    pub fn line(self, user: &str, password: &str) -> Self {
+        let login = Login { user: user.to_owned(), password: password.to_owned() };
+        Self { login: Some(login), ..self.from(user) }
     }
 
     /// Calls as `user`: a number or a name.
@@ -140,6 +149,23 @@ impl Phone {
         self.call(target, true).await
     }
 
+    /// Registers with the host of `target` as the line that this telephone is; says for how long. Zero takes that back.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Refused`], also by a telephone that is no line.
+    pub async fn register(&self, target: &str, life: Duration) -> Result<Duration, CallError> {
+        let refused = |status: u16| CallError::Refused { status, reason: "no registration".to_owned() };
+        let login = self.login.clone().ok_or(refused(401))?;
+        let registrar = SipUri { user: None, password: None, ..uri(target)? };
+        let answer = self.agent.register(Registering { registrar, login, life }).await?;
+        match (answer.status, answer.life) {
+            (200, Some(life)) => Ok(life),
+            (200, None) if life.is_zero() => Ok(Duration::ZERO),
+            (status, _) => Err(refused(status)),
+        }
+    }
+
     async fn call(&self, target: &str, late: bool) -> Result<Call, CallError> {
         let line = Line::open(self.agent.local_ip()).await?;
         let address = line.local_address()?;
@@ -149,9 +175,17 @@ impl Phone {
         let offer = if self.telephone_event { offer } else { offer.without_telephone_event() };
         let security = security();
         let offer = if self.encrypted { offer.encrypted(security.keys.clone()) } else { offer };
-        let from = NameAddr::new(SipUri::at(Some(&self.from), self.agent.local_addr()));
+        let from = match self.login {
+            // A line belongs to the domain that it calls.
+            Some(_) => uri(target)?
+                .host
+                .map_or(SipUri::at(Some(&self.from), self.agent.local_addr()), |host| SipUri::sip(Some(&self.from), host, None)),
+            None => SipUri::at(Some(&self.from), self.agent.local_addr()),
+        };
+        let from = NameAddr::new(from);
         let mut invitation = Invitation::new(uri(target)?, from, offer.bytes());
         invitation.headers.clone_from(&self.headers);
+        invitation.login.clone_from(&self.login);
         if late {
             invitation.offer = None;
         }

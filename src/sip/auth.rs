@@ -15,7 +15,10 @@ use rsip::{Header, Headers};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::wire::{DigestAlgorithm, DigestChallenge, DigestCredentials, HeaderViews, SipUri, bytes_of_hex, hex};
+use super::{
+    flow::Transport,
+    wire::{DigestAlgorithm, DigestChallenge, DigestCredentials, HeaderViews, SipUri, bytes_of_hex, hex},
+};
 
 /// How long a nonce is taken. After it, right credentials are told to come again with another one.
 pub const NONCE_LIFE: Duration = Duration::from_mins(5);
@@ -101,7 +104,7 @@ impl Authenticator {
 
     /// Asks for credentials: one header for each algorithm, the preferred one first.
     #[must_use]
-    pub fn challenge(&self, stale: bool, random: u32, now: Instant) -> Vec<Header> {
+    pub fn challenge(&self, algorithms: &[DigestAlgorithm], stale: bool, random: u32, now: Instant) -> Vec<Header> {
         let nonce = self.nonce(random, now);
         let challenge = |algorithm| DigestChallenge {
             realm: self.realm.clone(),
@@ -111,7 +114,7 @@ impl Authenticator {
             opaque: None,
             stale,
         };
-        DigestAlgorithm::ALL.into_iter().map(|it| Header::WwwAuthenticate(challenge(it).to_string().into())).collect()
+        algorithms.iter().map(|&it| Header::WwwAuthenticate(challenge(it).to_string().into())).collect()
     }
 
     /// The credentials for our realm, made with the best algorithm, if a request has any.
@@ -195,6 +198,20 @@ impl Authenticator {
 
 const NONCE_LENGTH: usize = 6 + 4 + PROOF_LENGTH;
 const PROOF_LENGTH: usize = 12;
+
+/// The algorithms that a phone is offered, the preferred one first.
+///
+/// RFC 8760 has phones pass over what they do not know, but some give up instead: baresip (libre) before version 3 at any challenge that
+/// is not MD5, and the browsers' JsSIP and SIP.js look at the first challenge only, and know MD5.
+#[must_use]
+pub fn offered(user_agent: Option<&str>, transport: Transport) -> &'static [DigestAlgorithm] {
+    const MD5_ONLY: [&str; 3] = ["baresip v0.", "baresip v1.", "baresip v2."];
+    match user_agent {
+        Some(agent) if MD5_ONLY.iter().any(|start| agent.starts_with(start)) => &[DigestAlgorithm::Md5],
+        _ if transport.is_websocket() => &[DigestAlgorithm::Md5, DigestAlgorithm::Sha256],
+        _ => &DigestAlgorithm::ALL,
+    }
+}
 
 /// Answers a challenge (RFC 7616 §3.4.1, with `qop=auth`).
 #[must_use]
@@ -333,7 +350,7 @@ mod tests {
     #[test]
     fn every_challenge_is_answered_with_what_it_asks_for() {
         let mut test = Test::new();
-        let challenges = test.authenticator.challenge(false, 7, test.now);
+        let challenges = test.authenticator.challenge(&DigestAlgorithm::ALL, false, 7, test.now);
         let names: Vec<_> = challenges.iter().map(|header| challenge_of(header).algorithm).collect();
         assert_eq!(names, [DigestAlgorithm::Sha256, DigestAlgorithm::Md5]);
 
@@ -342,6 +359,16 @@ mod tests {
 
             assert_eq!(test.judge(&credentials), Judgement::Right);
         }
+    }
+
+    #[test]
+    fn phones_that_give_up_at_what_they_do_not_know_are_offered_what_they_do() {
+        let names = |agent, transport| offered(agent, transport).iter().map(|it| it.name()).collect::<Vec<_>>();
+
+        assert_eq!(names(None, Transport::Udp), ["SHA-256", "MD5"]);
+        assert_eq!(names(Some("baresip v1.0.0 (x86_64/linux)"), Transport::Tls), ["MD5"]);
+        assert_eq!(names(Some("baresip v3.1.0"), Transport::Tls), ["SHA-256", "MD5"]);
+        assert_eq!(names(Some("anything"), Transport::Wss), ["MD5", "SHA-256"]);
     }
 
     #[test]
@@ -479,7 +506,7 @@ mod tests {
         #[test]
         fn any_name_and_password_fit_themselves_only(name in "\\PC{1,40}", password in "\\PC{0,40}", random: u32) {
             let mut test = Test::new();
-            let challenge = challenge_of(&test.authenticator.challenge(false, random, test.now)[0]);
+            let challenge = challenge_of(&test.authenticator.challenge(&DigestAlgorithm::ALL, false, random, test.now)[0]);
             let Header::Authorization(value) = answer(&challenge, &name, &password, ("REGISTER", "sip:vm.example"), random.into())
             else { panic!("no credentials") };
             let credentials = DigestCredentials::parse(rsip::headers::UntypedHeader::value(&value)).unwrap();
@@ -511,7 +538,7 @@ mod tests {
         }
 
         fn credentials(&self, count: u32) -> DigestCredentials {
-            let challenge = challenge_of(&self.authenticator.challenge(false, 7, self.now)[0]);
+            let challenge = challenge_of(&self.authenticator.challenge(&DigestAlgorithm::ALL, false, 7, self.now)[0]);
             self.answered(&challenge, count)
         }
 
@@ -540,7 +567,7 @@ mod tests {
     }
 
     fn answered_with(authenticator: &Authenticator, now: Instant) -> DigestCredentials {
-        let challenge = challenge_of(&authenticator.challenge(false, 7, now)[0]);
+        let challenge = challenge_of(&authenticator.challenge(&DigestAlgorithm::ALL, false, 7, now)[0]);
         Test::new().answered(&challenge, 1)
     }
 

@@ -1,8 +1,8 @@
 //! A user agent client: the calls of our own telephone, as data. [`super::user_agent`] is the telephone itself.
 //!
-//! It knows as much as calling a voicemail takes: INVITE with or without an offer, CANCEL, ACK, INFO, re-INVITE and BYE, and
-//! what the other side may send meanwhile. Everything it sends goes to where the call was dialled, as through an outbound
-//! proxy.
+//! It knows as much as calling a voicemail takes: REGISTER, INVITE with or without an offer, CANCEL, ACK, INFO, re-INVITE and BYE,
+//! answers to challenges, and what the other side may send meanwhile. Everything it sends goes to where the call was dialled, as
+//! through an outbound proxy.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -47,13 +47,15 @@ pub struct Invitation {
     pub headers: Vec<(String, String)>,
     /// The SDP offer; without one the other side makes it, and [`DialCommand::Confirm`] answers.
     pub offer: Option<Vec<u8>>,
+    /// Who calls, if that is asked for.
+    pub login: Option<Login>,
 }
 
 impl Invitation {
     /// A call with an offer, by someone at the address that the call leaves from.
     #[must_use]
     pub fn new(target: SipUri, from: NameAddr, offer: Vec<u8>) -> Self {
-        Self { target, from, headers: Vec::new(), offer: Some(offer) }
+        Self { target, from, headers: Vec::new(), offer: Some(offer), login: None }
     }
 
     /// With one more header.
@@ -142,6 +144,7 @@ pub enum DialCommand {
 pub(super) enum Output {
     Send { flow: Flow, bytes: Bytes },
     Event(CallRef, DialEvent),
+    Registered(CallRef, RegisterAnswer),
 }
 
 /// A user agent client and all its calls.
@@ -150,6 +153,7 @@ pub(super) struct Uac {
     keys: Keys,
     random: StdRng,
     calls: HashMap<CallRef, Call>,
+    registers: HashMap<CallRef, Register>,
     /// Calls by the tag that we gave them.
     dialogs: HashMap<u64, CallRef>,
     clients: HashMap<TransactionId, Client>,
@@ -176,6 +180,8 @@ struct Call {
     ack: Option<(u32, Bytes)>,
     /// The sequence number of the 2xx that waits for [`DialCommand::Confirm`].
     unconfirmed: Option<u32>,
+    /// What answers a challenge to the first INVITE, until one was answered.
+    again: Option<Again>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,24 +228,29 @@ enum Kind {
     Cancel(ClientRequest),
     Info(ClientRequest),
     Prack(ClientRequest),
+    Register(ClientRequest),
 }
 
 impl Client {
     fn deadline(&self) -> Instant {
         match &self.kind {
             Kind::Invite(transaction) => transaction.deadline(),
-            Kind::Bye(transaction) | Kind::Cancel(transaction) | Kind::Info(transaction) | Kind::Prack(transaction) => {
-                transaction.deadline()
-            }
+            Kind::Bye(transaction)
+            | Kind::Cancel(transaction)
+            | Kind::Info(transaction)
+            | Kind::Prack(transaction)
+            | Kind::Register(transaction) => transaction.deadline(),
         }
     }
 
     fn tick(&mut self, now: Instant) -> Option<Due> {
         match &mut self.kind {
             Kind::Invite(transaction) => transaction.tick(now),
-            Kind::Bye(transaction) | Kind::Cancel(transaction) | Kind::Info(transaction) | Kind::Prack(transaction) => {
-                transaction.tick(now)
-            }
+            Kind::Bye(transaction)
+            | Kind::Cancel(transaction)
+            | Kind::Info(transaction)
+            | Kind::Prack(transaction)
+            | Kind::Register(transaction) => transaction.tick(now),
         }
     }
 }
@@ -250,6 +261,7 @@ impl Uac {
             keys: Keys::default(),
             random: StdRng::from_seed(seed),
             calls: HashMap::new(),
+            registers: HashMap::new(),
             dialogs: HashMap::new(),
             clients: HashMap::new(),
             requests: HashMap::new(),
@@ -267,9 +279,9 @@ impl Uac {
         self.timers.next()
     }
 
-    /// Whether no call is left.
+    /// Whether no call is left, nor a registration that is not answered.
     pub(super) fn is_idle(&self) -> bool {
-        self.calls.is_empty()
+        self.calls.is_empty() && self.registers.is_empty()
     }
 
     /// Begins a call along a flow.
@@ -292,10 +304,13 @@ impl Uac {
             is_direct: true,
             is_sips: invitation.target.scheme == Scheme::Sips,
         };
-        let call = Call { dialog, tag, phase: Phase::Calling, inviting: None, ack: None, unconfirmed: None };
+        let more: Vec<Header> =
+            invitation.headers.iter().map(|(name, value)| Header::Other(name.clone(), value.clone())).collect();
+        let again = |login: &Login| Again { offer: invitation.offer.clone(), headers: more.clone(), login: login.clone() };
+        let again = invitation.login.as_ref().map(again);
+        let call = Call { dialog, tag, phase: Phase::Calling, inviting: None, ack: None, unconfirmed: None, again };
         self.calls.insert(reference, call);
         self.dialogs.insert(tag, reference);
-        let more = invitation.headers.iter().map(|(name, value)| Header::Other(name.clone(), value.clone())).collect();
         self.invite(reference, invitation.offer.clone(), more, now);
         reference
     }
@@ -448,6 +463,11 @@ impl Uac {
                 }
             }
             Kind::Cancel(transaction) | Kind::Prack(transaction) => _ = transaction.response(status, now),
+            Kind::Register(transaction) => {
+                if transaction.response(status, now) == Received::New {
+                    self.registered(reference, response, now);
+                }
+            }
             Kind::Info(transaction) => {
                 if transaction.response(status, now) == Received::New {
                     self.outputs.push_back(Output::Event(reference, DialEvent::InfoAnswered { status }));
@@ -540,7 +560,7 @@ impl Uac {
         let (received, ack) = transaction.refused(ack, now);
         let reference = client.call;
         self.outputs.extend(ack.filter(|ack| !ack.is_empty()).map(|bytes| Output::Send { flow: client.flow, bytes }));
-        if received == Received::New {
+        if received == Received::New && !self.invites_again(reference, response, now) {
             let status = response.status_code.code();
             let reason = match &response.status_code {
                 rsip::StatusCode::Other(_, reason) => wire::readable(reason),
@@ -653,10 +673,16 @@ impl Uac {
             Kind::Bye(_) => self.end(reference, DialEvent::Ended(DialEnd::WeHungUp(408))),
             // The other side repeats its response, or gives the call up.
             Kind::Prack(_) => {}
+            Kind::Register(_) => self.register_is_over(reference, RegisterAnswer { status: 408, life: None }),
             Kind::Info(_) => self.outputs.push_back(Output::Event(reference, DialEvent::InfoAnswered { status: 408 })),
         }
     }
 }
+
+mod register;
+
+use register::{Again, Register};
+pub use register::{Login, RegisterAnswer, Registering};
 
 impl Call {
     /// Learns the other side's part of the dialog (§12.1.2).
@@ -878,6 +904,7 @@ mod tests {
                             }
                         }
                         Output::Event(_, event) => self.told.push(event),
+                        Output::Registered(..) => unreachable!("nobody registers here"),
                     }
                 } else if let Some(output) = self.uas.poll() {
                     match output {

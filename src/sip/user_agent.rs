@@ -16,7 +16,7 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-pub use super::uac::{DialCommand, DialEnd, DialEvent, Invitation};
+pub use super::uac::{DialCommand, DialEnd, DialEvent, Invitation, Login, RegisterAnswer, Registering};
 use super::{
     connection::{Connection, ConnectionLimits, FromConnection, Stream},
     event::CallRef,
@@ -50,6 +50,7 @@ pub struct DialledCall {
 enum Order {
     Dial(Box<Invitation>, oneshot::Sender<DialledCall>),
     Command(CallRef, DialCommand),
+    Register(Box<Registering>, oneshot::Sender<RegisterAnswer>),
 }
 
 impl UserAgent {
@@ -138,10 +139,20 @@ impl UserAgent {
     ///
     /// When the telephone's task has ended with its runtime or its connection.
     pub async fn dial(&self, invitation: Invitation) -> io::Result<DialledCall> {
-        let gone = || io::Error::new(io::ErrorKind::NotConnected, "the telephone has no connection any more");
         let (answer, call) = oneshot::channel();
         self.orders.send(Order::Dial(Box::new(invitation), answer)).map_err(|_| gone())?;
         call.await.map_err(|_| gone())
+    }
+
+    /// Registers the telephone, or takes that back, and waits for what becomes of it.
+    ///
+    /// # Errors
+    ///
+    /// When the telephone's task has ended with its runtime or its connection.
+    pub async fn register(&self, registering: Registering) -> io::Result<RegisterAnswer> {
+        let (answer, answered) = oneshot::channel();
+        self.orders.send(Order::Register(Box::new(registering), answer)).map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())
     }
 }
 
@@ -189,6 +200,10 @@ impl Drop for DialledCall {
             self.hangup();
         }
     }
+}
+
+fn gone() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the telephone has no connection any more")
 }
 
 /// Finds the address of a URI's host.
@@ -241,12 +256,19 @@ struct Telephone {
     uac: Uac,
     flow: Flow,
     calls: std::collections::HashMap<CallRef, mpsc::Sender<DialEvent>>,
+    registers: std::collections::HashMap<CallRef, oneshot::Sender<RegisterAnswer>>,
     orders: mpsc::WeakUnboundedSender<Order>,
 }
 
 impl Telephone {
     fn new(flow: Flow, orders: mpsc::UnboundedSender<Order>) -> Self {
-        Self { uac: Uac::new(rand::random()), flow, calls: std::collections::HashMap::new(), orders: orders.downgrade() }
+        Self {
+            uac: Uac::new(rand::random()),
+            flow,
+            calls: std::collections::HashMap::new(),
+            registers: std::collections::HashMap::new(),
+            orders: orders.downgrade(),
+        }
     }
 
     fn obey(&mut self, order: Order) {
@@ -259,6 +281,10 @@ impl Telephone {
                 let _ = answer.send(DialledCall { call, events, orders, is_over: false });
             }
             Order::Command(call, command) => self.uac.command(call, command, Instant::now()),
+            Order::Register(registering, answer) => {
+                let reference = self.uac.register(*registering, &self.flow, Instant::now());
+                self.registers.insert(reference, answer);
+            }
         }
     }
 
@@ -266,6 +292,11 @@ impl Telephone {
         while let Some(output) = self.uac.poll() {
             match output {
                 Output::Send { flow, bytes } => line.send(&flow, bytes),
+                Output::Registered(reference, answer) => {
+                    if let Some(waiting) = self.registers.remove(&reference) {
+                        let _ = waiting.send(answer);
+                    }
+                }
                 Output::Event(call, event) => {
                     let is_last = matches!(event, DialEvent::Ended(_) | DialEvent::Rejected { .. });
                     if let Some(sender) = self.calls.get(&call) {

@@ -16,6 +16,7 @@ mod interop_baresip;
 mod interop_sipp;
 mod jobs;
 mod limits;
+mod line_calls;
 mod lines;
 mod login;
 mod mail;

@@ -1,7 +1,10 @@
 //! The user agent server's part in authentication: the first challenge, which is given without remembering anything.
 
 use super::*;
-use crate::sip::policy::{Need, acts};
+use crate::sip::{
+    auth::offered,
+    policy::{Need, acts},
+};
 
 impl Uas {
     /// Whether a request may be worked on; otherwise it has been challenged. Credentials that must be checked first are noted in it.
@@ -15,14 +18,15 @@ impl Uas {
         }
         inbound.credentials = policy.authenticator.credentials(&inbound.request.headers).map(Box::new);
         if inbound.credentials.is_none() {
-            let challenges = policy.authenticator.challenge(false, self.random.random(), now);
+            let algorithms = offered(inbound.request.headers.user_agent().as_deref(), inbound.flow.transport);
+            let challenges = policy.authenticator.challenge(algorithms, false, self.random.random(), now);
             self.challenge(inbound, challenges);
         }
         inbound.credentials.is_some()
     }
 
     /// Sends a challenge to someone who may not be who it seems: over UDP never more than half as much again as came in. What is
-    /// left out first is the better algorithm, since every phone knows the other.
+    /// left out first is the better algorithm, which is the first one over UDP, since every phone knows the other.
     fn challenge(&mut self, inbound: &Inbound, challenges: Vec<Header>) {
         let most = match inbound.reply_to.transport {
             Transport::Udp => inbound.length + inbound.length / 2,

@@ -31,9 +31,24 @@ pub struct Account<'a> {
     pub says: &'a [i16],
 }
 
+/// A line of the server, for a phone that registers.
+pub struct Line<'a> {
+    pub number: &'a str,
+    pub password: &'a str,
+    pub server: SocketAddr,
+}
+
 impl Baresip {
     pub fn start(account: &Account<'_>) -> Self {
         Self::launch(account, "", "")
+    }
+
+    /// Starts it as the phone of a line, and waits until it is registered.
+    pub fn start_registered(account: &Account<'_>, line: &Line<'_>) -> Self {
+        let phone = Self::launch_as(account, Some(line), "", "");
+        // The event may be over before anybody listens for events.
+        eventually("baresip is registered", || phone.log().contains("200 OK () [1 binding]").then_some(()));
+        phone
     }
 
     /// Starts it with more lines in its configuration.
@@ -53,6 +68,10 @@ module dtls_srtp.so
     }
 
     fn launch(account: &Account<'_>, parameters: &str, more: &str) -> Self {
+        Self::launch_as(account, None, parameters, more)
+    }
+
+    fn launch_as(account: &Account<'_>, line: Option<&Line<'_>>, parameters: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder for baresip");
         let at = |name: &str| folder.path().join(name);
         let port = free_port();
@@ -69,8 +88,14 @@ module dtls_srtp.so
         );
         std::fs::write(at("config"), config).expect("the configuration is written");
         let Account { transport, codec, .. } = account;
-        let line = format!("<sip:{CALLER}@127.0.0.1;transport={transport}>;regint=0;audio_codecs={codec}/8000/1{parameters}\n");
-        std::fs::write(at("accounts"), line).expect("the account is written");
+        let (address, registration) = match line {
+            Some(Line { number, password, server }) => {
+                (format!("{number}@{server}"), format!("auth_user={number};auth_pass={password};regint=600"))
+            }
+            None => (format!("{CALLER}@127.0.0.1"), "regint=0".to_owned()),
+        };
+        let text = format!("<sip:{address};transport={transport}>;{registration};audio_codecs={codec}/8000/1{parameters}\n");
+        std::fs::write(at("accounts"), text).expect("the account is written");
         std::fs::write(at("contacts"), "").expect("the contacts are written");
         let log = std::fs::File::create(at("log")).expect("the log is opened");
         let process = Command::new("baresip")

@@ -45,9 +45,14 @@ impl Default for Call<'_> {
 impl Call<'_> {
     /// Runs `calls` of these calls at once, all doing `steps`, and fails the test unless SIPp is content with each.
     pub fn run(&self, server: SocketAddr, steps: &[Step<'_>], calls: u32) {
+        self.play(&self.scenario(steps), server, calls);
+    }
+
+    /// Plays a scenario that is written already.
+    pub fn play(&self, scenario_text: &str, server: SocketAddr, calls: u32) {
         let folder = tempfile::tempdir().expect("a folder for the scenario");
         let scenario = folder.path().join("scenario.xml");
-        std::fs::write(&scenario, self.scenario(steps)).expect("the scenario is written");
+        std::fs::write(&scenario, scenario_text).expect("the scenario is written");
         let output = Command::new("sipp")
             .args(["-nostdin", "-i", "127.0.0.1", "-m", &calls.to_string(), "-l", &calls.to_string(), "-r", &calls.to_string()])
             .args(["-p", &free_port().to_string(), "-mp", &media_ports().to_string()])
