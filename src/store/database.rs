@@ -7,7 +7,7 @@ use std::{
 };
 
 use sqlx::{
-    Any, AnyConnection, AnyPool, Executor as _, Row as _, SqlSafeStr as _, Transaction,
+    Any, AnyConnection, AnyPool, Connection as _, Executor as _, Row as _, SqlSafeStr as _, Transaction,
     any::{AnyPoolOptions, AnyRow},
     migrate::{Migration, MigrationType, Migrator},
 };
@@ -111,6 +111,8 @@ fn sqlite_pool(connections: u32) -> AnyPoolOptions {
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
+        // A full disk makes SQLite roll back by itself; the driver still waits for a transaction to end, and begins no other.
+        .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
         .after_connect(|connection, _| {
             Box::pin(async move {
                 // The time-out comes first, so that switching to WAL waits for another process that does the same. FULL makes
@@ -229,5 +231,17 @@ mod tests {
         kept.commit().await.unwrap();
 
         assert_eq!(sqlx::query("SELECT * FROM clock").fetch_all(database.reader()).await.unwrap().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_rolled_back_by_itself_stops_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::open(&super::super::sqlite_url(&dir.path().join("a.db"))).await.unwrap();
+
+        let mut broken = database.begin().await.unwrap();
+        sqlx::query("ROLLBACK").execute(&mut *broken).await.unwrap();
+        drop(broken);
+
+        database.begin().await.expect("another transaction").commit().await.unwrap();
     }
 }
