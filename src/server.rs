@@ -14,7 +14,7 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use crate::{
-    call::{Calls, library::Library},
+    call::{Calls, library::Library, record::without_credentials},
     config::Config,
     delivery::{self, MailSettings, Relay, mwi::MwiSettings},
     domain::{rules, time::Timestamp},
@@ -32,7 +32,11 @@ use crate::{
         uas::UasConfig,
         wire::{SipUri, bytes_of_hex, hex},
     },
-    store::{self, Store, StoreConfig, audio, record::Records, spool::SpoolReport},
+    store::{
+        self, Store, StoreConfig, audio,
+        record::{Outcome, Records},
+        spool::SpoolReport,
+    },
 };
 
 /// How many new calls may wait for a task of theirs.
@@ -83,7 +87,7 @@ impl Server {
             gate: gate_config(config),
             dns_servers: config.sip.dns_servers.iter().map(|server| server.0).collect(),
             websocket_origins: config.sip.websocket_origins.clone(),
-            policy: Some(policy(config, authenticator.clone())),
+            policy: Some(policy(config, authenticator.clone(), records.clone())),
             ..UasConfig::default()
         };
         let sip = SipServer::bind(&config.sip.listen, uas).context(
@@ -125,14 +129,14 @@ impl Server {
             ring: config.sip.ring,
             trusts: Box::new(move |peer| trusted.trusts(peer)),
             dial_rule: Box::new(move |peer| numbering.dial_rule(peer)),
-            records,
+            records: records.clone(),
             now,
         });
         let (incoming, new_calls) = mpsc::channel(NEW_CALLS);
         let calls = tokio::spawn(calls.run(new_calls, hanging_up));
         let (requests, new_requests) = mpsc::channel(NEW_REQUESTS);
         let lives = Lives { shortest: config.sip.shortest_registration, longest: config.sip.longest_registration };
-        let lines = Arc::new(Lines::new(store.clone(), admission, lives, now));
+        let lines = Arc::new(Lines::new(store.clone(), admission, lives, now).recording(records));
         let lines = tokio::spawn(lines.run(new_requests));
         let sip = tokio::spawn(sip.run(incoming, requests, until(draining)));
         Ok(Self { store, addresses, drain, hang_up, stop, sip, calls, lines, background })
@@ -208,14 +212,18 @@ async fn authenticator(config: &Config, store: &Store) -> anyhow::Result<Authent
 
 /// Who is let in without credentials: trusted peers, and, where that is on, whoever leaves a message. Not even trusted peers register
 /// phones without: what a proxy passes on may come from anywhere.
-fn policy(config: &Config, authenticator: Arc<Authenticator>) -> Policy {
-    let config = config.clone();
+fn policy(config: &Config, authenticator: Arc<Authenticator>, records: Records) -> Policy {
+    let (config, challenging) = (config.clone(), authenticator.clone());
     let need = move |request: &rsip::Request, flow: &Flow| {
         let is_trusted = flow.proof.is_trusted_or(|| config.trusts(flow.remote.ip()));
         let is_open = || request.method == rsip::Method::Invite && config.is_open_to_anyone(&SipUri::from(&request.uri));
         match request.method {
             rsip::Method::Register => Need::Credentials,
             _ if is_trusted || is_open() => Need::Nothing,
+            rsip::Method::Invite if challenging.credentials(&request.headers).is_none() => {
+                records.counted(Outcome::Refused, None, without_credentials(request, flow, now()));
+                Need::Credentials
+            }
             _ => Need::Credentials,
         }
     };

@@ -12,17 +12,35 @@ use crate::{
     ivr::MailboxView,
     sip::{
         event::{EndReason, IncomingCall},
-        wire::Reason,
+        flow::Flow,
+        wire::{HeaderError, HeaderViews as _, NameAddr, Reason, SipUri},
     },
     store::{
         line::Line,
-        record::{Belief, CallRecord, Outcome, RecordedMailbox, Records},
+        record::{Attempt, Belief, CallRecord, Outcome, Purpose, RecordedMailbox, Records},
     },
 };
 
 impl From<&MailboxView> for RecordedMailbox {
     fn from(mailbox: &MailboxView) -> Self {
         Self { id: mailbox.id.clone(), tenant: mailbox.tenant.clone(), number: mailbox.number.to_string() }
+    }
+}
+
+/// An INVITE that was asked for a password: a stranger's, or the first of a phone that will answer with one. They are counted together.
+#[must_use]
+pub fn without_credentials(invite: &rsip::Request, flow: &Flow, at: Timestamp) -> Attempt {
+    let user = |address: Result<NameAddr, HeaderError>| address.ok().and_then(|it| it.uri.user_text());
+    Attempt {
+        at,
+        source: flow.remote.ip(),
+        transport: flow.transport.to_string().into(),
+        purpose: Purpose::Call,
+        called: SipUri::from(&invite.uri).user_text().unwrap_or_default(),
+        caller: Caller { number: user(invite.headers.from_address()), name: None },
+        sip_call_id: invite.headers.call_id().ok().map(ToOwned::to_owned),
+        reason: "asked for a password".into(),
+        status: Some(401),
     }
 }
 

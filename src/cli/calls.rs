@@ -38,8 +38,11 @@ pub struct CallsArgs {
     /// Only from callers whose number ends so
     #[arg(long, value_name = "NUMBER")]
     caller: Option<String>,
-    /// Only what was not let in
-    #[arg(long)]
+    /// Only what came to this, such as ended, refused or blocked
+    #[arg(long, value_name = "OUTCOME", value_parser = outcome)]
+    outcome: Option<Outcome>,
+    /// Only what was not let in: --outcome blocked
+    #[arg(long, conflicts_with = "outcome")]
     blocked: bool,
     /// Show so many at most [default: 100; all of them with --json or --csv]
     #[arg(long, value_name = "COUNT")]
@@ -63,7 +66,7 @@ pub async fn run(args: CallsArgs, file: Option<&Path>) -> anyhow::Result<()> {
         until: args.until,
         mailbox,
         caller: args.caller.clone(),
-        outcome: args.blocked.then_some(Outcome::Blocked),
+        outcome: args.outcome.or_else(|| args.blocked.then_some(Outcome::Blocked)),
     };
     let mut pages = Pages { place: &place, filter, left: args.limit.unwrap_or(u32::MAX), last: None };
     if args.csv {
@@ -95,6 +98,11 @@ pub async fn run(args: CallsArgs, file: Option<&Path>) -> anyhow::Result<()> {
         eprintln!("afterbeep: the latest {TABLE} are shown; see --limit, --since and --until");
     }
     Ok(())
+}
+
+fn outcome(word: &str) -> Result<Outcome, String> {
+    let words = || Outcome::ALL.iter().map(|outcome| outcome.as_str()).collect::<Vec<_>>().join(", ");
+    word.parse().map_err(|_| format!("one of: {}", words()))
 }
 
 /// Reads records in handfuls.

@@ -22,14 +22,16 @@ use crate::{
         uas::CAPABILITIES,
         wire::{HeaderViews as _, SipUri},
     },
-    store::{Store, StoreError, line::Line},
+    store::{Store, StoreError, line::Line, record::Records},
 };
 
 pub mod admission;
 pub mod contact;
 pub mod registrar;
+mod record;
 
 use admission::{Admission, Attempt, Verdict};
+use record::{Recorder, Standing};
 use registrar::Registered;
 
 /// How many requests are worked on at once; others wait in the channel.
@@ -47,6 +49,7 @@ pub struct Lines {
     /// Names this run of this server, so that a connection of an earlier one is not taken for one of now.
     run: String,
     registered: broadcast::Sender<Registered>,
+    recorder: Recorder,
     now: fn() -> Timestamp,
 }
 
@@ -55,7 +58,14 @@ impl Lines {
     #[must_use]
     pub fn new(store: Store, admission: Arc<Admission>, lives: Lives, now: fn() -> Timestamp) -> Self {
         let run = format!("{:016x}", rand::random::<u64>());
-        Self { store, admission, lives, run, registered: broadcast::Sender::new(UNHEARD), now }
+        let (registered, recorder) = (broadcast::Sender::new(UNHEARD), Recorder::default());
+        Self { store, admission, lives, run, registered, recorder, now }
+    }
+
+    /// Has what is asked recorded.
+    #[must_use]
+    pub fn recording(self, records: Records) -> Self {
+        Self { recorder: Recorder::new(records), ..self }
     }
 
     /// Tells of every registration from now on, as a REGISTER is answered. Who listens too slowly misses some.
@@ -72,7 +82,11 @@ impl Lines {
                 request = requests.recv(), if running.len() < AT_ONCE => match request {
                     Some(NewRequest { request, handle }) => {
                         let lines = self.clone();
-                        running.spawn(async move { handle.respond(lines.answer(&request).await) });
+                        running.spawn(async move {
+                            let (reply, standing) = lines.answer(&request).await;
+                            lines.recorder.note(&request, &standing, &reply, lines.lives, (lines.now)());
+                            handle.respond(reply);
+                        });
                     }
                     None => break,
                 },
@@ -84,13 +98,18 @@ impl Lines {
         }
     }
 
-    async fn answer(&self, request: &OutsideRequest) -> Reply {
-        let line = match self.admit(request).await {
-            Ok(line) => line,
-            Err(refusal) => return refusal,
-        };
+    /// The answer to a request, and who it came from.
+    async fn answer(&self, request: &OutsideRequest) -> (Reply, Standing) {
+        match self.admit(request).await {
+            Ok(Some(line)) => (self.carry_out(request, Some(&line)).await, Standing::Line(line)),
+            Ok(None) => (self.carry_out(request, None).await, Standing::Peer),
+            Err(refused) => refused,
+        }
+    }
+
+    async fn carry_out(&self, request: &OutsideRequest, line: Option<&Line>) -> Reply {
         match (request.method(), line) {
-            (Method::Register, Some(line)) => self.register(request, &line).await,
+            (Method::Register, Some(line)) => self.register(request, line).await,
             // A trusted peer's word is not enough: what it passes on may come from anywhere.
             (Method::Register, None) => Reply::status(403),
             (Method::Options, _) => {
@@ -103,7 +122,7 @@ impl Lines {
     }
 
     /// Whose line a request comes from; none when it needs no credentials, for its peer is trusted.
-    async fn admit(&self, request: &OutsideRequest) -> Result<Option<Line>, Reply> {
+    async fn admit(&self, request: &OutsideRequest) -> Result<Option<Line>, (Reply, Standing)> {
         let Some(credentials) = &request.credentials else { return Ok(None) };
         let headers = &request.request.headers;
         // A registration is for the address in To; whatever else a phone asks comes from the one in From.
@@ -120,10 +139,9 @@ impl Lines {
         };
         match self.admission.decide(&attempt).await {
             Ok(Verdict::Line(line)) => Ok(Some(line)),
-            Ok(Verdict::OtherNonce(challenges) | Verdict::Wrong(challenges)) => {
-                Err(Reply { headers: challenges, ..Reply::status(401) })
-            }
-            Err(error) => Err(unavailable(&error)),
+            Ok(Verdict::OtherNonce(challenges)) => Err((Reply { headers: challenges, ..Reply::status(401) }, Standing::NotYet)),
+            Ok(Verdict::Wrong(challenges)) => Err((Reply { headers: challenges, ..Reply::status(401) }, Standing::Wrong)),
+            Err(error) => Err((unavailable(&error), Standing::Unknown)),
         }
     }
 }

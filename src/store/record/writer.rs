@@ -31,6 +31,8 @@ const MOST_WAITING: usize = 10_000;
 const MOST_SUMS: usize = 1_024;
 /// How many records one transaction writes, so that deposits get their turns in between.
 const BATCH: usize = 256;
+/// What stands for the source of attempts from more networks than are counted apart.
+const MANY_NETWORKS: &str = "many networks";
 /// How long records are gathered before they are written: a call that is over by then is one row written once.
 const GATHERING: Duration = Duration::from_millis(500);
 /// How long is waited after the database failed.
@@ -91,7 +93,7 @@ impl Records {
         if waiting.calls.len() < MOST_WAITING || waiting.calls.contains_key(&record.id) {
             waiting.calls.insert(record.id.clone(), record);
         } else {
-            waiting.lose(1);
+            waiting.lose(1, record.started_at);
         }
         drop(waiting);
         self.0.wake.notify_one();
@@ -100,10 +102,16 @@ impl Records {
     /// Notes an attempt that was not let in, counted together with others of its minute from the same network (an IPv4 /24, an
     /// IPv6 /64) and for the same reason. The row shows the first of them.
     pub fn blocked(&self, attempt: Attempt) {
+        self.counted(Outcome::Blocked, None, attempt);
+    }
+
+    /// The same for an attempt that came to this outcome, and of the line that proved itself, if one did: those of different lines are
+    /// counted apart.
+    pub fn counted(&self, outcome: Outcome, line: Option<&str>, attempt: Attempt) {
         if self.0.off {
             return;
         }
-        self.waiting().add(attempt);
+        self.waiting().add(outcome, line, attempt);
         self.0.wake.notify_one();
     }
 
@@ -122,8 +130,9 @@ impl Records {
             match self.write_waiting(&store).await {
                 Ok(()) => {
                     let lost = std::mem::take(&mut self.waiting().lost);
-                    if lost > 0 {
-                        warn!(lost, "the database takes call records again; some could not be kept");
+                    if let Some(Lost { count, since }) = lost {
+                        warn!(lost = count, "the database takes call records again; some could not be kept");
+                        self.note(row_for_lost(count, since));
                     }
                     failing = false;
                 }
@@ -139,9 +148,9 @@ impl Records {
             if stopping {
                 let mut waiting = self.waiting();
                 let left = waiting.calls.len() + waiting.sums.values().filter(|sum| !sum.written).count();
-                if left > 0 {
-                    waiting.lose(left as u64);
-                    error!(lost = waiting.lost, "call records are lost: the server stops, and the database does not take them");
+                let lost = left as u64 + waiting.lost.take().map_or(0, |lost| lost.count);
+                if lost > 0 {
+                    error!(lost, "call records are lost: the server stops, and the database does not take them");
                 }
                 return;
             }
@@ -173,7 +182,15 @@ impl Records {
 struct Waiting {
     calls: HashMap<CallId, CallRecord>,
     sums: HashMap<SumKey, Sum>,
-    lost: u64,
+    lost: Option<Lost>,
+}
+
+/// Records that there was no room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Lost {
+    count: u64,
+    /// When the first of them began.
+    since: Timestamp,
 }
 
 /// Attempts with the same key are counted together.
@@ -181,6 +198,9 @@ struct Waiting {
 struct SumKey {
     /// None when there are too many networks.
     network: Option<IpAddr>,
+    /// None when it did not prove itself, or there are too many.
+    line: Option<String>,
+    outcome: Outcome,
     purpose: Purpose,
     reason: Cow<'static, str>,
     minute: i64,
@@ -192,17 +212,19 @@ struct Sum {
 }
 
 impl Waiting {
-    fn add(&mut self, attempt: Attempt) {
+    fn add(&mut self, outcome: Outcome, line: Option<&str>, attempt: Attempt) {
         let minute = attempt.at.as_millis().div_euclid(60_000);
         let source = attempt.source.to_canonical();
-        let mut key = SumKey { network: Some(network(source)), purpose: attempt.purpose, reason: attempt.reason, minute };
+        let line = line.map(ToOwned::to_owned);
+        let purpose = attempt.purpose;
+        let mut key = SumKey { network: Some(network(source)), line, outcome, purpose, reason: attempt.reason, minute };
         if !self.sums.contains_key(&key) && self.sums.len() >= MOST_SUMS {
             self.sums.retain(|key, sum| !sum.written || key.minute >= minute);
         }
         if !self.sums.contains_key(&key) && self.sums.len() >= MOST_SUMS {
-            key.network = None;
+            (key.network, key.line) = (None, None);
             if !self.sums.contains_key(&key) && self.sums.len() >= 2 * MOST_SUMS {
-                return self.lose(1);
+                return self.lose(1, attempt.at);
             }
         }
         let everywhere = key.network.is_none();
@@ -217,15 +239,16 @@ impl Waiting {
         }
         let mut record = CallRecord::new(CallId::random(), attempt.at, source, attempt.transport);
         if everywhere {
-            "many networks".clone_into(&mut record.source);
+            MANY_NETWORKS.clone_into(&mut record.source);
         }
         record.ended_at = Some(attempt.at);
-        record.purpose = attempt.purpose;
+        record.purpose = key.purpose;
+        record.line.clone_from(&key.line);
         record.called = attempt.called;
         record.caller = attempt.caller;
         record.believed = super::Belief::Nobody;
         record.sip_call_id = attempt.sip_call_id;
-        record.outcome = Outcome::Blocked;
+        record.outcome = key.outcome;
         record.reason = Some(key.reason.to_string());
         record.status = attempt.status;
         self.sums.insert(key, Sum { record: record.tidied(), written: false });
@@ -247,18 +270,30 @@ impl Waiting {
         for record in batch {
             match self.sums.values_mut().find(|sum| sum.record.id == record.id) {
                 Some(sum) => sum.written = false,
-                None if self.calls.len() >= MOST_WAITING => self.lose(1),
+                None if self.calls.len() >= MOST_WAITING => self.lose(1, record.started_at),
                 None => _ = self.calls.entry(record.id.clone()).or_insert(record),
             }
         }
     }
 
-    fn lose(&mut self, count: u64) {
-        if self.lost == 0 {
+    fn lose(&mut self, count: u64, since: Timestamp) {
+        let lost = self.lost.get_or_insert_with(|| {
             warn!("too many call records wait for the database; further ones are counted only");
-        }
-        self.lost += count;
+            Lost { count: 0, since }
+        });
+        lost.count = lost.count.saturating_add(count);
     }
+}
+
+/// The one row that stands for those that have none.
+fn row_for_lost(count: u64, since: Timestamp) -> CallRecord {
+    let mut record = CallRecord::new(CallId::random(), since, Ipv4Addr::UNSPECIFIED.into(), "");
+    MANY_NETWORKS.clone_into(&mut record.source);
+    record.purpose = Purpose::Other;
+    record.outcome = Outcome::BrokenOff;
+    record.reason = Some("too many records waited for the database: these have no rows of their own".to_owned());
+    record.attempts = count;
+    record
 }
 
 /// The part of an address that one party usually has for itself.
@@ -321,7 +356,44 @@ mod tests {
         }
 
         let waiting = records.waiting();
-        assert_eq!((waiting.calls.len(), waiting.lost), (MOST_WAITING, 3));
+        assert_eq!((waiting.calls.len(), waiting.lost), (MOST_WAITING, Some(Lost { count: 3, since: NOW })));
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_kept_is_told_in_a_row() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(crate::store::StoreConfig::local(folder.path()).unwrap()).await.unwrap();
+        let records = Records::new(Duration::from_secs(1));
+        records.waiting().lose(3, NOW);
+        records.waiting().lose(4, NOW.after(Duration::from_secs(1)));
+        records.note(call());
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let writer = tokio::spawn(records.clone().write(store.clone(), async move { _ = stopped.await }));
+
+        let told = loop {
+            let rows = store.records(&crate::store::record::RecordFilter::default(), None, 10).await.unwrap();
+            if let Some(row) = rows.into_iter().find(|row| row.outcome == Outcome::BrokenOff) {
+                break row;
+            }
+            sleep(Duration::from_millis(20)).await;
+        };
+
+        assert_eq!((told.attempts, told.started_at), (7, NOW));
+        stop.send(()).unwrap();
+        writer.await.unwrap();
+    }
+
+    #[test]
+    fn attempts_of_different_lines_are_counted_apart() {
+        let records = Records::new(Duration::from_secs(1));
+        for line in [Some("1001"), Some("1002"), Some("1001"), None] {
+            records.counted(Outcome::Refused, line, attempt("192.0.2.7", "not its own address", NOW));
+        }
+
+        let mut rows: Vec<_> = records.waiting().take(BATCH).into_iter().map(|row| (row.line, row.attempts)).collect();
+        rows.sort();
+
+        assert_eq!(rows, [(None, 1), (Some("1001".to_owned()), 2), (Some("1002".to_owned()), 1)]);
     }
 
     #[test]

@@ -78,7 +78,8 @@ impl Server {
             Some((before, after)) => format!("{before}[sip]\n{listen}{after}"),
             None => format!("[sip]\n{listen}{settings}"),
         };
-        let own = format!("data_dir = \"data\"\n{top}[log]\nlevel = \"info,afterbeep=debug\"\n");
+        let log = if settings.contains("[log]") { "" } else { "[log]\nlevel = \"info,afterbeep=debug\"\n" };
+        let own = format!("data_dir = \"data\"\n{top}{log}");
         std::fs::write(folder.path().join("afterbeep.toml"), format!("{own}{settings}")).expect("the configuration is written");
         let log = std::fs::File::options().create(true).append(true).open(folder.path().join("log")).expect("the log is opened");
         let mut process = command()
