@@ -110,7 +110,7 @@ impl Server {
             tokio::spawn(records.clone().write(store.clone(), until(stopping.clone()))),
             tokio::spawn(retry_spool(store.clone(), stopping)),
         ];
-        let admission = Arc::new(Admission::new(store.clone(), authenticator, since_unix_epoch()));
+        let admission = Arc::new(Admission::new(store.clone(), authenticator, since_unix_epoch()).telling(sip.gate()));
         let (trusted, numbering) = (config.clone(), config.clone());
         let calls = Arc::new(Calls {
             store: store.clone(),

@@ -17,6 +17,7 @@ use crate::{
     sip::{
         auth::{Authenticator, DigestSecret, Judgement, NonceCounts, offered},
         flow::Transport,
+        handle::GateHandle,
         wire::{DigestCredentials, SipUri},
     },
     store::{Store, StoreError, line::Line},
@@ -30,6 +31,7 @@ pub struct Admission {
     store: Store,
     authenticator: Arc<Authenticator>,
     counts: Mutex<NonceCounts>,
+    gate: Option<GateHandle>,
 }
 
 /// Credentials, and what they came with.
@@ -66,7 +68,13 @@ impl Admission {
     /// (after the Unix epoch) are not taken, for nobody knows how they were used.
     #[must_use]
     pub fn new(store: Store, authenticator: Arc<Authenticator>, since: Duration) -> Self {
-        Self { store, authenticator, counts: Mutex::new(NonceCounts::since(since)) }
+        Self { store, authenticator, counts: Mutex::new(NonceCounts::since(since)), gate: None }
+    }
+
+    /// Tells this gate who has shown that it is there.
+    #[must_use]
+    pub fn telling(self, gate: GateHandle) -> Self {
+        Self { gate: Some(gate), ..self }
     }
 
     /// Decides about an attempt.
@@ -84,6 +92,9 @@ impl Admission {
         match (judgement, found) {
             (Judgement::Right, Some((line, _))) => {
                 debug!(mailbox.id = %line.mailbox, %source, method = %attempt.method, "a line has shown who it is");
+                if let Some(gate) = &self.gate {
+                    gate.authenticated(source);
+                }
                 Ok(Verdict::Line(line))
             }
             (Judgement::Stale, Some((line, _))) => {

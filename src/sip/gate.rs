@@ -157,6 +157,8 @@ pub enum Note {
     Authenticated(IpAddr),
     /// It has shown a wrong password, with a nonce of ours.
     WrongPassword(IpAddr),
+    /// It has answered a request of ours, whose branch nobody can guess.
+    Answered(IpAddr),
     /// It was refused something, or asked for a password.
     Refused(IpAddr),
 }
@@ -404,6 +406,7 @@ impl Gate {
     pub fn note(&mut self, note: Note, now: Instant) {
         match note {
             Note::Authenticated(from) => self.authenticated(from, now),
+            Note::Answered(from) => self.answered(from, now),
             Note::WrongPassword(from) => self.offended(from, Offence::WrongPassword, now),
             Note::Refused(from) => self.offended(from, Offence::Unproven, now),
         }
@@ -416,6 +419,15 @@ impl Gate {
         {
             source.proven_until = Some(now + PROVEN_LIFE);
             source.offences = Offences::default();
+        }
+    }
+
+    /// A source has answered a request of ours: it is there.
+    pub fn answered(&mut self, from: IpAddr, now: Instant) {
+        if !self.trusts(from)
+            && let Some(source) = self.sources.enter(SourceKey::of(from), now)
+        {
+            source.proven_until = Some(now + PROVEN_LIFE);
         }
     }
 
@@ -831,6 +843,22 @@ mod tests {
         assert!(gate.admits_datagram(source(1), OPTIONS, start));
         assert!(!gate.admits_datagram(source(2), OPTIONS, start));
         assert!(gate.admits_datagram(trusted(), OPTIONS, start));
+    }
+
+    #[test]
+    fn who_answers_a_request_of_ours_is_there_and_nothing_is_forgiven() {
+        let (mut gate, start) = gate();
+        let notify = [b"NOTIFY ".as_slice(), &[b'x'; 2000]].concat();
+        assert!(gate.admits_datagram(source(1), OPTIONS, start) && !gate.admits_reply(source(1), &notify, start));
+        for _ in 0..9 {
+            gate.offended(source(1), Offence::WrongPassword, start);
+        }
+
+        gate.note(Note::Answered(source(1)), start);
+
+        assert!(gate.admits_reply(source(1), &notify, start));
+        gate.offended(source(1), Offence::WrongPassword, start);
+        assert!(!gate.admits_datagram(source(1), OPTIONS, start));
     }
 
     #[test]

@@ -231,8 +231,8 @@ struct Edge {
     listening_on: Vec<ListenAddr>,
     /// For BYEs whose way must be looked up.
     outgoing: OutgoingHandle,
-    /// Who waits for what becomes of our requests.
-    outcomes: HashMap<OutgoingRef, oneshot::Sender<Outcome>>,
+    /// Who waits for what becomes of our requests, and whom they were sent to.
+    outcomes: HashMap<OutgoingRef, (oneshot::Sender<Outcome>, Option<IpAddr>)>,
     local_addresses: LocalAddresses,
 }
 
@@ -434,7 +434,10 @@ impl Edge {
             request.path = Some(Flow { connection, ..path });
         }
         match self.uas.send_within(patience, &request, Instant::now()) {
-            Some(reference) => _ = self.outcomes.insert(reference, reply),
+            Some(reference) => {
+                let asked = request.path.map(|path| path.remote.ip());
+                self.outcomes.insert(reference, (reply, asked));
+            }
             None => _ = reply.send(Outcome::NotSent),
         }
         self.flush();
@@ -491,7 +494,10 @@ impl Edge {
                     });
                 }
                 Output::Answered(request, outcome) => {
-                    if let Some(reply) = self.outcomes.remove(&request) {
+                    if let Some((reply, asked)) = self.outcomes.remove(&request) {
+                        if let (Outcome::Answered { .. }, Some(asked)) = (outcome, asked) {
+                            self.gate.note(Note::Answered(asked), Instant::now());
+                        }
                         let _ = reply.send(outcome);
                     }
                 }

@@ -89,7 +89,8 @@ impl RawPhone {
         loop {
             let length = self.socket.recv(&mut buffer).expect("an answer within 30 s");
             let text = String::from_utf8(buffer[..length].to_vec()).expect("answers are text");
-            if !text.starts_with("SIP/2.0 1") {
+            // A registered phone is told of its counts meanwhile.
+            if text.starts_with("SIP/2.0 ") && !text.starts_with("SIP/2.0 1") {
                 return text;
             }
         }
