@@ -222,6 +222,8 @@ settings! {
         /// A SIP proxy that gets a NOTIFY for every change of a mailbox's counts without having subscribed, with the mailbox's number
         /// in the Request-URI. Without it, only subscribers and registered phones are told.
         proxy: Option<SipUri> = None, r#""sip:proxy.example:5060""#;
+        /// Whether phones that are registered here are told although they have not subscribed.
+        registered_phones: bool = true, "false";
     }
 
     /// When the work by the calendar is done, as `cron` expressions in UTC: second, minute, hour, day of month, month, day of

@@ -103,7 +103,7 @@ impl Server {
             tokio::spawn(delivery::mwi::run(
                 store.clone(),
                 sip.outgoing(),
-                MwiSettings { proxy: config.mwi.proxy.clone() },
+                MwiSettings { proxy: config.mwi.proxy.clone(), phones: config.mwi.registered_phones },
                 until(stopping.clone()),
             )),
             tokio::spawn(scheduler::run(store.clone(), calendar(config), until(stopping.clone()))),

@@ -20,13 +20,15 @@ use tokio::{
 use crate::{
     domain::{mailbox::Mailbox, time::Timestamp},
     sip::{
+        flow::Transport,
         handle::OutgoingHandle,
         mwi::{self, State, Summary, Verdict, Watcher},
-        peer::Peer,
-        wire::{NameAddr, SipUri},
+        peer::{Met, Peer},
+        wire::{Host, NameAddr, SipUri},
     },
     store::{
         Store, StoreError,
+        registration::Registration,
         subscription::{LastReason, Listener, Notice, Settled},
     },
 };
@@ -55,6 +57,8 @@ const UNREADABLE: Duration = Duration::from_secs(5);
 pub struct MwiSettings {
     /// A proxy that is told of every change of every mailbox.
     pub proxy: Option<SipUri>,
+    /// Whether registered phones are told that have not subscribed.
+    pub phones: bool,
 }
 
 /// Tells everybody until `shutdown` is ready.
@@ -163,6 +167,13 @@ impl Rounds {
     }
 }
 
+/// What a NOTIFY is made of.
+struct Prepared {
+    mailbox: Option<Mailbox>,
+    summary: Summary,
+    watcher: Watcher,
+}
+
 struct Notifier {
     store: Store,
     outgoing: OutgoingHandle,
@@ -172,19 +183,18 @@ struct Notifier {
 impl Notifier {
     /// Sends one NOTIFY and says what is to become of its notice.
     async fn tell(self: Arc<Self>, notice: Notice) -> Done {
-        // A phone whose registration is over is not there to be told so.
-        if notice.listener == Listener::Phone && notice.last == Some(LastReason::Timeout) {
-            return (notice, Settled::Over);
-        }
-        let (mailbox, summary) = match self.read(&notice).await {
-            Ok(read) => read,
+        let prepared = match self.prepare(&notice).await {
+            Ok(prepared) => prepared,
             Err(error) => {
                 tracing::warn!(mailbox.id = %notice.mailbox, error = &error as &dyn Error,
                     "counts could not be read; nobody is told of them for now");
                 return (notice, Settled::Again { at: now().after(UNREADABLE) });
             }
         };
-        let Some(watcher) = self.watcher(&notice, mailbox.as_ref()) else { return (notice, Settled::Over) };
+        let Prepared { mailbox, summary, watcher } = match prepared {
+            Ok(prepared) => prepared,
+            Err(settled) => return (notice, settled),
+        };
         let is_gone = mailbox.is_none() || notice.last == Some(LastReason::NoResource);
         let sent_at = now();
         let state = match (notice.listener, notice.last) {
@@ -215,27 +225,54 @@ impl Notifier {
         (notice, settled)
     }
 
-    /// The mailbox, if it is still there, and what is in it at this moment.
-    async fn read(&self, notice: &Notice) -> Result<(Option<Mailbox>, Summary), StoreError> {
-        let Some(mailbox) = self.store.mailbox(&notice.mailbox).await? else {
-            return Ok((None, Summary { new: 0, old: 0 }));
-        };
-        let counts = self.store.counts(&notice.mailbox, now()).await?;
-        Ok((Some(mailbox), Summary { new: counts.new, old: counts.saved }))
-    }
-
-    /// Whom a notice is for. None when that cannot be said any more.
-    fn watcher(&self, notice: &Notice, mailbox: Option<&Mailbox>) -> Option<Watcher> {
-        match notice.listener {
-            Listener::Subscriber | Listener::Phone => match Watcher::from_text(&notice.dialog) {
-                Ok(watcher) => Some(watcher),
+    /// Whom a notice is for and what is to be said, or, when nothing is, what becomes of it. The counts are read last: nothing older
+    /// than this moment is told.
+    async fn prepare(&self, notice: &Notice) -> Result<Result<Prepared, Settled>, StoreError> {
+        let mailbox = self.store.mailbox(&notice.mailbox).await?;
+        let watcher = match (notice.listener, &mailbox) {
+            (Listener::Subscriber, _) => match Watcher::from_text(&notice.dialog) {
+                Ok(watcher) => watcher,
                 Err(_) => {
                     tracing::error!(mailbox.id = %notice.mailbox, "a subscription in the database cannot be read; it is ended");
-                    None
+                    return Ok(Err(Settled::Over));
                 }
             },
-            Listener::Proxy => Some(towards_proxy(self.settings.proxy.as_ref()?, notice, mailbox?)),
+            // They are told of mailboxes, and of no end.
+            (Listener::Phone | Listener::Proxy, None) => return Ok(Err(Settled::Over)),
+            (Listener::Phone, Some(mailbox)) => match self.phone(notice, mailbox).await? {
+                Ok(watcher) => watcher,
+                Err(settled) => return Ok(Err(settled)),
+            },
+            (Listener::Proxy, Some(mailbox)) => match &self.settings.proxy {
+                Some(proxy) => towards_proxy(proxy, notice, mailbox),
+                None => return Ok(Err(Settled::Over)),
+            },
+        };
+        let summary = match &mailbox {
+            Some(mailbox) => {
+                let counts = self.store.counts(&mailbox.id, now()).await?;
+                Summary { new: counts.new, old: counts.saved }
+            }
+            None => Summary { new: 0, old: 0 },
+        };
+        Ok(Ok(Prepared { mailbox, summary, watcher }))
+    }
+
+    /// A registered phone, if it is still registered and has not subscribed itself.
+    async fn phone(&self, notice: &Notice, mailbox: &Mailbox) -> Result<Result<Watcher, Settled>, StoreError> {
+        let unneeded = Settled::Taken { quiet_until: now() };
+        if !self.settings.phones {
+            return Ok(Err(unneeded));
         }
+        let registrations = self.store.registrations(&notice.mailbox, now()).await?;
+        let registration = registrations.iter().find(|known| Some(&known.contact) == notice.contact.as_ref());
+        // Gone, or kept by another version that wrote differently.
+        let Some(phone) = registration.and_then(|registration| towards_phone(registration, notice, mailbox)) else {
+            return Ok(Err(Settled::Over));
+        };
+        let subscribers = self.store.subscribers(&notice.mailbox, now()).await?;
+        let has_subscribed = subscribers.iter().filter_map(|text| Watcher::from_text(text).ok()).any(|it| it.is_at(&phone));
+        Ok(if has_subscribed { Err(unneeded) } else { Ok(phone) })
     }
 
     async fn settle(&self, settled: &[Done]) {
@@ -254,20 +291,47 @@ impl Notifier {
 
 /// The proxy, told of one mailbox: who that is stands in the Request-URI and in To.
 fn towards_proxy(proxy: &SipUri, notice: &Notice, mailbox: &Mailbox) -> Watcher {
-    let number = SipUri::sip(Some(mailbox.number.as_str()), crate::sip::wire::Host::Name(mailbox.tenant.clone()), None);
-    let target = SipUri { user: number.user.clone(), ..proxy.clone() };
-    let host = if mailbox.tenant.is_empty() { proxy.host.clone() } else { number.host.clone() };
-    let account = SipUri { host, ..number };
+    let target = SipUri { user: SipUri::sip(Some(mailbox.number.as_str()), host(mailbox, proxy), None).user, ..proxy.clone() };
+    unasked(target, Vec::new(), None, notice, mailbox)
+}
+
+/// A registered phone.
+fn towards_phone(registration: &Registration, notice: &Notice, mailbox: &Mailbox) -> Option<Watcher> {
+    let way = &registration.way;
+    let met = Met {
+        transport: Transport::from_text(&way.transport)?,
+        local: way.local.parse().ok()?,
+        remote: way.remote.parse().ok()?,
+        is_direct: way.is_direct,
+    };
+    let routes = registration.path.iter().map(|proxy| NameAddr::parse(proxy).ok()).collect::<Option<_>>()?;
+    Some(unasked(SipUri::parse(&registration.contact).ok()?, routes, Some(met), notice, mailbox))
+}
+
+/// Somebody who is told without having asked, in no dialog: a Call-ID of its own each, with a CSeq that rises.
+fn unasked(target: SipUri, routes: Vec<NameAddr>, met: Option<Met>, notice: &Notice, mailbox: &Mailbox) -> Watcher {
+    let account = SipUri::sip(Some(mailbox.number.as_str()), host(mailbox, &target), None);
     let address = NameAddr::new(account.clone());
     let peer = Peer {
-        call_id: format!("mwi-{}", notice.mailbox),
+        call_id: match met {
+            None => format!("mwi-{}", notice.mailbox),
+            Some(met) => format!("mwi-{}-{}", notice.mailbox, met.remote),
+        },
         local: format!("{address};tag={:016x}", rand::random::<u64>()),
         remote: address.to_string(),
         target,
-        routes: Vec::new(),
-        met: None,
+        routes,
+        met,
     };
     Watcher { peer, event_id: None, account: Some(account.to_string()) }
+}
+
+/// The host of a mailbox's address: its tenant, else where it is told to.
+fn host(mailbox: &Mailbox, target: &SipUri) -> Host {
+    match &target.host {
+        Some(host) if mailbox.tenant.is_empty() => host.clone(),
+        _ => Host::Name(mailbox.tenant.clone()),
+    }
 }
 
 fn finished(done: Result<Done, tokio::task::JoinError>) -> Option<Done> {

@@ -40,6 +40,8 @@ pub const NUMBERS_PER_CALL: u32 = 5;
 pub const LONGEST_PASSCODE: usize = 20;
 /// How many phones a line can have, each with a contact of its own.
 pub const CONTACTS_PER_LINE: usize = 10;
+/// Subscriptions to the counts of one mailbox: every telephone of a large household, and a reception's.
+pub const SUBSCRIPTIONS_PER_MAILBOX: u32 = 32;
 /// How long a call goes on without any RTP.
 pub const RTP_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -53,6 +55,12 @@ pub fn admits(held: u32) -> bool {
 #[must_use]
 pub fn admits_contacts(count: usize) -> bool {
     count <= CONTACTS_PER_LINE
+}
+
+/// Whether somebody may subscribe to the counts of a mailbox that so many subscribe to.
+#[must_use]
+pub fn admits_subscription(held: u32) -> bool {
+    held < SUBSCRIPTIONS_PER_MAILBOX
 }
 
 /// Whether the subscriber should be warned that the mailbox is filling up: at nine tenths, and when full.

@@ -56,7 +56,7 @@ impl Lines {
             target: SipUri::parse(&registration.contact).ok()?,
             routes: registration.path.iter().map(|proxy| NameAddr::parse(proxy)).collect::<Result<_, _>>().ok()?,
             flow: Flow {
-                transport: TRANSPORTS.into_iter().find(|transport| transport.to_string() == way.transport)?,
+                transport: Transport::from_text(&way.transport)?,
                 local: way.local.parse::<SocketAddr>().ok()?,
                 remote: way.remote.parse::<SocketAddr>().ok()?,
                 connection,
@@ -80,5 +80,3 @@ impl Lines {
         }
     }
 }
-
-const TRANSPORTS: [Transport; 5] = [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];

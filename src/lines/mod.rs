@@ -29,6 +29,7 @@ pub mod admission;
 pub mod contact;
 pub mod registrar;
 mod record;
+mod subscribe;
 
 use admission::{Admission, Attempt, Verdict};
 use record::{Recorder, Standing};
@@ -115,8 +116,7 @@ impl Lines {
             (Method::Options, _) => {
                 Reply::status(200).with(CAPABILITIES.allow()).with(CAPABILITIES.accept()).with(CAPABILITIES.supported())
             }
-            // No event package is served.
-            (Method::Subscribe, _) => Reply::status(489),
+            (Method::Subscribe, line) => self.subscribe(request, line).await,
             _ => Reply::status(405).with(CAPABILITIES.allow()),
         }
     }

@@ -19,6 +19,15 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// Every one.
+    pub const ALL: [Self; 5] = [Self::Udp, Self::Tcp, Self::Tls, Self::Ws, Self::Wss];
+
+    /// Reads what `Display` wrote.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|transport| transport.to_string() == text)
+    }
+
     /// Whether what is sent arrives or the connection breaks (RFC 3261 §17: no retransmission then).
     #[must_use]
     pub fn is_reliable(self) -> bool {

@@ -112,6 +112,12 @@ impl Watcher {
         Ok(Self { peer, event_id: wish.event_id.clone(), account })
     }
 
+    /// Whether both are the same telephone.
+    #[must_use]
+    pub fn is_at(&self, other: &Self) -> bool {
+        self.peer.is_at(&other.peer)
+    }
+
     /// The NOTIFY with this number that tells of a mailbox.
     #[must_use]
     pub fn notify(&self, sequence: u32, state: State, summary: Summary) -> OutgoingRequest {

@@ -86,6 +86,14 @@ impl Peer {
         self.met = Some(Met::by(request, self.routes.is_empty()));
     }
 
+    /// Whether both are the same telephone: at one address, or with one Contact.
+    #[must_use]
+    pub fn is_at(&self, other: &Self) -> bool {
+        let address = |peer: &Self| peer.met.filter(|met| met.is_direct).map(|met| (met.transport, met.remote));
+        let contact = |peer: &Self| (peer.target.user.clone(), peer.target.host.clone(), peer.target.port);
+        address(self).is_some_and(|met| Some(met) == address(other)) || contact(self) == contact(other)
+    }
+
     /// A request to the peer.
     #[must_use]
     pub fn request(&self, method: Method, sequence: u32, headers: Vec<Header>, body: Vec<u8>) -> OutgoingRequest {
@@ -159,7 +167,7 @@ impl TryFrom<Kept> for Peer {
 
     fn try_from(kept: Kept) -> Result<Self, Malformed> {
         let met = kept.met.map(|met| {
-            let transport = transport(&met.transport).ok_or(Malformed("a kept transport"))?;
+            let transport = Transport::from_text(&met.transport).ok_or(Malformed("a kept transport"))?;
             Ok(Met { transport, local: met.local, remote: met.remote, is_direct: met.is_direct })
         });
         Ok(Self {
@@ -171,12 +179,6 @@ impl TryFrom<Kept> for Peer {
             remote: kept.remote,
         })
     }
-}
-
-fn transport(text: &str) -> Option<Transport> {
-    [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss]
-        .into_iter()
-        .find(|transport| transport.to_string() == text)
 }
 
 #[cfg(test)]

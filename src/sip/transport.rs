@@ -460,8 +460,12 @@ impl Edge {
         let elsewhere = || self.listening_on.iter().find(family).filter(|_| path.transport.is_reliable());
         let bound = nearest.or_else(elsewhere)?.address;
         let local = self.local_addresses.concrete(bound, path.remote, Instant::now());
-        let connection =
-            path.connection.filter(|id| self.connections.get(id).is_some_and(|open| open.flow.remote == path.remote));
+        let is_there = |id: &ConnectionId| self.connections.get(id).is_some_and(|open| open.flow.remote == path.remote);
+        // Of a peer that was met in an earlier life of ours, or on another connection, only the address is known.
+        let connection = path
+            .connection
+            .filter(is_there)
+            .or_else(|| self.by_remote.get(&(path.transport, path.remote)).copied().filter(is_there));
         Some(Flow { local, connection, ..path })
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use sqlx::{AnyConnection, any::AnyRow};
 
-use super::{Store, StoreError, database::Columns as _};
+use super::{Store, StoreError, database::Columns as _, subscription};
 use crate::domain::{id::MailboxId, rules, time::Timestamp};
 
 /// A contact of a line, and how it is reached.
@@ -169,7 +169,9 @@ impl Store {
         if !rules::admits_contacts(registrations.len()) {
             return Err(RegistrationError::TooMany);
         }
+        subscription::phones_registered(&mut transaction, mailbox, &self.0.node, now).await?;
         transaction.commit().await?;
+        self.0.lamps_changed.notify_one();
         Ok(registrations)
     }
 

@@ -14,11 +14,10 @@ use tokio::sync::Notify;
 use super::{ChangeError, Store, StoreError, database::Columns as _};
 use crate::domain::{
     id::{MailboxId, SubscriptionId},
+    rules,
     time::Timestamp,
 };
 
-/// How many subscriptions a mailbox can have: every telephone of a large household, and no more.
-const MOST_OF_A_MAILBOX: u32 = 32;
 /// How many changed mailboxes are spread in one transaction.
 const SPREAD: i64 = 64;
 /// The end of those that have none.
@@ -83,7 +82,9 @@ pub struct Notice {
     pub mailbox: MailboxId,
     /// What kind of listener.
     pub listener: Listener,
-    /// The peer, as the SIP layer wrote it; empty for the proxy.
+    /// The contact of a registered phone.
+    pub contact: Option<String>,
+    /// A subscriber, as the SIP layer wrote it.
     pub dialog: String,
     /// Its CSeq, which nothing before had and nothing after will have.
     pub sequence: u32,
@@ -150,7 +151,7 @@ impl Store {
             .bind(new.mailbox.as_str())
             .fetch_one(&mut *transaction)
             .await?;
-        if row.count("held")? >= MOST_OF_A_MAILBOX {
+        if !rules::admits_subscription(row.count("held")?) {
             return Err(SubscribeError::TooMany);
         }
         sqlx::query(
@@ -228,60 +229,20 @@ impl Store {
         Ok(())
     }
 
-    /// Tells a registered phone, which has not subscribed, of a mailbox until `expires_at`. A notice is due now if the phone is new,
-    /// or is reached another way than before.
+    /// Everybody who has subscribed to a mailbox, as the SIP layer wrote them.
     ///
     /// # Errors
     ///
     /// [`StoreError::Database`].
-    pub async fn tell_phone(
-        &self,
-        mailbox: &MailboxId,
-        contact: &str,
-        dialog: &str,
-        expires_at: Timestamp,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let mut transaction = self.0.database.begin().await?;
-        sqlx::query(
-            "INSERT INTO subscriptions (id, mailbox_id, kind, target, dialog, local_sequence, remote_sequence, expires_at, change,
-                                        due_at, quiet_until, attempts, owner, created_at)
-             VALUES ($1, $2, 'phone', $3, $4, 0, 0, $5, 1, $6, $6, 0, $7, $6)
-             ON CONFLICT (id) DO UPDATE SET
-                 expires_at = excluded.expires_at, owner = excluded.owner,
-                 change = subscriptions.change + CASE WHEN subscriptions.dialog = excluded.dialog THEN 0 ELSE 1 END,
-                 due_at = CASE WHEN subscriptions.dialog <> excluded.dialog THEN excluded.due_at
-                               WHEN subscriptions.due_at >= subscriptions.expires_at THEN excluded.expires_at
-                               ELSE subscriptions.due_at END,
-                 dialog = excluded.dialog",
+    pub async fn subscribers(&self, mailbox: &MailboxId, now: Timestamp) -> Result<Vec<String>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT dialog FROM subscriptions WHERE mailbox_id = $1 AND kind = 'subscribed' AND ends IS NULL AND expires_at > $2",
         )
-        .bind(phone_id(mailbox, contact))
         .bind(mailbox.as_str())
-        .bind(contact)
-        .bind(dialog)
-        .bind(expires_at.as_millis())
         .bind(now.as_millis())
-        .bind(&self.0.node)
-        .execute(&mut *transaction)
+        .fetch_all(self.0.database.reader())
         .await?;
-        transaction.commit().await?;
-        self.0.lamps_changed.notify_one();
-        Ok(())
-    }
-
-    /// Tells a phone no more, for it is not registered any more or has subscribed.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Database`].
-    pub async fn untell_phone(&self, mailbox: &MailboxId, contact: &str) -> Result<(), StoreError> {
-        let mut transaction = self.0.database.begin().await?;
-        sqlx::query("DELETE FROM subscriptions WHERE id = $1 AND kind = 'phone'")
-            .bind(phone_id(mailbox, contact))
-            .execute(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
-        Ok(())
+        Ok(rows.iter().map(|row| row.text("dialog")).collect::<Result<_, _>>()?)
     }
 
     /// Says that this node is alive until then, so that no other takes over what it owns.
@@ -469,6 +430,40 @@ pub(super) async fn mailbox_changed(
     Ok(())
 }
 
+/// Tells the phones of a mailbox's line that are registered in this transaction, and those that are not no more. A notice is due
+/// now for a phone that is new, has started anew or is somewhere else: its lamp may be dark for no reason.
+pub(super) async fn phones_registered(
+    connection: &mut AnyConnection,
+    mailbox: &MailboxId,
+    node: &str,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "DELETE FROM subscriptions WHERE mailbox_id = $1 AND kind = 'phone'
+         AND target NOT IN (SELECT contact FROM registrations WHERE mailbox_id = $1)",
+    )
+    .bind(mailbox.as_str())
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query(
+        "INSERT INTO subscriptions (id, mailbox_id, kind, target, dialog, local_sequence, remote_sequence, expires_at, change,
+                                    due_at, quiet_until, attempts, owner, created_at)
+         SELECT 'phone ' || mailbox_id || ' ' || contact, mailbox_id, 'phone', contact, transport || ' ' || remote || ' ' || call_id,
+                0, 0, CAST($2 AS BIGINT), 1, CAST($3 AS BIGINT), CAST($3 AS BIGINT), 0, CAST($4 AS TEXT), CAST($3 AS BIGINT)
+         FROM registrations WHERE mailbox_id = $1
+         ON CONFLICT (id) DO UPDATE SET dialog = excluded.dialog, change = subscriptions.change + 1, due_at = excluded.due_at,
+             quiet_until = excluded.quiet_until, owner = excluded.owner
+         WHERE subscriptions.dialog <> excluded.dialog",
+    )
+    .bind(mailbox.as_str())
+    .bind(NEVER.as_millis())
+    .bind(now.as_millis())
+    .bind(node)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Notes that a mailbox is being removed: who is told of it is told so, once.
 pub(super) async fn mailbox_removed(
     connection: &mut AnyConnection,
@@ -516,10 +511,6 @@ const DUE_TO_PROXY: &str = due!("= 'proxy'");
 const CLAIM: &str = claim!(due!("<> 'proxy'"));
 const CLAIM_TO_PROXY: &str = claim!(due!("= 'proxy'"));
 
-fn phone_id(mailbox: &MailboxId, contact: &str) -> String {
-    format!("phone {mailbox} {contact}")
-}
-
 fn read_notice(row: &AnyRow) -> Result<Notice, sqlx::Error> {
     Ok(Notice {
         id: SubscriptionId::from_stored(row.text("id")?),
@@ -529,6 +520,7 @@ fn read_notice(row: &AnyRow) -> Result<Notice, sqlx::Error> {
             "phone" => Listener::Phone,
             _ => Listener::Proxy,
         },
+        contact: row.maybe_text("target")?,
         dialog: row.text("dialog")?,
         sequence: row.count("local_sequence")?,
         expires_at: row.moment("expires_at")?,

@@ -251,9 +251,7 @@ impl DigestShape {
 /// A mailbox with a line, and its phone.
 fn line(server: &Server, number: &str) -> RawPhone {
     server.add_mailbox(number, &["--alias", "ann"]);
-    let file = server.path("password");
-    std::fs::write(&file, format!("{SECRET}\n")).expect("the password is written");
-    server.run(&["line", "set", number, "--password-file", &file.to_string_lossy()]);
+    server.add_line(number, SECRET);
     RawPhone::new(server.udp(), number).with_password(SECRET)
 }
 

@@ -9,6 +9,8 @@ use afterbeep::{
     },
     store::{
         ChangeError, Store,
+        line::LineSecret,
+        registration::{ContactChange, NewContact, RegistrationChange, Way},
         subscription::{LastReason, Listener, NewSubscription, Notice, Settled, SubscribeError, Subscription},
     },
 };
@@ -334,24 +336,51 @@ async fn a_proxy_is_told_of_every_mailbox_that_changes(house: House) {
 async fn a_registered_phone_is_told_while_it_is_registered(house: House) {
     let store = &house.store;
     let mailbox = house.mailbox("1001").await.id;
-    let tell = async |dialog: &str, now: Timestamp| {
-        store.tell_phone(&mailbox, "sip:ann@192.0.2.1", dialog, now.after(HOUR), now).await.unwrap();
-    };
+    let secret = LineSecret { md5: "0".repeat(32), sha256: "0".repeat(64) };
+    store.set_line(&mailbox, "afterbeep", &[("1001".to_owned(), secret)], NOW).await.unwrap();
 
-    tell("here", NOW).await;
-    assert!(is_told(store, NOW).await, "a new phone");
-    let later = NOW.after(HOUR / 2);
-    tell("here", later).await;
-    assert!(!is_told(store, NOW.after(HOUR)).await, "it only registers again, and in time");
-    tell("there", later).await;
-    assert!(is_told(store, later.after(SECOND)).await, "it has moved");
+    register(store, &mailbox, 1, Some(HOUR), "192.0.2.1:5060").await;
+    let notices = claim(store, NOW).await;
+    let told: Vec<_> = notices.iter().map(|notice| (notice.listener, notice.contact.as_deref(), notice.last)).collect();
+    assert_eq!(told, [(Listener::Phone, Some("sip:ann@192.0.2.1"), None)]);
+    settle(store, &notices[0], Settled::Taken { quiet_until: NOW }).await;
+    register(store, &mailbox, 2, Some(HOUR), "192.0.2.1:5060").await;
+    assert!(!is_told(store, NOW).await, "it is only registered for longer");
+    register(store, &mailbox, 3, Some(HOUR), "192.0.2.1:6060").await;
+    assert!(is_told(store, NOW).await, "it has moved");
     house.deposit(&mailbox, NOW).await;
-    assert!(is_told(store, later.after(2 * SECOND)).await);
-    let over = claim(store, later.after(HOUR)).await;
-    assert_eq!(over.iter().map(|n| (n.listener, n.last)).collect::<Vec<_>>(), [(Listener::Phone, Some(LastReason::Timeout))]);
-    store.untell_phone(&mailbox, "sip:ann@192.0.2.1").await.unwrap();
+    assert!(is_told(store, NOW.after(SECOND)).await);
+    register(store, &mailbox, 4, None, "192.0.2.1:6060").await;
+    house.deposit(&mailbox, NOW).await;
+    assert!(!is_told(store, NOW.after(2 * SECOND)).await, "it has left");
+    register(store, &mailbox, 5, Some(HOUR), "192.0.2.1:6060").await;
 
-    assert!(claim(store, NOW.after(DAY)).await.is_empty());
+    assert!(is_told(store, NOW.after(3 * SECOND)).await, "it is back");
+}
+
+async fn register(store: &Store, mailbox: &MailboxId, sequence: u32, life: Option<Duration>, remote: &str) {
+    let contact = NewContact {
+        key: "ann".to_owned(),
+        contact: "sip:ann@192.0.2.1".to_owned(),
+        preference: None,
+        expires_at: life.map(|life| NOW.after(life)),
+    };
+    let way = Way {
+        transport: "udp".to_owned(),
+        remote: remote.to_owned(),
+        local: "192.0.2.9:5060".to_owned(),
+        connection: None,
+        is_direct: true,
+    };
+    let change = RegistrationChange {
+        call_id: "1".to_owned(),
+        sequence,
+        contacts: ContactChange::Each(vec![contact]),
+        path: Vec::new(),
+        user_agent: None,
+        way,
+    };
+    store.register(mailbox, &change, NOW).await.unwrap();
 }
 
 async fn a_mailbox_has_a_limit_of_subscriptions(house: House) {

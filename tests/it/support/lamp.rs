@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    collections::HashSet,
+    collections::{HashSet, VecDeque},
     net::{SocketAddr, UdpSocket},
     time::{Duration, Instant},
 };
@@ -13,8 +13,10 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// A socket that NOTIFYs come to.
 pub struct Lamp {
     pub socket: UdpSocket,
-    /// Branches that were answered: a repetition is no news.
+    /// Branches that were heard: a repetition is no news.
     seen: RefCell<HashSet<String>>,
+    /// What was told while an answer was awaited.
+    aside: RefCell<VecDeque<Told>>,
 }
 
 /// A NOTIFY as it came.
@@ -26,12 +28,8 @@ pub struct Told {
 
 impl Lamp {
     pub fn new() -> Self {
-        Self::of(UdpSocket::bind("127.0.0.1:0").expect("a socket"))
-    }
-
-    /// A lamp beside a phone, on the same socket.
-    pub fn of(socket: UdpSocket) -> Self {
-        Self { socket, seen: RefCell::default() }
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        Self { socket, seen: RefCell::default(), aside: RefCell::default() }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -81,20 +79,46 @@ impl Lamp {
         self.socket.send_to(answer.as_bytes(), told.source).expect("a datagram is sent");
     }
 
+    /// Sends a request, and gives its final answer.
+    pub fn asks(&self, server: SocketAddr, request: &str) -> String {
+        self.socket.send_to(request.as_bytes(), server).expect("a datagram is sent");
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (text, source) = self.receive(deadline).unwrap_or_else(|| panic!("no answer to {request}"));
+            if text.starts_with("NOTIFY ") {
+                self.aside.borrow_mut().extend(self.news(text, source));
+            } else if !text.starts_with("SIP/2.0 1") {
+                return text;
+            }
+        }
+    }
+
     fn next(&self, span: Duration) -> Option<Told> {
+        if let Some(told) = self.aside.borrow_mut().pop_front() {
+            return Some(told);
+        }
         let deadline = Instant::now() + span;
+        loop {
+            let (text, source) = self.receive(deadline)?;
+            if let Some(told) = self.news(text, source) {
+                return Some(told);
+            }
+        }
+    }
+
+    fn news(&self, text: String, source: SocketAddr) -> Option<Told> {
+        let told = Told { text, source };
+        let is_new = told.text.starts_with("NOTIFY ") && self.seen.borrow_mut().insert(told.value("Via").to_owned());
+        is_new.then_some(told)
+    }
+
+    fn receive(&self, deadline: Instant) -> Option<(String, SocketAddr)> {
         let mut buffer = vec![0; 65_536];
         loop {
             let left = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
             self.socket.set_read_timeout(Some(left)).expect("a socket has a time-out");
-            let Ok((length, source)) = self.socket.recv_from(&mut buffer) else { continue };
-            let text = String::from_utf8(buffer[..length].to_vec()).expect("requests are text");
-            let told = Told { text, source };
-            if !told.text.starts_with("NOTIFY ") {
-                continue;
-            }
-            if self.seen.borrow_mut().insert(told.value("Via").to_owned()) {
-                return Some(told);
+            if let Ok((length, source)) = self.socket.recv_from(&mut buffer) {
+                return Some((String::from_utf8(buffer[..length].to_vec()).expect("messages are text"), source));
             }
         }
     }
@@ -126,6 +150,11 @@ impl Told {
     /// The number in CSeq.
     pub fn sequence(&self) -> u32 {
         self.value("CSeq").strip_suffix(" NOTIFY").and_then(|number| number.parse().ok()).expect("a CSeq")
+    }
+
+    /// Whether both are of one dialog.
+    pub fn is_beside(&self, other: &Self) -> bool {
+        ["Call-ID", "From", "To"].iter().all(|name| self.value(name) == other.value(name))
     }
 
     /// The value of a header, the first one of its name.

@@ -156,6 +156,13 @@ impl Server {
         self.run(&[&add, options].concat());
     }
 
+    /// Gives a mailbox a line with this password.
+    pub fn add_line(&self, number: &str, password: &str) {
+        let file = self.path(&format!("password of {number}"));
+        std::fs::write(&file, format!("{password}\n")).expect("the password is written");
+        self.run(&["line", "set", number, "--password-file", &file.to_string_lossy()]);
+    }
+
     /// The mailbox, as `mailbox show --json` prints it.
     pub fn mailbox(&self, number: &str) -> Value {
         serde_json::from_str(&self.run(&["mailbox", "show", number, "--json"])).expect("a JSON object")
