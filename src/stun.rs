@@ -228,6 +228,29 @@ fn fingerprint(before: &[u8]) -> [u8; 4] {
     (!crc ^ FINGERPRINT_XOR).to_be_bytes()
 }
 
+/// A check as the peer's ICE agent sends it.
+#[cfg(test)]
+pub(crate) fn check(username: &str, password: &[u8], nominate: bool) -> Vec<u8> {
+    let mut message = [&BINDING_REQUEST.to_be_bytes()[..], &[0, 0], &MAGIC, &[7; 12]].concat();
+    let mut push = |kind: u16, value: &[u8]| {
+        message.extend(kind.to_be_bytes());
+        message.extend((value.len() as u16).to_be_bytes());
+        message.extend(value);
+        message.resize(message.len().next_multiple_of(4), 0);
+    };
+    push(USERNAME, username.as_bytes());
+    push(PRIORITY, &[1, 2, 3, 4]);
+    if nominate {
+        push(USE_CANDIDATE, &[]);
+    }
+    let tag = integrity(&message, password).finalize().into_bytes();
+    message.extend([0, 8, 0, 20]);
+    message.extend(tag);
+    let length = (message.len() - HEADER) as u16;
+    message[2..4].copy_from_slice(&length.to_be_bytes());
+    message
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

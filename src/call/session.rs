@@ -10,7 +10,10 @@ use tokio::{
 use crate::{
     audio::codec::Codec,
     media::{MediaEngine, MediaEvent, MediaSession, SessionSpec, Stream},
-    rtp::{Security, secure::IceCredentials},
+    rtp::{
+        Security,
+        secure::{Fingerprint, IceCredentials},
+    },
     sdp::{self, AnswerError, CallKeys, LocalMedia, LocalSecurity, Negotiated, OwnOffer, Policy},
     sip::{
         event::{Command, EndReason, Event, IncomingCall},
@@ -80,7 +83,7 @@ pub async fn answer(
         NoSession::NoPort(error)
     })?;
     let mut local = local_media(invite.local.ip(), media.local_port());
-    let security = local_security(policy);
+    let security = local_security(policy, engine.fingerprint());
     let refuse = |sip: &CallHandle, error| {
         sip.send(Command::Refuse { status: 488, retry_after: None });
         NoSession::Unacceptable(error)
@@ -242,7 +245,9 @@ impl CallSession {
 /// When it would be refused with 488.
 pub fn agree(offer: &[u8], local: IpAddr, codecs: &[Codec], policy: Policy) -> Result<Negotiated, AnswerError> {
     let offer = sdp::parse_offer(offer)?;
-    Ok(sdp::answer(&offer, &local_media(local, 30_000), codecs, &local_security(policy))?.1)
+    // Whose certificate it is matters to no offer.
+    let security = local_security(policy, Fingerprint::of(&[]));
+    Ok(sdp::answer(&offer, &local_media(local, 30_000), codecs, &security)?.1)
 }
 
 fn local_media(address: IpAddr, port: u16) -> LocalMedia {
@@ -250,10 +255,15 @@ fn local_media(address: IpAddr, port: u16) -> LocalMedia {
     LocalMedia { address, port, session_id: rand::random::<u64>() >> 1, version: 1 }
 }
 
-fn local_security(policy: Policy) -> LocalSecurity {
+fn local_security(policy: Policy, fingerprint: Fingerprint) -> LocalSecurity {
     let mut keys = [0; CallKeys::LENGTH];
     rand::fill(&mut keys);
-    LocalSecurity { policy, keys: CallKeys::new(&keys), fingerprint: None, ice: IceCredentials::new(&rand::random()) }
+    LocalSecurity {
+        policy,
+        keys: CallKeys::new(&keys),
+        fingerprint: Some(fingerprint),
+        ice: IceCredentials::new(&rand::random()),
+    }
 }
 
 /// What we offer to a caller who made no offer.

@@ -7,6 +7,7 @@
 //! [`recorder`] the recording, [`intake`] and [`tape`] what is kept of it, and [`journal`] its way to the disk. What packets mean is decided in `rtp`.
 
 mod clip;
+mod handshake;
 mod intake;
 mod journal;
 mod order;
@@ -36,8 +37,14 @@ pub use self::{
     clip::{Clip, EncodedAudio},
     order::{DigitSet, MediaEvent, PlayId, RecordSpec, RecordingEnd, RecordingId, Stream},
 };
-use self::{journal::Writer, order::Order, session::Session, thread::Orders};
-use crate::audio::FRAME;
+use self::{
+    handshake::{Handshakes, Identity},
+    journal::Writer,
+    order::Order,
+    session::Session,
+    thread::Orders,
+};
+use crate::{audio::FRAME, rtp::secure::Fingerprint};
 
 /// How the media of all calls is handled.
 #[derive(Clone, Debug)]
@@ -71,6 +78,7 @@ impl Default for MediaConfig {
 pub struct MediaEngine {
     ports: Option<RangeInclusive<u16>>,
     threads: Vec<Arc<Orders>>,
+    fingerprint: Fingerprint,
     next_id: AtomicU64,
 }
 
@@ -83,12 +91,21 @@ impl MediaEngine {
     pub fn start(config: MediaConfig) -> io::Result<Arc<Self>> {
         allow_many_sockets();
         let writer = Writer::start()?;
+        let identity = Identity::generate()?;
+        let fingerprint = identity.fingerprint();
+        let handshakes = Handshakes::start(identity)?;
         let ports = config.ports.clone();
         let config = Arc::new(config);
         let threads = (0..config.threads.max(1))
-            .map(|index| thread::start(index, Arc::clone(&config), writer.clone()))
+            .map(|index| thread::start(index, Arc::clone(&config), writer.clone(), handshakes.clone()))
             .collect::<io::Result<_>>()?;
-        Ok(Arc::new(Self { ports, threads, next_id: AtomicU64::new(0) }))
+        Ok(Arc::new(Self { ports, threads, fingerprint, next_id: AtomicU64::new(0) }))
+    }
+
+    /// The fingerprint of the certificate with which DTLS handshakes are answered.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
     }
 
     /// Opens a session with a port of its own, which can be put into an answer at once. Nothing is taken or sent before it
@@ -227,7 +244,12 @@ mod tests {
         let (gone, its_orders) = Orders::unserved();
         drop(its_orders);
         let (living, _orders) = Orders::unserved();
-        let engine = MediaEngine { ports: None, threads: vec![gone, living], next_id: AtomicU64::new(0) };
+        let engine = MediaEngine {
+            ports: None,
+            threads: vec![gone, living],
+            fingerprint: Fingerprint::of(b""),
+            next_id: AtomicU64::new(0),
+        };
         let (events, _told) = mpsc::channel(1);
         let spec = || SessionSpec { local_ip: IpAddr::from([127, 0, 0, 1]), events: events.clone() };
 

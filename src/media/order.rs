@@ -2,7 +2,7 @@
 
 use std::{fs::File, net::SocketAddr, time::Duration};
 
-use super::clip::Clip;
+use super::{clip::Clip, handshake::Told};
 use crate::{
     audio::{codec::Codec, form::Form},
     rtp::Security,
@@ -143,6 +143,8 @@ pub(super) enum Order {
     SendDigit(char, Duration),
     /// From the writer: a recording is on the disk.
     Recorded(MediaEvent),
+    /// From the thread of handshakes.
+    Handshake(Told),
     Close,
 }
 

@@ -15,6 +15,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use super::{
     MediaConfig,
     clip::{EncodedAudio, Next, Player},
+    handshake::{Handshakes, Told},
     journal::Writer,
     order::{MediaEvent, Order, PlayId, RecordSpec, RecordingEnd, Stream},
     packer::{Packer, packet_time},
@@ -34,7 +35,7 @@ use crate::{
         opus, tone,
     },
     rtp::{
-        HEADER_LENGTH, KeyReceiver, KeySender, Latch, Packet, Verdict, packet,
+        HEADER_LENGTH, KeyReceiver, KeySender, Latch, Packet, Security, Verdict, packet,
         reception::Reception,
         rtcp::{self, Rtcp, Sent},
         srtp::LONGEST_TRAILER,
@@ -63,6 +64,7 @@ pub(super) struct Context<'a> {
     pub(super) now: Duration,
     pub(super) config: &'a MediaConfig,
     pub(super) writer: &'a Writer,
+    pub(super) handshakes: &'a Handshakes,
     pub(super) orders: &'a Weak<Orders>,
 }
 
@@ -149,8 +151,8 @@ struct Sender {
 
 impl Connection {
     /// Whether the peer wants to hear us, and can.
-    fn can_send(&self) -> bool {
-        self.stream.send && self.secure.as_ref().is_none_or(|secure| secure.is_ready())
+    fn can_send(&self, now: Duration) -> bool {
+        self.stream.send && self.secure.as_ref().is_none_or(|secure| secure.is_ready(now))
     }
 }
 
@@ -196,7 +198,7 @@ impl Session {
     pub(super) fn obey(&mut self, order: Order, context: &Context<'_>) {
         match order {
             Order::Open(_) => {}
-            Order::Connect(stream) => self.connect(*stream, context.now),
+            Order::Connect(stream) => self.connect(*stream, context),
             Order::Play(id, clips) => {
                 self.player.play(id, clips);
                 self.tell_progress();
@@ -215,6 +217,7 @@ impl Session {
                 self.finishing -= 1;
                 self.tell(event);
             }
+            Order::Handshake(told) => self.handshake_told(told),
             Order::Close => self.close(context),
         }
     }
@@ -235,14 +238,59 @@ impl Session {
                     self.receive(&datagram[..length], source, context);
                 }
             }
+            Some(0..4) => self.answer_check(datagram, source, context),
+            Some(20..64) => {
+                if secure.takes_handshake_from(source, stream.remote) {
+                    context.handshakes.datagram(self.id, source, datagram);
+                }
+            }
             Some(_) | None => {}
+        }
+    }
+
+    /// Answers the peer's ICE agent, and sends where it says.
+    fn answer_check(&mut self, datagram: &[u8], source: SocketAddr, context: &Context<'_>) {
+        let (Some(ports), Some(Connection { latch, secure: Some(secure), .. })) = (&self.ports, &mut self.connection) else {
+            return;
+        };
+        let Some(check) = secure.check(datagram, source, context.now) else { return };
+        let _ = ports.rtp.send_to(&check.answer[..check.length], source);
+        if check.chosen {
+            latch.announce(source);
+        }
+        self.begin_handshake(context);
+    }
+
+    /// Begins the handshake that was agreed on, if it is time.
+    fn begin_handshake(&mut self, context: &Context<'_>) {
+        let Some(Connection { stream, secure: Some(secure), .. }) = &mut self.connection else { return };
+        let Some((terms, peer)) = secure.begin(stream.remote) else { return };
+        if !context.handshakes.begin(self.id, context.orders, terms, peer) {
+            self.tell(MediaEvent::RtpTimeout);
+        }
+    }
+
+    /// Takes what the handshake has come to.
+    fn handshake_told(&mut self, told: Told) {
+        let (Some(ports), Some(Connection { secure: Some(secure), .. })) = (&self.ports, &mut self.connection) else { return };
+        match told {
+            Told::Send(peer, bytes) => _ = ports.rtp.send_to(&bytes, peer),
+            Told::Keys { peer, send, receive } => {
+                secure.set_keys(peer, send, receive);
+                tracing::debug!(suite = send.suite().name(), "a DTLS handshake is done");
+            }
+            Told::Failed => {
+                tracing::debug!("a call has no audio, because its DTLS handshake failed");
+                self.tell(MediaEvent::RtpTimeout);
+            }
         }
     }
 
     /// Takes a datagram from the RTCP port, or a report that came through the RTP port, and decrypts it there.
     pub(super) fn take_report(&mut self, datagram: &mut [u8], source: SocketAddr, now: Duration) {
-        let Some(Connection { secure, .. }) = &mut self.connection else { return };
+        let Some(Connection { stream, secure, .. }) = &mut self.connection else { return };
         let length = match secure {
+            Some(secure) if !secure.has_reports(stream.rtcp_mux) => None,
             Some(secure) => secure.unprotect_report(datagram),
             None => Some(datagram.len()),
         };
@@ -321,7 +369,10 @@ impl Session {
         }
         let clock_factor = self.connection.as_ref().map_or(1, |connection| connection.stream.codec.clock_factor());
         self.sender.timestamp = self.sender.timestamp.wrapping_add(FRAME_SAMPLES as u32 * clock_factor);
-        if self.connection.as_ref().is_some_and(Connection::can_send) {
+        if let Some(Connection { secure: Some(secure), .. }) = &mut self.connection {
+            secure.rest();
+        }
+        if self.connection.as_ref().is_some_and(|connection| connection.can_send(context.now)) {
             self.send(context);
         }
         if let Some(over) = self.recorder.as_mut().and_then(|recorder| recorder.poll(context.now)) {
@@ -336,7 +387,8 @@ impl Session {
         }
     }
 
-    fn connect(&mut self, stream: Stream, now: Duration) {
+    fn connect(&mut self, stream: Stream, context: &Context<'_>) {
+        let now = context.now;
         if !(stream.detect_inband && stream.receive) {
             self.heard.detector = None;
         } else if self.heard.detector.is_none() {
@@ -358,9 +410,13 @@ impl Session {
             }
             None => (Latch::new(stream.remote), None, None),
         };
-        latch.announce(stream.remote);
         let secure = Secure::follow(before, stream.security);
+        // A path that an agent chose is better than what the description says.
+        if !secure.as_ref().is_some_and(|secure| secure.has_path()) {
+            latch.announce(stream.remote);
+        }
         self.connection = Some(Connection { stream, latch, rtcp_source, secure });
+        self.begin_handshake(context);
     }
 
     fn record(&mut self, spec: RecordSpec, context: &Context<'_>) {
@@ -573,6 +629,9 @@ impl Session {
         let block = self.heard.reception.block(context.now);
         let mut bytes = rtcp::report(self.sender.ssrc, sent, block, context.config.cname.as_bytes(), goodbye);
         if let Some(secure) = secure {
+            if !secure.has_reports(stream.rtcp_mux) {
+                return;
+            }
             let length = bytes.len();
             bytes.resize(length + LONGEST_TRAILER, 0);
             let Some(length) = secure.protect_report(&mut bytes, length) else { return };
@@ -610,6 +669,9 @@ impl Session {
                 srtp.replayed = replayed,
                 "the media of a call ended"
             );
+        }
+        if matches!(&self.connection, Some(Connection { stream: Stream { security: Security::Dtls(_), .. }, .. })) {
+            context.handshakes.end(self.id);
         }
         self.player.stop();
         self.ports = None;
@@ -729,13 +791,15 @@ mod tests {
         audio::{FRAME, form::Form, law::Law},
         media::{
             clip::Clip,
+            handshake::Identity,
             order::{DigitSet, RecordingId},
             ports,
         },
         rtp::{
-            Security,
+            secure::{DtlsTerms, Fingerprint, IceCredentials},
             srtp::{Channel, MasterKey, Suite},
         },
+        stun,
     };
 
     const LOOPBACK: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -994,6 +1058,98 @@ mod tests {
         assert!(rtcp::parse(&buffer[..length]).is_none_or(|packets| packets.len() < 3));
         let length = peer.unprotector.unprotect_rtcp(&mut buffer[..length]).expect("ours");
         assert!(matches!(rtcp::parse(&buffer[..length]).unwrap()[..], [_, _, Rtcp::Goodbye(_)]));
+    }
+
+    #[test]
+    fn a_browser_finds_its_path_shakes_hands_and_is_heard() {
+        let mut call = Call::connected();
+        let identity = Identity::generate().expect("randomness");
+        let ice = IceCredentials::new(&[5; IceCredentials::LENGTH]);
+        let terms = DtlsTerms { peer: identity.fingerprint(), active: false, ice: Some(ice) };
+        let here = call.remote;
+        call.connect(|stream| {
+            stream.security = Security::Dtls(terms);
+            (stream.remote, stream.remote_rtcp, stream.rtcp_mux) = (([0, 0, 0, 0], 9).into(), ([0, 0, 0, 0], 9).into(), true);
+        });
+        call.record(DigitSet::NONE, None);
+        call.play(&[1; 20]);
+
+        // Nothing is sent, and nothing taken, before the checks.
+        call.take(frame(0).to_bytes());
+        call.take(stun::check(&format!("{}:x", ice.fragment()), b"wrong", true));
+        call.take(stun::check("other:x", ice.password().as_bytes(), true));
+        call.pass(SECOND);
+        assert_eq!((call.datagrams().len(), call.events()), (0, vec![]));
+
+        call.take(stun::check(&format!("{}:x", ice.fragment()), ice.password().as_bytes(), true));
+        assert!(stun::is_stun(&call.datagrams()[0]));
+        let mut peer = call.shakes_hands(identity);
+        for index in 0..20 {
+            call.hear_protected(&frame(index), &mut peer);
+            call.pass(FRAME);
+        }
+        call.session.obey(Order::StopRecording, &call.world.at(call.now));
+
+        call.recording_done();
+        assert_eq!(call.recorded(), speech(0..20));
+        let sent = call.datagrams();
+        assert_eq!(sent.len(), 20, "what was to be played has waited for the keys");
+        for mut datagram in sent {
+            assert!(peer.unprotector.unprotect(&mut datagram).is_ok());
+        }
+        assert_eq!(call.session.connection.as_ref().unwrap().latch.destination(), here);
+
+        // A peer that asks no more is sent nothing more.
+        call.play(&[1; 20]);
+        call.pass(SECOND * 31);
+        call.datagrams();
+        call.play(&[1; 20]);
+        call.pass(SECOND);
+        assert_eq!(call.datagrams().len(), 0);
+    }
+
+    #[test]
+    fn a_handshake_of_ours_waits_for_a_check_of_the_path() {
+        let mut call = Call::connected();
+        let ice = IceCredentials::new(&[5; IceCredentials::LENGTH]);
+        let terms = DtlsTerms { peer: Fingerprint::of(b"a browser's"), active: true, ice: Some(ice) };
+        call.connect(|stream| stream.security = Security::Dtls(terms));
+        // A hold and its end are no second beginning.
+        call.connect(|stream| stream.security = Security::Dtls(terms));
+
+        let early = call.orders.recv_timeout(Duration::from_millis(100));
+        call.take(stun::check(&format!("{}:x", ice.fragment()), ice.password().as_bytes(), false));
+        call.connect(|stream| stream.security = Security::Dtls(terms));
+        let (_, hello) = call.orders.recv_timeout(SECOND * 20).expect("a hello");
+
+        assert!(early.is_err(), "{early:?}");
+        assert!(matches!(hello, Order::Handshake(Told::Send(peer, _)) if peer == call.remote), "{hello:?}");
+    }
+
+    #[test]
+    fn keys_of_a_certificate_that_is_no_longer_the_peers_are_not_taken() {
+        let mut call = Call::connected();
+        let terms = |certificate| DtlsTerms { peer: Fingerprint::of(certificate), active: false, ice: None };
+        call.connect(|stream| stream.security = Security::Dtls(terms(b"first")));
+        call.connect(|stream| stream.security = Security::Dtls(terms(b"second")));
+        let key = MasterKey::new(Suite::AeadAes128Gcm, &[7; 28]).expect("long enough");
+        for (certificate, is_taken) in [(&b"first"[..], false), (b"second", true)] {
+            let told = Told::Keys { peer: Fingerprint::of(certificate), send: key, receive: key };
+            call.session.obey(Order::Handshake(told), &call.world.at(call.now));
+
+            assert_eq!(call.session.connection.as_ref().is_some_and(|connection| connection.can_send(call.now)), is_taken);
+        }
+    }
+
+    #[test]
+    fn a_handshake_that_fails_is_told_like_a_silence() {
+        let mut call = Call::connected();
+        let terms = DtlsTerms { peer: Identity::generate().expect("randomness").fingerprint(), active: false, ice: None };
+        call.connect(|stream| stream.security = Security::Dtls(terms));
+
+        call.session.obey(Order::Handshake(Told::Failed), &call.world.at(call.now));
+
+        assert_eq!(call.events(), [MediaEvent::RtpTimeout]);
     }
 
     #[test]
@@ -1283,12 +1439,14 @@ mod tests {
     struct World {
         config: MediaConfig,
         writer: Writer,
+        handshakes: Handshakes,
+        fingerprint: Fingerprint,
         orders: Weak<Orders>,
     }
 
     impl World {
         fn at(&self, now: Duration) -> Context<'_> {
-            Context { now, config: &self.config, writer: &self.writer, orders: &self.orders }
+            Context { now, config: &self.config, writer: &self.writer, handshakes: &self.handshakes, orders: &self.orders }
         }
     }
 
@@ -1313,6 +1471,7 @@ mod tests {
             let ports = ports::bind(LOOPBACK, None).expect("free ports");
             let (sender, events) = mpsc::channel(EVENTS);
             let (way, orders) = Orders::unserved();
+            let identity = Identity::generate().expect("randomness");
             let mut call = Self {
                 session: Session::new(1, ports, sender, Arc::default()),
                 remote: peer.local,
@@ -1323,6 +1482,8 @@ mod tests {
                 world: World {
                     config: MediaConfig::default(),
                     writer: Writer::start().expect("threads"),
+                    fingerprint: identity.fingerprint(),
+                    handshakes: Handshakes::start(identity).expect("a thread"),
                     orders: Arc::downgrade(&way),
                 },
                 _way: way,
@@ -1391,6 +1552,41 @@ mod tests {
 
         fn hear_protected(&mut self, packet: &Packet<'_>, peer: &mut Channel) {
             self.take(protected(packet, peer));
+        }
+
+        /// The peer begins a DTLS handshake, and has its side of the keys in the end.
+        fn shakes_hands(&mut self, identity: Identity) -> Channel {
+            let (way, orders) = Orders::unserved();
+            let client = Handshakes::start(identity).expect("a thread");
+            let Some(Connection { stream: Stream { security: Security::Dtls(terms), .. }, .. }) = &self.session.connection else {
+                panic!("no handshake was agreed on")
+            };
+            // Who we are is checked elsewhere.
+            let server = self.world.fingerprint;
+            client.begin(1, &Arc::downgrade(&way), DtlsTerms { peer: server, active: true, ..*terms }, self.remote);
+            let deadline = std::time::Instant::now() + SECOND * 60;
+            let mut keys = None;
+            while keys.is_none() || !self.session.connection.as_ref().is_some_and(|connection| connection.can_send(self.now)) {
+                assert!(std::time::Instant::now() < deadline, "no keys");
+                while let Ok((_, order)) = orders.recv_timeout(Duration::from_millis(5)) {
+                    match order {
+                        Order::Handshake(Told::Send(_, bytes)) => self.take(bytes.into()),
+                        Order::Handshake(Told::Keys { send, receive, .. }) => keys = Some(Channel::follow(None, send, receive)),
+                        other => panic!("{other:?}"),
+                    }
+                }
+                while let Ok((_, order)) = self.orders.recv_timeout(Duration::from_millis(5)) {
+                    self.session.obey(order, &self.world.at(self.now));
+                }
+                for datagram in self.datagrams() {
+                    client.datagram(1, self.remote, &datagram);
+                }
+                // No time passes for the call, but a moment for its sockets.
+                if let Some(Connection { secure: Some(secure), .. }) = &mut self.session.connection {
+                    secure.rest();
+                }
+            }
+            keys.expect("the loop waits for them")
         }
 
         /// What the peer's RTP port received, as it came.

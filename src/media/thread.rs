@@ -23,6 +23,7 @@ use rustix::{
 
 use super::{
     MediaConfig,
+    handshake::Handshakes,
     journal::Writer,
     order::Order,
     session::{Context, Session, read},
@@ -101,7 +102,7 @@ impl Drop for Orders {
 }
 
 /// Starts a media thread.
-pub(super) fn start(index: usize, config: Arc<MediaConfig>, writer: Writer) -> io::Result<Arc<Orders>> {
+pub(super) fn start(index: usize, config: Arc<MediaConfig>, writer: Writer, handshakes: Handshakes) -> io::Result<Arc<Orders>> {
     let (sender, orders) = mpsc::sync_channel(ORDERS);
     let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
     let way = Arc::new(Orders {
@@ -114,6 +115,7 @@ pub(super) fn start(index: usize, config: Arc<MediaConfig>, writer: Writer) -> i
         started: Instant::now(),
         config,
         writer,
+        handshakes,
         orders,
         way: Arc::downgrade(&way),
         wake,
@@ -133,6 +135,7 @@ struct MediaThread {
     started: Instant,
     config: Arc<MediaConfig>,
     writer: Writer,
+    handshakes: Handshakes,
     orders: Receiver<(u64, Order)>,
     way: Weak<Orders>,
     wake: Arc<OwnedFd>,
@@ -241,7 +244,8 @@ impl MediaThread {
 
     fn with_session(&mut self, id: u64, now: Duration, act: impl FnOnce(&mut Session, &Context<'_>)) {
         let Some(&index) = self.by_id.get(&id) else { return };
-        let context = Context { now, config: &self.config, writer: &self.writer, orders: &self.way };
+        let context =
+            Context { now, config: &self.config, writer: &self.writer, handshakes: &self.handshakes, orders: &self.way };
         if let Some(slot) = &mut self.slots[index] {
             act(&mut slot.session, &context);
             if slot.session.is_over() {
@@ -271,7 +275,8 @@ impl MediaThread {
             if epoll::wait(&self.epoll, spare_capacity(ready), Some(&at_once)).is_err() {
                 return;
             }
-            let context = Context { now, config: &self.config, writer: &self.writer, orders: &self.way };
+            let context =
+                Context { now, config: &self.config, writer: &self.writer, handshakes: &self.handshakes, orders: &self.way };
             for event in &*ready {
                 let data = event.data.u64();
                 let Some(Some(slot)) = self.slots.get_mut((data >> 1) as usize) else { continue };
@@ -297,7 +302,8 @@ impl MediaThread {
     /// Takes what has arrived for one session.
     fn receive_for(&mut self, id: u64, now: Duration) {
         let Some(Some(slot)) = self.by_id.get(&id).and_then(|&index| self.slots.get_mut(index)) else { return };
-        let context = Context { now, config: &self.config, writer: &self.writer, orders: &self.way };
+        let context =
+            Context { now, config: &self.config, writer: &self.writer, handshakes: &self.handshakes, orders: &self.way };
         for _ in 0..BACKLOG {
             let Some(ports) = slot.session.ports() else { return };
             let Some((length, source)) = read(&ports.rtp, &mut self.datagram[..]) else { return };
@@ -308,7 +314,8 @@ impl MediaThread {
     /// Serves the calls whose phase it is.
     fn serve(&mut self, now: Duration) {
         let phase = (self.tick % PHASES as u64) as usize;
-        let context = Context { now, config: &self.config, writer: &self.writer, orders: &self.way };
+        let context =
+            Context { now, config: &self.config, writer: &self.writer, handshakes: &self.handshakes, orders: &self.way };
         let mut over = Vec::new();
         for &index in &self.phases[phase] {
             if let Some(slot) = &mut self.slots[index] {

@@ -78,6 +78,11 @@ async fn baresip_leaves_and_hears_a_message_with_keys_in_the_offer() {
     leaves_and_hears_a_message("srtp-mand").await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn baresip_leaves_and_hears_a_message_after_a_handshake() {
+    leaves_and_hears_a_message("dtls_srtp").await;
+}
+
 /// A message is left, and another is listened to, in one encrypted call each.
 async fn leaves_and_hears_a_message(method: &str) {
     let server = Server::start("[rtp]\nsrtp = \"required\"\n");

@@ -58,13 +58,8 @@ impl Baresip {
 
     /// Encrypts its calls with `srtp-mand` (SDES) or `dtls_srtp`.
     pub fn start_encrypted(account: &Account<'_>, method: &str) -> Self {
-        Self::launch(
-            account,
-            &format!(";mediaenc={method}"),
-            "module srtp.so
-module dtls_srtp.so
-",
-        )
+        let more = "module srtp.so\nmodule dtls_srtp.so\nrtcp_mux yes\n";
+        Self::launch(account, &format!(";mediaenc={method}"), more)
     }
 
     fn launch(account: &Account<'_>, parameters: &str, more: &str) -> Self {
@@ -101,6 +96,7 @@ module dtls_srtp.so
         let process = Command::new("baresip")
             .arg("-f")
             .arg(folder.path())
+            .envs(ec_certificate(folder.path()))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("the log is shared"))
             .stderr(log)
@@ -241,4 +237,17 @@ fn write_wav(path: &Path, samples: &[i16]) {
 fn free_port() -> u16 {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     socket.local_addr().expect("a bound socket has an address").port()
+}
+
+/// An EC certificate for DTLS, and the library that makes baresip use it: see its source.
+fn ec_certificate(folder: &Path) -> [(&'static str, std::path::PathBuf); 3] {
+    let key = rcgen::KeyPair::generate().expect("randomness");
+    let certificate = rcgen::CertificateParams::default().self_signed(&key).expect("a certificate");
+    let [key_path, certificate_path, library] = ["key.der", "certificate.der", "baresip_ec.so"].map(|name| folder.join(name));
+    std::fs::write(&key_path, key.serialize_der()).expect("the key is written");
+    std::fs::write(&certificate_path, certificate.der()).expect("the certificate is written");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools/baresip_ec.c");
+    let compiled = Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&library, Path::new(source)]).status();
+    assert!(compiled.expect("a C compiler is installed (Debian package build-essential)").success());
+    [("BARESIP_EC_KEY", key_path), ("BARESIP_EC_CERTIFICATE", certificate_path), ("LD_PRELOAD", library)]
 }
