@@ -1,5 +1,6 @@
 #!/bin/sh
-# Brings what the tests talk to: the packages of .ci/packages (Debian 12), and aiosmtpd from PyPI into target/python.
+# Brings what the tests talk to: the packages of .ci/packages (Debian 12), aiosmtpd from PyPI into target/python, and JsSIP from npm
+# into target/jssip.
 # Needs root, or sudo, only while a package is missing.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -16,3 +17,4 @@ if [ -n "$missing" ]; then
         apt $missing >/dev/null
 fi
 tests/tools/setup-python.sh
+tests/tools/setup-jssip.sh

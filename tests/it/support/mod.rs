@@ -4,6 +4,7 @@ pub mod aiosmtpd;
 pub mod baresip;
 pub mod caller;
 pub mod certificate;
+pub mod chromium;
 pub mod dns;
 pub mod lamp;
 pub mod postgres;
