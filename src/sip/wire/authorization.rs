@@ -243,6 +243,8 @@ pub fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// The example of RFC 7616 §3.9.1.
@@ -330,6 +332,42 @@ mod tests {
         assert_eq!((old.algorithm, old.offers_auth, old.stale), (DigestAlgorithm::Md5, true, false));
         assert!(!DigestChallenge::parse("Digest realm=\"a\", nonce=\"b\"").unwrap().offers_auth);
         assert!(DigestChallenge::parse("Digest realm=\"a\", nonce=\"b\", algorithm=SHA-512-256").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_the_reading_and_what_is_read_is_written_the_same(value in "\\PC{0,200}", fields in "[ -~]{0,200}") {
+            for text in [value, format!("Digest {fields}"), format!("{} {fields}", MUFASA.replace('\n', " "))] {
+                if let Ok(credentials) = DigestCredentials::parse(&text) {
+                    prop_assert_eq!(DigestCredentials::parse(&credentials.to_string()), Ok(credentials));
+                }
+                if let Ok(challenge) = DigestChallenge::parse(&text) {
+                    prop_assert_eq!(DigestChallenge::parse(&challenge.to_string()), Ok(challenge));
+                }
+            }
+        }
+
+        #[test]
+        fn credentials_of_any_name_are_read_as_they_were_written(
+            username in "\\PC{0,40}", uri in "[ -~]{0,40}", cnonce in "[ -~]{0,20}", nonce_count: u32,
+            response in proptest::array::uniform32(any::<u8>()), opaque in proptest::option::of("[ -~]{0,20}"),
+        ) {
+            for algorithm in DigestAlgorithm::ALL {
+                let credentials = DigestCredentials {
+                    username: username.clone(),
+                    realm: "afterbeep".to_owned(),
+                    nonce: "00".to_owned(),
+                    uri: uri.clone(),
+                    algorithm,
+                    cnonce: cnonce.clone(),
+                    nonce_count,
+                    opaque: opaque.clone(),
+                    response: response[..algorithm.length()].to_vec(),
+                };
+
+                prop_assert_eq!(DigestCredentials::parse(&credentials.to_string()), Ok(credentials));
+            }
+        }
     }
 
     #[test]
