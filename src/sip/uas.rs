@@ -64,7 +64,7 @@ pub const CAPABILITIES: Capabilities = Capabilities {
         Method::Register,
         Method::Subscribe,
     ],
-    extensions: &["100rel", "timer", "replaces"],
+    extensions: &["100rel", "timer", "replaces", "path"],
     bodies: &["application/sdp", INFO_TYPES[0], INFO_TYPES[1]],
 };
 
