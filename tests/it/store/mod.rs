@@ -45,6 +45,7 @@ mod calendar;
 mod cleanup;
 mod deposit;
 mod greetings;
+mod lines;
 mod mailboxes;
 mod messages;
 mod outbox;
