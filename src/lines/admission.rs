@@ -119,3 +119,6 @@ impl Admission {
         self.authenticator.challenge(algorithms, stale, rand::random(), Instant::now())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -183,6 +183,8 @@ impl Authenticator {
 
     /// A keyed hash. What is hashed has always the same length, so that nothing can be appended to it.
     fn proof(&self, signed: &[u8]) -> [u8; PROOF_LENGTH] {
+        #[cfg(test)]
+        work::note(DigestAlgorithm::Sha256, self.key.len() + size_of::<usize>() + self.realm.len() + signed.len());
         let hash: [u8; 32] = Sha256::new()
             .chain_update(self.key)
             .chain_update(self.realm.len().to_be_bytes())
@@ -241,9 +243,32 @@ fn response(credentials: &DigestCredentials, method: &str, secret: &DigestSecret
 }
 
 fn digest(algorithm: DigestAlgorithm, text: &str) -> String {
+    #[cfg(test)]
+    work::note(algorithm, text.len());
     match algorithm {
         DigestAlgorithm::Md5 => hex(&<Md5 as md5::Digest>::digest(text)),
         DigestAlgorithm::Sha256 => hex(&Sha256::digest(text)),
+    }
+}
+
+/// Which hashes were computed, for tests that compare what is done for one name and for another.
+#[cfg(test)]
+pub(crate) mod work {
+    use std::cell::RefCell;
+
+    use super::DigestAlgorithm;
+
+    thread_local! {
+        static DONE: RefCell<Vec<(DigestAlgorithm, usize)>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub(super) fn note(algorithm: DigestAlgorithm, length: usize) {
+        DONE.with_borrow_mut(|done| done.push((algorithm, length)));
+    }
+
+    /// The hashes of this thread since this was last asked: the function, and how many bytes went in.
+    pub(crate) fn done() -> Vec<(DigestAlgorithm, usize)> {
+        DONE.take()
     }
 }
 
@@ -405,6 +430,32 @@ mod tests {
         );
         assert_eq!(nobody, Judgement::Wrong);
         assert_eq!(test.judge_for("REGISTER", "sip:VM.example:5060;transport=udp", &right), Judgement::Right);
+    }
+
+    #[test]
+    fn what_is_wrong_costs_the_same_whatever_is_wrong_with_it() {
+        let mut test = Test::new();
+        let right = test.credentials(1);
+        let wrong = DigestCredentials { response: vec![0; 32], ..right.clone() };
+        let elsewhere = DigestCredentials { uri: "sip:1002@vm.example".to_owned(), ..right.clone() };
+        let uri = SipUri::parse("sip:vm.example").unwrap();
+        let secret = DigestSecret::new("1001", "afterbeep", SECRET);
+
+        let costs =
+            [(&right, None), (&wrong, None), (&wrong, Some(&secret)), (&elsewhere, Some(&secret)), (&right, Some(&secret))].map(
+                |(credentials, secret)| {
+                    work::done();
+                    let judgement = test.authenticator.judge(credentials, ("REGISTER", &uri), secret, &mut test.counts, test.now);
+                    (judgement, work::done())
+                },
+            );
+
+        let (judgements, costs): (Vec<_>, Vec<_>) = costs.into_iter().unzip();
+        assert_eq!(judgements, [[Judgement::Wrong; 4].as_slice(), &[Judgement::Right]].concat());
+        assert_eq!(costs[0].len(), 3, "the nonce's proof, the request's hash, the response");
+        // The URI is the stranger's own, and longer.
+        assert_eq!(costs[3].len(), 3);
+        assert!(costs[0] == costs[1] && costs[1] == costs[2] && costs[2] == costs[4], "{costs:?}");
     }
 
     #[test]

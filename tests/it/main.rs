@@ -24,6 +24,7 @@ mod mail;
 mod media;
 mod mwi;
 mod outgoing;
+mod rejection;
 mod resolving;
 mod retrieval;
 mod sip_transport;
