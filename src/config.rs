@@ -87,7 +87,8 @@ settings! {
         /// The shortest time that a phone can register for; shorter ones are refused, and told so.
         #[serde(with = "span")]
         shortest_registration: Duration = Duration::from_secs(60), r#""30s""#;
-        /// The longest time that a phone can register for, and the usual one; longer ones are cut to it.
+        /// The longest time that a phone can register for; longer ones are cut to it. Who names none gets an hour, or this if it is
+        /// shorter.
         #[serde(with = "span")]
         longest_registration: Duration = Duration::from_hours(1), r#""10m""#;
         /// How the numbers in a peer's calls are written, so that mailboxes are found and callers shown by their whole number:
