@@ -105,6 +105,7 @@ pub async fn answer(
         sip.send(Command::Ring { offer: offered.as_ref().map(OwnOffer::bytes) });
     } else {
         sip.send(Command::Answer { sdp: description.clone() });
+        listen(&media, negotiated.as_ref());
     }
     loop {
         let event = tokio::select! {
@@ -112,6 +113,7 @@ pub async fn answer(
             () = sleep_until(answer_at), if is_ringing => {
                 is_ringing = false;
                 sip.send(Command::Answer { sdp: description.clone() });
+                listen(&media, negotiated.as_ref());
                 continue;
             }
         };
@@ -220,21 +222,32 @@ impl CallSession {
     }
 
     fn connect(&self, receive: bool) {
-        let agreed = &self.negotiated;
-        self.media.connect(Stream {
-            codec: agreed.codec,
-            payload_type: agreed.codec_payload_type,
-            telephone_event: agreed.telephone_event,
-            packet_time: agreed.packet_time,
-            remote: agreed.remote,
-            remote_rtcp: agreed.remote_rtcp,
-            rtcp_mux: agreed.rtcp_mux,
-            send: agreed.direction_send,
-            receive,
-            // Keys are looked for in the audio only where nothing better was agreed on.
-            detect_inband: agreed.telephone_event.is_none(),
-            security: agreed.security,
-        });
+        self.media.connect(stream(&self.negotiated, receive));
+    }
+}
+
+/// Hears a caller who was answered: what they key and say while their ACK is lost counts. Only our own audio waits for it.
+fn listen(media: &MediaSession, negotiated: Option<&Negotiated>) {
+    if let Some(agreed) = negotiated {
+        media.connect(Stream { send: false, ..stream(agreed, agreed.direction_receive) });
+    }
+}
+
+/// The stream that was agreed on, for the media thread.
+fn stream(agreed: &Negotiated, receive: bool) -> Stream {
+    Stream {
+        codec: agreed.codec,
+        payload_type: agreed.codec_payload_type,
+        telephone_event: agreed.telephone_event,
+        packet_time: agreed.packet_time,
+        remote: agreed.remote,
+        remote_rtcp: agreed.remote_rtcp,
+        rtcp_mux: agreed.rtcp_mux,
+        send: agreed.direction_send,
+        receive,
+        // Keys are looked for in the audio only where nothing better was agreed on.
+        detect_inband: agreed.telephone_event.is_none(),
+        security: agreed.security,
     }
 }
 

@@ -733,6 +733,10 @@ impl Uas {
             _ if body.is_empty() => self.respond_and_remember(&inbound, &inbound.response(200, 0), now),
             Some(content_type) if INFO_TYPES.contains(&content_type.as_str()) && body.len() <= LONGEST_INFO => {
                 self.respond_and_remember(&inbound, &inbound.response(200, 0), now);
+                if self.calls.get(&reference).and_then(|call| call.answered.as_ref()).is_some_and(|it| !it.offer_is_ours) {
+                    // Who sends INFO has our 200; only its ACK was lost.
+                    self.confirmed(reference, None, now);
+                }
                 if self.calls.get(&reference).is_some_and(|call| !matches!(call.phase, Phase::Leaving { .. })) {
                     let event = Event::Info { content_type, body: inbound.request.body };
                     self.outputs.push_back(Output::Event(reference, event));
