@@ -78,6 +78,7 @@ impl Store {
         let fits = self.verify(hash, passcode).await?;
         if fits && let Some(mailbox) = mailbox.filter(|_| counted.open) {
             self.take_back_failure(mailbox, source, &counted).await?;
+            tracing::info!(mailbox.id = mailbox.as_str(), "a passcode was right");
             return Ok(PasscodeVerdict::Right);
         }
         if let Some(mailbox) = mailbox.filter(|_| counted.locks_remote_access) {
