@@ -137,13 +137,18 @@ impl Call<'_> {
 /// A request whose `rest` holds the further headers, an empty line, and the body.
 fn request(xml: &mut String, method: &str, cseq: u32, rest: &str) {
     let retransmit = if method == "ACK" { "" } else { " retrans=\"500\"" };
-    let tag = if cseq == 1 && method == "INVITE" { "" } else { "[peer_tag_param]" };
+    // A request inside the call goes to the Contact of the answer, by way of the proxies that recorded their routes.
+    let (target, tag, routes) = if cseq == 1 && method == "INVITE" {
+        ("sip:[service]@[remote_ip]:[remote_port]", "", "")
+    } else {
+        ("[next_url]", "[peer_tag_param]", "[routes]\n")
+    };
     let _ = write!(
         xml,
-        "<send{retransmit}><![CDATA[\n{method} sip:[service]@[remote_ip]:[remote_port] SIP/2.0\n\
+        "<send{retransmit}><![CDATA[\n{method} {target} SIP/2.0\n\
          Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n\
          From: \"Ann Lee\" <sip:{CALLER}@[local_ip]:[local_port]>;tag=[pid]SIPp[call_number]\n\
-         To: <sip:[service]@[remote_ip]:[remote_port]>{tag}\nCall-ID: [call_id]\nCSeq: {cseq} {method}\nMax-Forwards: 70\n\
+         To: <sip:[service]@[remote_ip]:[remote_port]>{tag}\nCall-ID: [call_id]\nCSeq: {cseq} {method}\nMax-Forwards: 70\n{routes}\
          Content-Length: [len]\n{rest}]]></send>\n"
     );
 }
