@@ -639,6 +639,20 @@ mod tests {
     }
 
     #[test]
+    fn a_dns_server_needs_no_port() {
+        for (text, server) in
+            [("192.0.2.53", "192.0.2.53:53"), ("192.0.2.53:5353", "192.0.2.53:5353"), ("2001:db8::53", "[2001:db8::53]:53")]
+        {
+            let parsed: DnsServer = text.parse().unwrap();
+            assert_eq!((parsed.0.to_string(), parsed.to_string()), (server.to_owned(), text.to_owned()));
+        }
+        assert_eq!("[2001:db8::53]:53".parse::<DnsServer>().unwrap().to_string(), "2001:db8::53");
+        for wrong in ["", "dns.example", "192.0.2", "192.0.2.53:", "192.0.2.53:65536", "[2001:db8::53]"] {
+            assert!(wrong.parse::<DnsServer>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_network_contains_its_own() {
         let contains = |network: &str, address: &str| network.parse::<Network>().unwrap().contains(address.parse().unwrap());
 

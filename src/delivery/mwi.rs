@@ -21,7 +21,7 @@ use crate::{
     domain::{mailbox::Mailbox, time::Timestamp},
     sip::{
         flow::Transport,
-        handle::OutgoingHandle,
+        handle::{LONGEST_SEND, OutgoingHandle},
         mwi::{self, State, Summary, Verdict, Watcher},
         peer::{Met, Peer},
         wire::{Host, NameAddr, SipUri},
@@ -42,6 +42,7 @@ const AT_ONCE_TO_PROXY: usize = 256;
 const AT_ONCE: usize = 1024;
 /// How long a notice is ours: longer than a NOTIFY can be under way.
 const LEASE: Duration = Duration::from_mins(1);
+const _: () = assert!(LONGEST_SEND.as_secs() < LEASE.as_secs());
 /// How often this node says that it is alive, and how long it is believed.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 const BELIEVED: Duration = Duration::from_secs(35);

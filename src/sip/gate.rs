@@ -431,6 +431,12 @@ impl Gate {
         }
     }
 
+    /// The operator has chosen a host for requests of ours: what is sent to it is none of a stranger's doing.
+    pub fn chosen(&mut self, host: IpAddr, now: Instant) {
+        // As if it had answered already.
+        self.answered(host, now);
+    }
+
     /// A source has done something wrong.
     pub fn offended(&mut self, from: IpAddr, offence: Offence, now: Instant) {
         if self.config.offences == 0 || self.trusts(from) {
@@ -1025,6 +1031,20 @@ mod tests {
             "x".repeat(padding)
         )
         .into_bytes()
+    }
+
+    #[test]
+    fn a_host_that_the_operator_has_chosen_is_told_whatever_there_is_to_tell() {
+        let (mut gate, now) = gate();
+        let notify = [b"NOTIFY ".to_vec(), vec![b'x'; 600]].concat();
+        assert!(gate.admits_datagram(source(1), b"OPTIONS sip:a", now));
+        assert!(!gate.admits_reply(source(1), &notify, now));
+
+        gate.chosen(source(1), now);
+        gate.chosen(source(2), now);
+
+        assert_eq!(count(1000, |_| gate.admits_reply(source(1), &notify, now)), 1000);
+        assert_eq!(count(1000, |_| gate.admits_reply(source(2), &notify, now)), 1000);
     }
 
     fn gate() -> (Gate, Instant) {

@@ -10,6 +10,7 @@ use super::{
     gate::Note,
     outgoing::{FAIL_OVER, Outcome, OutgoingRequest},
     request::{OutsideRequest, Reply, RequestRef},
+    resolve::Place,
     resolver::Resolver,
     timer::TRANSACTION_LIFE,
 };
@@ -146,6 +147,9 @@ pub(super) fn request_handle(request: RequestRef, orders: mpsc::UnboundedSender<
 /// How many requests of ours may wait for the task that owns the user agent server.
 const OUTGOING_QUEUE: usize = 256;
 
+/// No request is under way for longer: six seconds for the DNS, and four for each place (nine at most) or 32 for a single one.
+pub const LONGEST_SEND: Duration = Duration::from_secs(6 + 4 * 9);
+
 /// Sends requests that belong to no call. Clones share one queue.
 #[derive(Clone, Debug)]
 pub struct OutgoingHandle {
@@ -159,21 +163,32 @@ pub(super) struct OutgoingOrder {
     pub(super) request: OutgoingRequest,
     /// When to give it up.
     pub(super) patience: Duration,
+    /// Whether it goes where the operator said, and not where somebody said who asked for it.
+    pub(super) is_ours: bool,
     pub(super) reply: oneshot::Sender<Outcome>,
 }
 
 impl OutgoingHandle {
-    /// Sends a request and waits for its outcome: 32 seconds at most, and where several places were found for the next hop's name, four
-    /// seconds more for each of them that failed (RFC 3263 §4.3). When the future is dropped, what was sent is repeated all the same.
+    /// Sends a request and waits for its outcome, [`LONGEST_SEND`] at most. Where several places were found for the next hop's name, each
+    /// but the last gets four seconds (RFC 3263 §4.3). When the future is dropped, what was sent is repeated all the same.
     pub async fn send(&self, request: OutgoingRequest) -> Outcome {
-        let mut ways = match request.lookup() {
-            Some(target) => request.ways(self.resolver.places(target).await).into_iter(),
+        let is_ours = request.path.is_none();
+        let target = request.lookup();
+        let was_asked = target.is_some();
+        let mut ways = match target {
+            Some(target) => request.ways(self.resolver.places(target, is_ours).await).into_iter(),
             None => vec![request.path].into_iter(),
         };
+        let mut left = TRANSACTION_LIFE;
         let mut latest = Outcome::NotSent;
         while let Some(path) = ways.next() {
-            let patience = if ways.len() == 0 { TRANSACTION_LIFE } else { FAIL_OVER };
-            latest = self.send_by(OutgoingRequest { path, ..request.clone() }, patience).await;
+            let patience = if ways.len() == 0 { left.max(FAIL_OVER) } else { FAIL_OVER };
+            left = left.saturating_sub(patience);
+            latest = self.send_by(OutgoingRequest { path, ..request.clone() }, patience, is_ours).await;
+            // Nobody else may put places of the operator's last.
+            if let Some(path) = path.filter(|_| was_asked && is_ours) {
+                self.resolver.tried(Place { transport: path.transport, address: path.remote }, latest);
+            }
             if !latest.wants_another_place() {
                 break;
             }
@@ -181,10 +196,10 @@ impl OutgoingHandle {
         latest
     }
 
-    async fn send_by(&self, request: OutgoingRequest, patience: Duration) -> Outcome {
+    async fn send_by(&self, request: OutgoingRequest, patience: Duration, is_ours: bool) -> Outcome {
         let (reply, outcome) = oneshot::channel();
         // Nobody there any more: the server stops.
-        if self.orders.send(OutgoingOrder { request, patience, reply }).await.is_err() {
+        if self.orders.send(OutgoingOrder { request, patience, is_ours, reply }).await.is_err() {
             return Outcome::NotSent;
         }
         outcome.await.unwrap_or(Outcome::NotSent)

@@ -35,6 +35,7 @@ mod tls;
 #[expect(clippy::disallowed_methods, reason = "it waits for sockets")]
 mod websocket;
 pub mod resolve;
+mod outages;
 #[expect(clippy::disallowed_methods, reason = "it waits for the DNS")]
 mod resolver;
 pub mod handle;

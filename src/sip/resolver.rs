@@ -1,6 +1,11 @@
 //! Asks the DNS what [`super::resolve`] wants to know.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use hickory_resolver::{
     Resolver as Hickory, TokioResolver,
@@ -12,14 +17,19 @@ use rand::Rng as _;
 use tokio::{sync::Semaphore, time::timeout};
 use tracing::{debug, warn};
 
-use super::resolve::{Answer, Naptr, Place, Question, Search, Srv, Target};
+use super::{
+    outages::Outages,
+    outgoing::Outcome,
+    resolve::{Answer, Naptr, Place, Question, Search, Srv, Target},
+};
 
 /// How long the search for one target may take, waiting for its turn included.
 const PATIENCE: Duration = Duration::from_secs(6);
 /// How long one server may take over one question, and how often it is asked.
 const ATTEMPT: Duration = Duration::from_secs(1);
 const ATTEMPTS: usize = 2;
-/// Searches at once; more wait for their turn.
+/// Searches at once for names that the operator has set, and for those that callers have said; more wait for their turn. Names whose
+/// servers do not answer, of which a stranger can say many, do not keep the others waiting.
 const AT_ONCE: usize = 64;
 
 /// Finds the places of targets. Clones share their cache.
@@ -28,6 +38,8 @@ pub(super) struct Resolver {
     /// None when this machine has no resolver configured: then no name is found.
     inner: Option<Arc<TokioResolver>>,
     turns: Arc<Semaphore>,
+    turns_of_ours: Arc<Semaphore>,
+    outages: Arc<Mutex<Outages>>,
 }
 
 impl std::fmt::Debug for Resolver {
@@ -46,14 +58,16 @@ impl Resolver {
                 None
             }
         };
-        Self { inner, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+        let turns = || Arc::new(Semaphore::new(AT_ONCE));
+        Self { inner, turns: turns(), turns_of_ours: turns(), outages: Arc::default() }
     }
 
-    /// The places of a target in the order to try them; none when nobody knows one in time.
-    pub(super) async fn places(&self, target: Target) -> Vec<Place> {
+    /// The places of a target in the order to try them; none when nobody knows one in time. `is_ours` if the operator has set it.
+    pub(super) async fn places(&self, target: Target, is_ours: bool) -> Vec<Place> {
+        let turns = if is_ours { &self.turns_of_ours } else { &self.turns };
         let mut search = Search::new(target);
         let asking = async {
-            let Ok(_turn) = self.turns.acquire().await else { return };
+            let Ok(_turn) = turns.acquire().await else { return };
             while let Some(question) = search.question() {
                 let answer = self.ask(question).await;
                 search.answer(answer, |most| rand::rng().random_range(0..=most));
@@ -62,7 +76,14 @@ impl Resolver {
         if timeout(PATIENCE, asking).await.is_err() {
             debug!("a host name was not found in time");
         }
-        search.places()
+        let mut places = search.places();
+        self.outages.lock().unwrap_or_else(PoisonError::into_inner).put_last(&mut places, Instant::now());
+        places
+    }
+
+    /// Learns what came of a request to a place, for the order of later ones.
+    pub(super) fn tried(&self, place: Place, outcome: Outcome) {
+        self.outages.lock().unwrap_or_else(PoisonError::into_inner).tried(place, outcome, Instant::now());
     }
 
     async fn ask(&self, question: Question) -> Answer {

@@ -16,6 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use rsip::Method;
 use rustls::pki_types::ServerName;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::{
@@ -425,7 +426,7 @@ impl Edge {
 
     /// Sends a request of ours that belongs to no call.
     fn send_outgoing(&mut self, order: OutgoingOrder) {
-        let OutgoingOrder { mut request, patience, reply } = order;
+        let OutgoingOrder { mut request, patience, is_ours, reply } = order;
         request.path = self.path_from_here(&request);
         if let Some(path) = request.path.filter(|path| path.transport == Transport::Tls && path.connection.is_none()) {
             // Here it is still known which name the peer has to prove.
@@ -433,9 +434,13 @@ impl Edge {
             let connection = name.and_then(|name| self.connection_to(path, name));
             request.path = Some(Flow { connection, ..path });
         }
+        if is_ours && let Some(path) = request.path.filter(|path| path.transport == Transport::Udp) {
+            self.gate.chosen(path.remote.ip(), Instant::now());
+        }
         match self.uas.send_within(patience, &request, Instant::now()) {
             Some(reference) => {
-                let asked = request.path.map(|path| path.remote.ip());
+                // Where a BYE goes is a stranger's choice: it may be somebody who answers whatever comes.
+                let asked = request.path.filter(|_| request.method != Method::Bye).map(|path| path.remote.ip());
                 self.outcomes.insert(reference, (reply, asked));
             }
             None => _ = reply.send(Outcome::NotSent),
