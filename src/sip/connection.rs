@@ -3,10 +3,11 @@
 
 use std::{
     io,
+    net::SocketAddr,
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -26,6 +27,7 @@ use tracing::debug;
 
 use super::{
     flow::{ConnectionId, Flow, Proof, Transport},
+    introduction::Introduction,
     tls::Tls,
     websocket::{self, WebSocket},
     wire::{Frame, StreamFramer},
@@ -37,6 +39,8 @@ const WRITE_QUEUE: usize = 128;
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long making a TCP connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection is not kept open without a word for longer than this.
+const LONGEST_PROMISE: Duration = Duration::from_hours(24);
 /// How long saying farewell may take.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Keep-alives that are answered at once; after so many, one a second. Peers send one in 95 to 120 seconds (RFC 5626 §4.4.1).
@@ -58,7 +62,7 @@ pub struct ConnectionLimits {
     pub handshake: Duration,
     /// How long a new connection may take to send its first whole message.
     pub first_message: Duration,
-    /// How long a connection without a call may stay without a whole message or keep-alive.
+    /// How long a connection that no call, registration or subscription needs may stay without a whole message or keep-alive.
     pub idle: Duration,
 }
 
@@ -80,7 +84,7 @@ impl Default for ConnectionLimits {
 #[derive(Debug)]
 pub(super) enum FromConnection {
     /// Hands have been shaken; of an accepted TCP connection, for which there is nothing to do, it is not told.
-    Opened(ConnectionId, Proof),
+    Opened(ConnectionId, Introduction),
     /// A whole message came.
     Message(ConnectionId, Bytes),
     /// The connection is no more.
@@ -104,44 +108,44 @@ pub(super) struct Hands {
 
 impl Stream {
     /// What becomes of a connection that was accepted, for this transport.
-    async fn accepted(stream: TcpStream, transport: Transport, hands: Hands) -> io::Result<(Self, Proof)> {
+    async fn accepted(stream: TcpStream, transport: Transport, hands: Hands) -> io::Result<(Self, Introduction)> {
         prepare(&stream);
         match transport {
-            Transport::Udp | Transport::Tcp => Ok((Self::Tcp(stream), Proof::Nothing)),
+            Transport::Udp | Transport::Tcp => Ok((Self::Tcp(stream), Introduction::default())),
             Transport::Tls => {
-                let (stream, proof) = hands.tls.accept(stream).await?;
-                Ok((Self::Tls(Box::new(stream)), proof))
+                let (stream, introduction) = hands.tls.accept(stream).await?;
+                Ok((Self::Tls(Box::new(stream)), introduction))
             }
             Transport::Ws => {
                 let socket = websocket::accept(Box::new(stream), hands.origins).await?;
-                Ok((Self::WebSocket(Box::new(socket)), Proof::Relayed))
+                Ok((Self::WebSocket(Box::new(socket)), Proof::Relayed.into()))
             }
             Transport::Wss => {
-                let (stream, proof) = hands.tls.accept(stream).await?;
+                let (stream, introduction) = hands.tls.accept(stream).await?;
                 let socket = websocket::accept(Box::new(stream), hands.origins).await?;
-                let proof = if proof.is_trusted() { proof } else { Proof::Relayed };
-                Ok((Self::WebSocket(Box::new(socket)), proof))
+                let introduction = if introduction.proof.is_trusted() { introduction } else { Proof::Relayed.into() };
+                Ok((Self::WebSocket(Box::new(socket)), introduction))
             }
         }
     }
 
     /// Connects to `flow.remote`; over TLS, its certificate must have this name.
-    pub(super) async fn connected(flow: Flow, name: ServerName<'static>, tls: Tls) -> io::Result<(Self, Proof)> {
+    pub(super) async fn connected(flow: Flow, name: ServerName<'static>, tls: Tls) -> io::Result<(Self, Introduction)> {
         let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(flow.remote)).await??;
         prepare(&stream);
         match flow.transport {
             Transport::Tls => {
-                let (stream, proof) = tls.connect(stream, name).await?;
-                Ok((Self::Tls(Box::new(stream)), proof))
+                let (stream, introduction) = tls.connect(stream, name).await?;
+                Ok((Self::Tls(Box::new(stream)), introduction))
             }
-            Transport::Tcp => Ok((Self::Tcp(stream), Proof::Nothing)),
+            Transport::Tcp => Ok((Self::Tcp(stream), Introduction::default())),
             // Datagrams need none, and a browser takes none.
             Transport::Udp | Transport::Ws | Transport::Wss => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
     /// Our own address on it.
-    pub(super) fn local_addr(&self) -> io::Result<std::net::SocketAddr> {
+    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
         match self {
             Self::Tcp(stream) => stream.local_addr(),
             Self::Tls(stream) => stream.get_ref().0.local_addr(),
@@ -164,8 +168,49 @@ pub(super) struct Connection {
     pub(super) flow: Flow,
     /// Whether hands have been shaken.
     pub(super) is_open: bool,
+    /// Where the peer takes connections, if it lets us use this one instead.
+    pub(super) alias: Option<SocketAddr>,
     queue: mpsc::Sender<Bytes>,
-    calls: Arc<AtomicUsize>,
+    /// Whose certificate is asked for, until there is one.
+    asked: Option<ServerName<'static>>,
+    introduction: Introduction,
+    need: Arc<Need>,
+}
+
+/// Who needs a connection, so that it is not closed for being idle.
+#[derive(Debug)]
+pub(super) struct Need {
+    calls: AtomicUsize,
+    born: Instant,
+    /// Until when a registration or subscription needs it, in milliseconds since it was born.
+    until: AtomicU64,
+}
+
+impl Need {
+    fn new(now: Instant) -> Self {
+        Self { calls: AtomicUsize::new(0), born: now, until: AtomicU64::new(0) }
+    }
+
+    /// Until when the connection is to be kept open, whatever does not happen on it. None if nobody needs it.
+    fn until(&self, now: Instant, idle: Duration) -> Option<Instant> {
+        let calls = (self.calls.load(Ordering::Relaxed) > 0).then(|| now + idle);
+        let promised = self.born + Duration::from_millis(self.until.load(Ordering::Relaxed));
+        calls.max(Some(promised).filter(|promised| *promised > now))
+    }
+
+    fn keep_for(&self, life: Duration, now: Instant) {
+        let until = now.saturating_duration_since(self.born) + life.min(LONGEST_PROMISE);
+        self.until.fetch_max(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+/// Counts one call on a connection as long as it lives.
+pub(super) struct InUse(Arc<Need>);
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.0.calls.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Connection {
@@ -179,7 +224,7 @@ impl Connection {
     ) -> Self {
         let within = limits.handshake;
         let opening = async move { timeout(within, Stream::accepted(stream, flow.transport, hands)).await? };
-        Self::start(flow, flow.transport == Transport::Tcp, limits, inbox, opening)
+        Self::start(flow, None, flow.transport == Transport::Tcp, limits, inbox, opening)
     }
 
     /// Starts the task of a connection that is yet to be made to `flow.remote`.
@@ -191,29 +236,32 @@ impl Connection {
         inbox: mpsc::Sender<FromConnection>,
     ) -> Self {
         let within = CONNECT_TIMEOUT + limits.handshake;
-        Self::start(flow, false, limits, inbox, async move { timeout(within, Stream::connected(flow, name, tls)).await? })
+        let asked = Some(name.clone());
+        let opening = async move { timeout(within, Stream::connected(flow, name, tls)).await? };
+        Self::start(flow, asked, false, limits, inbox, opening)
     }
 
     /// Starts the task of a connection that is there.
     pub(super) fn open(stream: Stream, flow: Flow, limits: &ConnectionLimits, inbox: mpsc::Sender<FromConnection>) -> Self {
-        Self::start(flow, true, limits, inbox, async move { Ok((stream, flow.proof)) })
+        Self::start(flow, None, true, limits, inbox, async move { Ok((stream, flow.proof.into())) })
     }
 
     fn start(
         flow: Flow,
+        asked: Option<ServerName<'static>>,
         is_open: bool,
         limits: &ConnectionLimits,
         inbox: mpsc::Sender<FromConnection>,
-        opening: impl Future<Output = io::Result<(Stream, Proof)>> + Send + 'static,
+        opening: impl Future<Output = io::Result<(Stream, Introduction)>> + Send + 'static,
     ) -> Self {
         let id = flow.connection.expect("a connection's flow names it");
         let (queue, waiting) = mpsc::channel(WRITE_QUEUE);
-        let calls = Arc::new(AtomicUsize::new(0));
+        let need = Arc::new(Need::new(Instant::now()));
         let mut reader = Reader {
             id,
             inbox: inbox.clone(),
             pong: queue.downgrade(),
-            calls: calls.clone(),
+            need: need.clone(),
             idle: limits.idle,
             deadline: Instant::now(),
             pings: Pings::new(Instant::now()),
@@ -221,10 +269,10 @@ impl Connection {
         let first_message = limits.first_message;
         tokio::spawn(async move {
             let why = match opening.await {
-                Ok((stream, proof)) => {
+                Ok((stream, introduction)) => {
                     reader.deadline = Instant::now() + first_message;
                     if !is_open {
-                        let _ = inbox.send(FromConnection::Opened(id, proof)).await;
+                        let _ = inbox.send(FromConnection::Opened(id, introduction)).await;
                     }
                     run(stream, reader, waiting).await
                 }
@@ -233,7 +281,7 @@ impl Connection {
             debug!(peer = %flow.remote, transport = %flow.transport, why, "closed a SIP connection");
             let _ = inbox.send(FromConnection::Closed(id)).await;
         });
-        Self { id, flow, is_open, queue, calls }
+        Self { id, flow, is_open, alias: None, queue, asked, introduction: flow.proof.into(), need }
     }
 
     /// Which connection it is.
@@ -251,9 +299,32 @@ impl Connection {
         self.queue.try_send(bytes).is_ok()
     }
 
-    /// A count to be raised while a call depends on the connection, which then is not closed for being idle.
-    pub(super) fn calls(&self) -> &Arc<AtomicUsize> {
-        &self.calls
+    /// Hears that hands have been shaken.
+    pub(super) fn opened(&mut self, introduction: Introduction) {
+        self.flow.proof = introduction.proof;
+        self.introduction = introduction;
+        self.is_open = true;
+    }
+
+    /// What the peer has shown of itself.
+    pub(super) fn introduction(&self) -> &Introduction {
+        &self.introduction
+    }
+
+    /// Whether the peer has proven, or will have when the connection is made, that it is the host of this name.
+    pub(super) fn leads_to(&self, name: &ServerName<'_>) -> bool {
+        self.asked.as_ref() == Some(name) || self.introduction.names(name)
+    }
+
+    /// A call depends on the connection, which is not closed for being idle while the answer lives.
+    pub(super) fn used_by_a_call(&self) -> InUse {
+        self.need.calls.fetch_add(1, Ordering::Relaxed);
+        InUse(self.need.clone())
+    }
+
+    /// A registration or subscription of this life depends on the connection.
+    pub(super) fn keep_for(&self, life: Duration) {
+        self.need.keep_for(life, Instant::now());
     }
 }
 
@@ -312,14 +383,14 @@ pub(super) struct Reader {
     id: ConnectionId,
     inbox: mpsc::Sender<FromConnection>,
     pong: mpsc::WeakSender<Bytes>,
-    calls: Arc<AtomicUsize>,
+    need: Arc<Need>,
     idle: Duration,
     deadline: Instant,
     pings: Pings,
 }
 
 impl Reader {
-    /// Waits for the peer, but not without end unless a call depends on the connection.
+    /// Waits for the peer, but not without end unless somebody needs the connection.
     ///
     /// # Errors
     ///
@@ -329,8 +400,10 @@ impl Reader {
         loop {
             match timeout_at(self.deadline, next.as_mut()).await {
                 Ok(done) => return Ok(done),
-                Err(_) if self.calls.load(Ordering::Relaxed) > 0 => self.deadline = Instant::now() + self.idle,
-                Err(_) => return Err("it was idle".to_owned()),
+                Err(_) => match self.need.until(Instant::now(), self.idle) {
+                    Some(later) => self.deadline = later,
+                    None => return Err("it was idle".to_owned()),
+                },
             }
         }
     }
@@ -413,6 +486,25 @@ impl Pings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_is_needed_by_calls_and_as_long_as_a_registration_lives() {
+        let (start, idle) = (Instant::now(), Duration::from_secs(600));
+        let need = Arc::new(Need::new(start));
+        let after = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(need.until(after(1), idle), None);
+
+        need.keep_for(Duration::from_secs(3600), after(10));
+        need.keep_for(Duration::from_secs(60), after(20));
+        assert_eq!(need.until(after(3609), idle), Some(after(3610)));
+        assert_eq!(need.until(after(3610), idle), None);
+
+        need.calls.fetch_add(1, Ordering::Relaxed);
+        let call = InUse(need.clone());
+        assert_eq!(need.until(after(9000), idle), Some(after(9600)));
+        drop(call);
+        assert_eq!(need.until(after(9000), idle), None);
+    }
 
     #[test]
     fn a_peer_may_send_a_keep_alive_a_second_and_some_at_once() {

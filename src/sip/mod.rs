@@ -30,6 +30,7 @@ pub mod transport;
 #[expect(clippy::disallowed_methods, reason = "it waits for sockets")]
 mod connection;
 mod certificate;
+mod introduction;
 #[expect(clippy::disallowed_methods, reason = "it reads certificates and waits for handshakes")]
 mod tls;
 #[expect(clippy::disallowed_methods, reason = "it waits for sockets")]

@@ -258,9 +258,12 @@ impl Outgoing {
         }
     }
 
-    /// Ends the requests that went by a connection to this peer, which is no more.
+    /// Ends the requests that went by this connection, or one to this peer, which is no more.
     pub(super) fn lost(&mut self, lost: &Flow) -> Vec<(TransactionId, Step)> {
-        let on_it = |flow: &Flow| flow.transport == lost.transport && flow.remote == lost.remote;
+        let on_it = |flow: &Flow| match (flow.connection, lost.connection) {
+            (Some(used), Some(lost)) => used == lost,
+            _ => flow.transport == lost.transport && flow.remote == lost.remote,
+        };
         let ids: Vec<TransactionId> = self.sent.iter().filter(|(_, sent)| on_it(&sent.flow)).map(|(id, _)| *id).collect();
         let mut ended = Vec::with_capacity(ids.len());
         for id in ids {

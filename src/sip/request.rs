@@ -13,13 +13,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use rsip::{Header, Method, Request, Response};
+use rsip::{Header, Method, Request, Response, headers::UntypedHeader as _};
 
 use super::{
-    flow::Flow,
+    flow::{ConnectionId, Flow},
     inbound::{Inbound, written},
     transaction::TransactionId,
-    wire::{self, DigestCredentials},
+    wire::{self, DigestCredentials, NameAddr},
 };
 
 /// The longest such request that is taken, in bytes, for the same reason as with an INVITE.
@@ -81,6 +81,20 @@ impl Reply {
         Self { status, headers: Vec::new(), body: Vec::new(), to_tag: None }
     }
 
+    /// How long the sender may expect to be reached by the way that it came: while its registration or subscription lives, if this begins
+    /// or goes on with one. Where several contacts are told, the longest life counts.
+    pub(super) fn promised_life(&self) -> Option<Duration> {
+        if !(200..300).contains(&self.status) {
+            return None;
+        }
+        let lives = self.headers.iter().filter_map(|header| match header {
+            Header::Expires(expires) => expires.value().trim().parse().ok(),
+            Header::Contact(contact) => NameAddr::parse(contact.value()).ok()?.params.get("expires")?.parse().ok(),
+            _ => None,
+        });
+        lives.max().map(Duration::from_secs)
+    }
+
     /// With one more header.
     #[must_use]
     pub fn with(mut self, header: Header) -> Self {
@@ -130,6 +144,11 @@ impl WaitingRequests {
         (reference, OutsideRequest { request, flow, credentials }, now + PATIENCE)
     }
 
+    /// The connection that a request came by.
+    pub(super) fn connection(&self, reference: RequestRef) -> Option<ConnectionId> {
+        self.waiting.get(&reference)?.reply_to.connection
+    }
+
     /// Takes a request out, to answer it.
     pub(super) fn remove(&mut self, reference: RequestRef) -> Option<Waiting> {
         let waiting = self.waiting.remove(&reference)?;
@@ -164,5 +183,22 @@ impl Waiting {
         self.echo.headers.extend(reply.headers);
         self.echo.body = reply.body;
         written(&self.echo)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_promises_the_longest_life_that_it_tells() {
+        let told = |status, headers: &[Header]| Reply { headers: headers.to_vec(), ..Reply::status(status) }.promised_life();
+        let contact = |value: &str| Header::Contact(value.into());
+
+        let registered = [contact("<sip:a@b>;expires=60"), contact("<sip:a@c>;expires=600;q=0.5"), contact("<sip:a@d>")];
+        assert_eq!(told(200, &registered), Some(Duration::from_secs(600)));
+        assert_eq!(told(200, &[Header::Expires("3600".into())]), Some(Duration::from_secs(3600)));
+        assert_eq!(told(423, &[Header::Expires("3600".into())]), None);
+        assert_eq!(told(200, &[contact("<sip:a@b>;expires=soon"), Header::Expires("-1".into())]), None);
     }
 }

@@ -13,11 +13,14 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
     server::WebPkiClientVerifier,
 };
-use tokio::{net::TcpStream, sync::watch};
+use tokio::{
+    net::TcpStream,
+    sync::{Notify, watch},
+};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 use tracing::{error, info, warn};
 
-use super::{certificate::names_one_of, flow::Proof, wire::Host};
+use super::{certificate::names_one_of, flow::Proof, introduction::Introduction, wire::Host};
 
 /// How often the files are looked at. They are loaded when they have been the same for two looks: whoever renews a certificate may
 /// write it in pieces, or a moment before its key.
@@ -117,6 +120,18 @@ pub(super) struct Renewal {
     settings: Arc<TlsSettings>,
     current: watch::Sender<Arc<Loaded>>,
     loaded: Vec<Option<Look>>,
+    asked: Arc<Notify>,
+}
+
+/// Lets the files be read again at once.
+#[derive(Clone, Debug)]
+pub struct RenewalHandle(Arc<Notify>);
+
+impl RenewalHandle {
+    /// Reads them, whether they seem to have changed or not; the log says what came of it.
+    pub fn renew(&self) {
+        self.0.notify_one();
+    }
 }
 
 /// What tells one state of a file from another.
@@ -135,7 +150,10 @@ impl Tls {
         let settings = Arc::new(settings.clone());
         let looks = look(&settings);
         let (sender, current) = watch::channel(Arc::new(Loaded::read(&settings)?));
-        Ok((Self { settings: settings.clone(), current }, Renewal { settings, current: sender, loaded: looks }))
+        Ok((
+            Self { settings: settings.clone(), current },
+            Renewal { settings, current: sender, loaded: looks, asked: Arc::default() },
+        ))
     }
 
     /// Shakes hands with somebody who has connected; tells what the peer has proven.
@@ -143,11 +161,11 @@ impl Tls {
     /// # Errors
     ///
     /// When the peer speaks no TLS of ours, or shows a certificate that is none of our authorities'.
-    pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<(TlsStream<TcpStream>, Proof)> {
+    pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<(TlsStream<TcpStream>, Introduction)> {
         let server = self.current.borrow().server.clone().ok_or_else(|| io::Error::other(TlsError::NotConfigured))?;
         let stream = TlsAcceptor::from(server).accept(stream).await?;
-        let proof = self.proof(stream.get_ref().1.peer_certificates());
-        Ok((stream.into(), proof))
+        let introduction = self.introduction(stream.get_ref().1.peer_certificates());
+        Ok((stream.into(), introduction))
     }
 
     /// Shakes hands with a server that we have connected to, and makes sure that its certificate names `name`.
@@ -159,7 +177,7 @@ impl Tls {
         &self,
         stream: TcpStream,
         name: ServerName<'static>,
-    ) -> io::Result<(TlsStream<TcpStream>, Proof)> {
+    ) -> io::Result<(TlsStream<TcpStream>, Introduction)> {
         let loaded = self.current.borrow().clone();
         let settings = self.settings.clone();
         let read = || async {
@@ -168,37 +186,45 @@ impl Tls {
         };
         let client = loaded.client.get_or_try_init(read).await?.clone();
         let stream = TlsConnector::from(client).connect(name, stream).await?;
-        let proof = self.proof(stream.get_ref().1.peer_certificates());
-        Ok((stream.into(), proof))
+        let introduction = self.introduction(stream.get_ref().1.peer_certificates());
+        Ok((stream.into(), introduction))
     }
 
     /// What the certificates prove, whose signatures the handshake has checked.
-    fn proof(&self, certificates: Option<&[CertificateDer<'_>]>) -> Proof {
-        match certificates.and_then(<[_]>::first) {
-            Some(own) if names_one_of(own, &self.settings.trusted_names) => Proof::TrustedName,
-            Some(_) | None => Proof::Nothing,
-        }
+    fn introduction(&self, certificates: Option<&[CertificateDer<'_>]>) -> Introduction {
+        let own = certificates.and_then(<[_]>::first);
+        let is_trusted = own.is_some_and(|own| names_one_of(own, &self.settings.trusted_names));
+        Introduction::new(if is_trusted { Proof::TrustedName } else { Proof::Nothing }, own)
     }
 }
 
 impl Renewal {
-    /// Loads the files whenever they change. New ones that cannot be used are an error in the log, and the old stay in use.
+    /// Whoever has it can let the files be read.
+    pub(super) fn handle(&self) -> RenewalHandle {
+        RenewalHandle(self.asked.clone())
+    }
+
+    /// Loads the files whenever they change or it is asked to. New ones that cannot be used are an error in the log, and the old stay in
+    /// use.
     pub(super) async fn run(mut self) {
         let mut earlier = self.loaded.clone();
         loop {
-            tokio::time::sleep(LOOK).await;
+            let is_asked = tokio::select! {
+                () = tokio::time::sleep(LOOK) => false,
+                () = self.asked.notified() => true,
+            };
             let settings = self.settings.clone();
             let Ok(looks) = tokio::task::spawn_blocking(move || look(&settings)).await else { continue };
             let is_settled = looks == earlier;
             earlier.clone_from(&looks);
-            if !is_settled || looks == self.loaded {
+            if !is_asked && (!is_settled || looks == self.loaded) {
                 continue;
             }
             self.loaded = looks;
             let settings = self.settings.clone();
             match tokio::task::spawn_blocking(move || Loaded::read(&settings)).await {
                 Ok(Ok(loaded)) => {
-                    info!("the TLS certificate is renewed; new connections get it");
+                    info!("the TLS files are read again; new connections get what is in them");
                     self.current.send_replace(Arc::new(loaded));
                 }
                 Ok(Err(error)) => error!(

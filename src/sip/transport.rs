@@ -7,10 +7,6 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
     task::Poll,
     time::{Duration, Instant},
 };
@@ -32,19 +28,21 @@ pub use super::{
     connection::ConnectionLimits,
     flow::ListenAddr,
     handle::{CallHandle, NewCall, NewRequest, OutgoingHandle, RequestHandle},
-    tls::{TlsError, TlsSettings},
+    tls::{RenewalHandle, TlsError, TlsSettings},
 };
 use super::{
-    connection::{Connection, FromConnection, Hands},
+    connection::{Connection, FromConnection, Hands, InUse},
     event::{CallRef, Command, Event},
     flow::{ConnectionId, Flow, Proof, Transport},
     gate::{Gate, Note, Report, refuses},
     handle::{EventSender, GateHandle, Order, OutgoingOrder, gate, handle, outgoing, request_handle},
+    introduction::Introduction,
     outgoing::{Outcome, OutgoingRef, OutgoingRequest},
     request::{OutsideRequest, RequestRef},
     resolver::Resolver,
     tls::{Renewal, Tls, server_name},
     uas::{Output, Reach, Uas, UasConfig},
+    wire::alias_port,
 };
 
 /// Kernel buffer of a UDP socket, so that a burst of INVITEs waits for a busy moment to pass. The kernel may give less.
@@ -117,6 +115,12 @@ impl SipServer {
         self.outgoing.0.clone()
     }
 
+    /// A handle by which the TLS certificate is read again at once.
+    #[must_use]
+    pub fn renewal(&self) -> RenewalHandle {
+        self.renewal.handle()
+    }
+
     /// A handle by which whoever checks passwords tells the gate what came of it.
     #[must_use]
     pub fn gate(&self) -> GateHandle {
@@ -147,6 +151,7 @@ impl SipServer {
             peers: HashMap::new(),
             handshakes: 0,
             by_remote: HashMap::new(),
+            aliases: HashMap::new(),
             counted: HashMap::new(),
             silent: BTreeSet::new(),
             next_connection: 0,
@@ -217,8 +222,11 @@ struct Edge {
     peers: HashMap<IpAddr, Load>,
     /// How many connections have not shaken hands yet.
     handshakes: usize,
-    /// Connections by the peer's address, to use those that we made again.
+    /// Connections by the peer's address, to use them again.
     by_remote: HashMap<(Transport, SocketAddr), ConnectionId>,
+    /// Connections by the address where their peers take connections themselves, but would rather not (RFC 5923). One for each connection
+    /// at most.
+    aliases: HashMap<SocketAddr, ConnectionId>,
     /// Connections that count among those of their source.
     counted: HashMap<ConnectionId, IpAddr>,
     /// Strangers' connections that no whole message came from yet: when there is no room, the oldest goes.
@@ -255,22 +263,6 @@ struct LiveCall {
     events: EventSender,
     /// The connection it came by, kept open for it.
     _connection: Option<InUse>,
-}
-
-/// Counts one call on a connection as long as it lives.
-struct InUse(Arc<AtomicUsize>);
-
-impl InUse {
-    fn new(calls: &Arc<AtomicUsize>) -> Self {
-        calls.fetch_add(1, Ordering::Relaxed);
-        Self(calls.clone())
-    }
-}
-
-impl Drop for InUse {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Edge {
@@ -316,7 +308,14 @@ impl Edge {
         match order {
             Order::Command(call, command) => self.uas.command(call, command, Instant::now()),
             Order::Abandon(call) => self.uas.abandon(call, Instant::now()),
-            Order::Respond(request, reply) => self.uas.respond(request, reply, Instant::now()),
+            Order::Respond(request, reply) => {
+                if let Some(life) = reply.promised_life()
+                    && let Some(connection) = self.uas.came_by(request).and_then(|id| self.connections.get(&id))
+                {
+                    connection.keep_for(life);
+                }
+                self.uas.respond(request, reply, Instant::now());
+            }
             Order::Departed(tag) => self.uas.departed(tag),
         }
         self.flush();
@@ -324,7 +323,7 @@ impl Edge {
 
     fn hear(&mut self, message: FromConnection) {
         match message {
-            FromConnection::Opened(id, proof) => self.opened(id, proof),
+            FromConnection::Opened(id, introduction) => self.opened(id, introduction),
             FromConnection::Message(id, bytes) => {
                 self.silent.remove(&id);
                 let now = Instant::now();
@@ -332,6 +331,9 @@ impl Edge {
                     && (connection.flow.proof.is_trusted() || self.gate.admits_message(connection.flow.remote.ip(), &bytes, now))
                 {
                     self.uas.handle(&connection.flow, &bytes, now);
+                    if connection.alias.is_none() && connection.introduction().is_certified() {
+                        self.note_alias(id, &bytes);
+                    }
                     self.flush();
                 }
             }
@@ -390,10 +392,20 @@ impl Edge {
         id
     }
 
-    fn opened(&mut self, id: ConnectionId, proof: Proof) {
+    /// Remembers where else than by its own address a peer is to be found by its connection, if it says so. Its certificate has to name
+    /// whoever is looked for there.
+    fn note_alias(&mut self, id: ConnectionId, message: &[u8]) {
+        let Some(connection) = self.connections.get_mut(&id).filter(|open| open.flow.transport == Transport::Tls) else { return };
+        if let Some(port) = alias_port(message) {
+            let alias = SocketAddr::new(connection.flow.remote.ip(), port);
+            connection.alias = Some(alias);
+            self.aliases.insert(alias, id);
+        }
+    }
+
+    fn opened(&mut self, id: ConnectionId, introduction: Introduction) {
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.flow.proof = proof;
-            connection.is_open = true;
+            connection.opened(introduction);
             self.handshakes -= 1;
             if let Some(load) = self.peers.get_mut(&host(connection.flow.remote.ip())) {
                 load.handshakes -= 1;
@@ -418,20 +430,27 @@ impl Edge {
                 load.remove();
             }
         }
+        if let Some(alias) = connection.alias.filter(|alias| self.aliases.get(alias) == Some(&id)) {
+            self.aliases.remove(&alias);
+        }
         if self.by_remote.get(&(flow.transport, flow.remote)) == Some(&id) {
             self.by_remote.remove(&(flow.transport, flow.remote));
-            self.uas.connection_lost(&flow);
         }
+        self.uas.connection_lost(&flow);
     }
 
     /// Sends a request of ours that belongs to no call.
     fn send_outgoing(&mut self, order: OutgoingOrder) {
         let OutgoingOrder { mut request, patience, is_ours, reply } = order;
         request.path = self.path_from_here(&request);
-        if let Some(path) = request.path.filter(|path| path.transport == Transport::Tls && path.connection.is_none()) {
+        if let Some(path) = request.path.filter(|path| path.transport.is_reliable() && path.connection.is_none()) {
             // Here it is still known which name the peer has to prove.
             let name = request.next_hop().host.as_ref().and_then(server_name);
-            let connection = name.and_then(|name| self.connection_to(path, name));
+            let connection =
+                self.connection_of(&path, name.as_ref().filter(|_| !request.is_direct)).or_else(|| match path.transport {
+                    Transport::Tls => self.connect(path, name?),
+                    _ => None,
+                });
             request.path = Some(Flow { connection, ..path });
         }
         if is_ours && let Some(path) = request.path.filter(|path| path.transport == Transport::Udp) {
@@ -465,12 +484,7 @@ impl Edge {
         let elsewhere = || self.listening_on.iter().find(family).filter(|_| path.transport.is_reliable());
         let bound = nearest.or_else(elsewhere)?.address;
         let local = self.local_addresses.concrete(bound, path.remote, Instant::now());
-        let is_there = |id: &ConnectionId| self.connections.get(id).is_some_and(|open| open.flow.remote == path.remote);
-        // Of a peer that was met in an earlier life of ours, or on another connection, only the address is known.
-        let connection = path
-            .connection
-            .filter(is_there)
-            .or_else(|| self.by_remote.get(&(path.transport, path.remote)).copied().filter(is_there));
+        let connection = path.connection.filter(|id| self.open(id).is_some_and(|open| open.flow.remote == path.remote));
         Some(Flow { local, connection, ..path })
     }
 
@@ -527,7 +541,7 @@ impl Edge {
     }
 
     fn send_on_connection(&mut self, flow: Flow, bytes: Bytes, reach: Reach) {
-        if let Some(connection) = flow.connection.and_then(|id| self.connections.get(&id)).filter(|open| !open.is_closed()) {
+        if let Some(connection) = flow.connection.as_ref().and_then(|id| self.open(id)) {
             return self.write(connection.id(), bytes);
         }
         if reach == Reach::SameConnection {
@@ -537,20 +551,30 @@ impl Edge {
             // A browser takes no connections: its own is the only way.
             return self.uas.connection_lost(&flow);
         }
-        match self.connection_to(flow, ServerName::IpAddress(flow.remote.ip().into())) {
+        let name = ServerName::IpAddress(flow.remote.ip().into());
+        match self.connection_of(&flow, None).or_else(|| self.connect(flow, name)) {
             Some(id) => self.write(id, bytes),
             None => self.uas.connection_lost(&flow),
         }
     }
 
-    /// The connection to a flow's remote address: the one there is, or one that is being made, over TLS if the peer proves its name. None
-    /// when there are too many.
-    fn connection_to(&mut self, flow: Flow, name: ServerName<'static>) -> Option<ConnectionId> {
-        let there = (flow.transport, flow.remote);
-        let open = self.by_remote.get(&there).filter(|id| self.connections.get(id).is_some_and(|open| !open.is_closed()));
-        if let Some(&id) = open {
-            return Some(id);
-        }
+    /// A connection that is there, unless its end is known already.
+    fn open(&self, id: &ConnectionId) -> Option<&Connection> {
+        self.connections.get(id).filter(|connection| !connection.is_closed())
+    }
+
+    /// The connection that leads to a flow's remote address, if there is one: to or from there, or of a peer that lets us use it for that
+    /// (RFC 5923). Over TLS its peer must have proven that it is the host of `name`, where that is known.
+    fn connection_of(&self, flow: &Flow, name: Option<&ServerName<'_>>) -> Option<ConnectionId> {
+        let is_tls = flow.transport == Transport::Tls;
+        let leads_there = |connection: &Connection| !is_tls || name.is_none_or(|name| connection.leads_to(name));
+        let same = self.by_remote.get(&(flow.transport, flow.remote));
+        let alias = self.aliases.get(&flow.remote).filter(|_| is_tls && name.is_some());
+        [same, alias].into_iter().flatten().find(|id| self.open(id).is_some_and(leads_there)).copied()
+    }
+
+    /// Begins to connect to a flow's remote address; over TLS the peer has to prove its name. None when there are too many connections.
+    fn connect(&mut self, flow: Flow, name: ServerName<'static>) -> Option<ConnectionId> {
         if self.connections.len() >= self.limits.connections {
             return None;
         }
@@ -612,7 +636,7 @@ impl Edge {
 
     fn announce(&mut self, call: CallRef, invite: super::event::IncomingCall) {
         let connection = self.uas.connection(call).and_then(|id| self.connections.get(&id));
-        let connection = connection.map(|connection| InUse::new(connection.calls()));
+        let connection = connection.map(Connection::used_by_a_call);
         let (handle, events) = handle(call, self.orders.clone());
         self.calls.insert(call, LiveCall { events, _connection: connection });
         if let Err(error) = self.incoming.try_send(NewCall { invite, handle }) {

@@ -31,6 +31,7 @@ mod outgoing;
 mod rejection;
 mod resolving;
 mod retrieval;
+mod reuse;
 mod sip_transport;
 mod store;
 mod terminal;

@@ -78,6 +78,12 @@ async fn a_place_that_is_busy_or_refuses_connections_is_passed_over() {
 
     assert_eq!(outcome, Outcome::Answered { status: 200, retry_after: None });
     assert_ne!(branch(&first), branch(&second));
+    // The next one does not wait for those that have failed.
+    let sending = tokio::spawn(notify(server.outgoing.clone(), "sip:mwi.example"));
+    let (third, from) = receive(&free).await;
+    free.send_to(response(&third, "200 OK").as_bytes(), from).await.unwrap();
+    assert_eq!(sending.await.unwrap(), Outcome::Answered { status: 200, retry_after: None });
+    assert!(busy.try_recv_from(&mut [0; 1500]).is_err());
     assert_eq!(notify(server.outgoing.clone(), "sip:unknown.example").await, Outcome::NotSent);
     server.stop().await;
 }
@@ -90,6 +96,7 @@ async fn a_sips_proxy_must_prove_the_name_that_was_asked_for() {
     let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dns = Zone::default()
         .server("_sips._tcp.proxy.example", 1, proxy.local_addr().unwrap().port(), "node-7.hoster.example")
+        .server("_sips._tcp.same.example", 1, proxy.local_addr().unwrap().port(), "node-7.hoster.example")
         .server("_sips._tcp.other.example", 1, other.local_addr().unwrap().port(), "node-7.hoster.example")
         .host("node-7.hoster.example", [127, 0, 0, 1])
         .serve()
@@ -113,9 +120,38 @@ async fn a_sips_proxy_must_prove_the_name_that_was_asked_for() {
 
     let proven = notify(server.outgoing.clone(), "sips:proxy.example").await;
     let unproven = notify(server.outgoing.clone(), "sips:other.example").await;
+    // Not even when there is a connection to the same place, made for another name.
+    let unproven_there = notify(server.outgoing.clone(), "sips:same.example").await;
 
     assert_eq!(proven, Outcome::Answered { status: 200, retry_after: None });
-    assert_eq!(unproven, Outcome::Unreachable);
+    assert_eq!([unproven, unproven_there], [Outcome::Unreachable; 2]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_dns_that_does_not_answer_keeps_no_call_waiting_and_a_bye_for_seconds_only() {
+    let silent = bind().await;
+    let mut server = Server::start(silent.local_addr().unwrap(), TlsSettings::default());
+    let caller = bind().await;
+    // More than are looked up at once.
+    let many = (0..200).map(|n| tokio::spawn(notify(server.outgoing.clone(), format!("sip:slow-{n}.example"))));
+    let many: Vec<_> = many.collect();
+    timeout(PATIENCE, silent.recv_from(&mut [0; 1500])).await.expect("it is asked").unwrap();
+
+    let began = Instant::now();
+    let mut call = server.answered_call(&caller, "Record-Route: <sip:proxy.example;lr>\r\n").await;
+    let answered_after = began.elapsed();
+    call.handle.send(Command::Hangup { reason: None });
+    assert!(matches!(happens(&mut call).await, Event::Ended(EndReason::HungUp)));
+    let (bye, from) = receive(&caller).await;
+    caller.send_to(response(&bye, "200 OK").as_bytes(), from).await.unwrap();
+
+    // Nobody knows the proxy: the BYE goes to whoever brought the call.
+    assert!(bye.starts_with("BYE sip:phone@phone.example SIP/2.0\r\n"), "{bye}");
+    assert!(answered_after < Duration::from_secs(3), "{answered_after:?}");
+    for sending in many {
+        assert_eq!(sending.await.unwrap(), Outcome::NotSent);
+    }
     server.stop().await;
 }
 
@@ -165,14 +201,15 @@ impl Server {
     }
 }
 
-async fn notify(outgoing: OutgoingHandle, target: &'static str) -> Outcome {
+async fn notify(outgoing: OutgoingHandle, target: impl Into<String>) -> Outcome {
+    let target = target.into();
     let request = OutgoingRequest {
         method: Method::Notify,
-        target: SipUri::parse(target).unwrap(),
+        target: SipUri::parse(&target).unwrap(),
         routes: Vec::new(),
         from: "<sip:6001@vm.example>;tag=ours".to_owned(),
         to: "<sip:6001@pbx.example>".to_owned(),
-        call_id: target.to_owned(),
+        call_id: target,
         sequence: 1,
         path: None,
         is_direct: false,

@@ -19,6 +19,12 @@ impl Uas {
         self.outputs.push_back(Output::Request(reference, Box::new(request)));
     }
 
+    /// The connection that a request outside a call came by, while it waits for its answer.
+    #[must_use]
+    pub fn came_by(&self, reference: RequestRef) -> Option<ConnectionId> {
+        self.waiting.connection(reference)
+    }
+
     /// Answers a request outside a call. One that was answered already, or timed out, is not answered again.
     pub fn respond(&mut self, reference: RequestRef, reply: Reply, now: Instant) {
         let Some(waiting) = self.waiting.remove(reference) else { return };

@@ -10,6 +10,7 @@
 //! among the parsed headers: the body's length is the truth, and the serialiser writes it.
 
 mod address;
+mod alias;
 mod authorization;
 mod body;
 mod header;
@@ -33,6 +34,7 @@ mod view;
 mod write;
 
 pub use address::{Diversion, HistoryEntry, NameAddr, Params};
+pub use alias::alias_port;
 pub use authorization::{DigestAlgorithm, DigestChallenge, DigestCredentials, bytes_of_hex, hex};
 pub use body::{MediaType, body_of_type};
 pub use parse::{Message, Rejected, parse};
