@@ -101,7 +101,7 @@ settings! {
         /// next node.
         max_calls: u32 = 2000, "500";
         /// Our certificate for TLS, in PEM, followed by those that lead to its authority. It, its key and the authorities below are
-        /// read again within seconds when the files change; a new certificate that cannot be used is an error in the log, and the
+        /// read again within seconds when the files change, or at once on SIGHUP; a new certificate that cannot be used is an error in the log, and the
         /// old one stays.
         tls_certificate: Option<PathBuf> = None, r#""/etc/afterbeep/certificate.pem""#;
         /// The private key of `tls_certificate`, in PEM.

@@ -28,7 +28,7 @@ use crate::{
         gate::GateConfig,
         policy::{Need, Policy},
         registrar::Lives,
-        transport::SipServer,
+        transport::{RenewalHandle, SipServer},
         uas::UasConfig,
         wire::{SipUri, bytes_of_hex, hex},
     },
@@ -53,6 +53,7 @@ pub struct Server {
     drain: watch::Sender<bool>,
     hang_up: watch::Sender<bool>,
     stop: watch::Sender<bool>,
+    renewal: RenewalHandle,
     sip: JoinHandle<()>,
     calls: JoinHandle<()>,
     lines: JoinHandle<()>,
@@ -94,6 +95,7 @@ impl Server {
             "cannot listen for calls; check sip.listen (addresses of this machine that are free) and the files of sip.tls_*",
         )?;
         let addresses = sip.local_addrs();
+        let renewal = sip.renewal();
 
         let (drain, draining) = watch::channel(false);
         let (hang_up, hanging_up) = watch::channel(false);
@@ -139,7 +141,7 @@ impl Server {
         let lines = Arc::new(Lines::new(store.clone(), admission, lives, now).recording(records));
         let lines = tokio::spawn(lines.run(new_requests));
         let sip = tokio::spawn(sip.run(incoming, requests, until(draining)));
-        Ok(Self { store, addresses, drain, hang_up, stop, sip, calls, lines, background })
+        Ok(Self { store, addresses, drain, hang_up, stop, renewal, sip, calls, lines, background })
     }
 
     /// The addresses that calls are awaited on, with the ports the system chose.
@@ -152,6 +154,12 @@ impl Server {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// A handle by which the TLS certificate is read again at once; it is anyway when its files change.
+    #[must_use]
+    pub fn renewal(&self) -> RenewalHandle {
+        self.renewal.clone()
     }
 
     /// Takes no new calls, lets running ones finish, then stops. When `hurry` is ready, running calls are hung up; what was

@@ -46,7 +46,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Quickstart(quickstart::QuickstartArgs),
-    /// Run the server; SIGTERM drains it: no new calls, running ones finish, then it ends
+    /// Run the server; SIGTERM drains it: no new calls, running ones finish, then it ends. SIGHUP reads the TLS certificate again
     Serve,
     Call(call::CallArgs),
     /// Add, list, show, change or remove mailboxes

@@ -92,6 +92,22 @@ async fn a_certificate_is_renewed_without_a_restart_and_a_bad_one_is_not_taken()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hangup_signal_reads_the_certificate_again_and_ends_nothing() {
+    let (server, authority) = server("");
+    let renewals = || server.log().matches("the TLS files are read again; new connections").count();
+
+    // As it is: there is nothing that the files' looks would tell.
+    server.signal(rustix::process::Signal::HUP);
+    eventually("it is read", || (renewals() == 1).then_some(()));
+    authority.certify("server", "/CN=localhost", "DNS:localhost");
+    std::fs::write(server.path("tls/server-key.pem"), "no key").unwrap();
+    server.signal(rustix::process::Signal::HUP);
+    eventually("the bad key is told", || server.log().contains("the new TLS certificate cannot be used").then_some(()));
+
+    connect(server.address("tls"), &connector(&authority, &TLS13)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_is_trusted_for_a_name_in_its_certificate_and_for_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let clients = Authority::new(&folder.path().join("clients"));

@@ -130,8 +130,13 @@ impl Server {
 
     /// Asks the server to drain.
     pub fn terminate(&self) {
+        self.signal(rustix::process::Signal::TERM);
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.process);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the server is there");
+        rustix::process::kill_process(pid, signal).expect("the server is there");
     }
 
     /// Pulls the plug: no signal can be handled. What is on the disk stays.
