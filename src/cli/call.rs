@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 
 use crate::{
     audio::wav,
+    config::DnsServer,
     phone::{Call, Phone},
     sip::transport::TlsSettings,
 };
@@ -23,7 +24,8 @@ const LONGEST_SPEECH: Duration = Duration::from_mins(15);
 /// and hangs up; without it, it listens until the other side hangs up, --listen has passed, or Ctrl-C is pressed.
 #[derive(Debug, clap::Args)]
 pub struct CallArgs {
-    /// Whom to call, such as sip:1001@127.0.0.1:5060; add ;transport=tcp for TCP, or ;transport=tls or sips: for TLS
+    /// Whom to call, such as sip:1001@127.0.0.1:5060; add ;transport=tcp for TCP, or ;transport=tls or sips: for TLS. Without a
+    /// port, a name is looked up by NAPTR and SRV
     #[arg(value_name = "URI")]
     target: String,
     /// Speak this WAV (any PCM WAV) after the beep, then hang up
@@ -50,6 +52,9 @@ pub struct CallArgs {
     /// One more header of the INVITE, such as 'Diversion: <sip:1001@pbx>'; may be repeated
     #[arg(long, value_name = "NAME: VALUE")]
     header: Vec<String>,
+    /// Ask this DNS server where a host name is, instead of those that this machine asks; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    dns_server: Vec<DnsServer>,
     /// Believe the certificates of these authorities (PEM) when calling by TLS, instead of those that this machine knows
     #[arg(long, value_name = "FILE")]
     tls_authorities: Option<PathBuf>,
@@ -83,7 +88,8 @@ pub async fn run(args: CallArgs) -> anyhow::Result<()> {
         peer_authorities: args.tls_authorities.clone(),
         ..TlsSettings::default()
     };
-    let mut phone = Phone::securely_towards(&args.target, &tls).await?.from(&args.from);
+    let dns: Vec<_> = args.dns_server.iter().map(|server| server.0).collect();
+    let mut phone = Phone::towards_asking(&args.target, &tls, &dns).await?.from(&args.from);
     for header in &args.header {
         let Some((name, value)) = header.split_once(':') else { bail!("{header:?} is no header; write 'Name: value'") };
         phone = phone.header(name.trim(), value.trim());

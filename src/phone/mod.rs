@@ -6,7 +6,7 @@
 pub mod line;
 pub mod listen;
 
-use std::{io, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use crate::{
     audio::codec::Codec,
@@ -63,7 +63,8 @@ pub enum CallError {
 }
 
 impl Phone {
-    /// A telephone for calls to the host of `target`, over TLS if it is a `sips:` URI, else over what its `transport` parameter says.
+    /// A telephone for calls to the host of `target`, over TLS if it is a `sips:` URI, else over what its `transport` parameter
+    /// or the DNS says.
     ///
     /// # Errors
     ///
@@ -78,7 +79,16 @@ impl Phone {
     ///
     /// [`CallError::Unreachable`] when there is no way to the host, or it cannot prove its name.
     pub async fn securely_towards(target: &str, settings: &TlsSettings) -> Result<Self, CallError> {
-        Ok(Self::with_agent(UserAgent::towards(&uri(target)?, settings).await?))
+        Self::towards_asking(target, settings, &[]).await
+    }
+
+    /// The same, but these DNS servers are asked where the host is, unless there are none.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Unreachable`] when there is no way to the host, or it cannot prove its name.
+    pub async fn towards_asking(target: &str, settings: &TlsSettings, dns: &[SocketAddr]) -> Result<Self, CallError> {
+        Ok(Self::with_agent(UserAgent::towards(&uri(target)?, settings, dns).await?))
     }
 
     fn with_agent(agent: UserAgent) -> Self {

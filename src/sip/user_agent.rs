@@ -21,6 +21,8 @@ use super::{
     connection::{Connection, ConnectionLimits, FromConnection, Stream},
     event::CallRef,
     flow::{ConnectionId, Flow, Transport},
+    resolve::{Place, Target},
+    resolver::Resolver,
     tls::{Tls, TlsSettings, server_name},
     transport::{bind_udp, local_address_towards, send_datagram, sleep_until},
     uac::{Output, Uac},
@@ -55,18 +57,26 @@ enum Order {
 
 impl UserAgent {
     /// A telephone for calls to this URI's host, from a port of the system's choice: over TLS if it is a `sips:` URI, else over what its
-    /// `transport` parameter says, else over UDP. `settings` are for TLS.
+    /// `transport` parameter or the DNS says, else over UDP. `settings` are for TLS; these DNS servers are asked, or those of this machine
+    /// if there are none. Of several places the first that takes a connection is called; over UDP that is not known before the call.
     ///
     /// # Errors
     ///
-    /// When the host cannot be found, the socket cannot be opened, or the connection cannot be made.
-    pub async fn towards(target: &SipUri, settings: &TlsSettings) -> io::Result<Self> {
-        let remote = resolve(target).await?;
-        match (target.transport(), &target.host) {
-            (Transport::Tls, Some(host)) => Self::tls(remote, host, settings).await,
-            (Transport::Tcp, _) => Self::tcp(remote).await,
-            _ => Self::udp(remote),
+    /// When the host cannot be found, the socket cannot be opened, or no connection can be made.
+    pub async fn towards(target: &SipUri, settings: &TlsSettings, dns_servers: &[SocketAddr]) -> io::Result<Self> {
+        let mut latest = io::Error::new(io::ErrorKind::NotFound, format!("{target} has no address"));
+        for Place { transport, address } in places(target, dns_servers).await? {
+            let made = match (transport, &target.host) {
+                (Transport::Tls, Some(host)) => Self::tls(address, host, settings).await,
+                (Transport::Tcp, _) => Self::tcp(address).await,
+                _ => Self::udp(address),
+            };
+            match made {
+                Ok(telephone) => return Ok(telephone),
+                Err(error) => latest = error,
+            }
         }
+        Err(latest)
     }
 
     /// A telephone that calls a server over UDP. Must be made inside a tokio runtime.
@@ -206,13 +216,23 @@ fn gone() -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, "the telephone has no connection any more")
 }
 
-/// Finds the address of a URI's host.
-async fn resolve(target: &SipUri) -> io::Result<SocketAddr> {
+/// Finds where a URI's host is (RFC 3263), or what this machine otherwise knows of its name.
+async fn places(target: &SipUri, dns_servers: &[SocketAddr]) -> io::Result<Vec<Place>> {
+    let transport = target.transport();
     match (&target.host, target.socket_address()) {
-        (_, Some(address)) => Ok(address),
+        (_, Some(address)) => Ok(vec![Place { transport, address }]),
         (Some(Host::Name(name)), None) => {
-            let mut addresses = lookup_host((name.as_str(), target.port.unwrap_or(target.transport().default_port()))).await?;
-            addresses.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("{name} has no address")))
+            // A port leaves nothing to ask a server of ours for, and a name without dots is one of this machine's.
+            let whom = Target::of(target).filter(|_| !dns_servers.is_empty() || (target.port.is_none() && name.contains('.')));
+            let found = match whom {
+                Some(whom) => Resolver::new(dns_servers).places(whom, true).await,
+                None => Vec::new(),
+            };
+            if !found.is_empty() {
+                return Ok(found);
+            }
+            let addresses = lookup_host((name.as_str(), target.port.unwrap_or(transport.default_port()))).await?;
+            Ok(addresses.map(|address| Place { transport, address }).collect())
         }
         _ => Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{target} does not say where to call"))),
     }

@@ -9,7 +9,8 @@ use afterbeep::sip::{
     outgoing::{Outcome, OutgoingRequest},
     transport::{NewCall, OutgoingHandle, SipServer, TlsSettings},
     uas::UasConfig,
-    wire::SipUri,
+    user_agent::{Invitation, UserAgent},
+    wire::{NameAddr, SipUri},
 };
 use rsip::Method;
 use tokio::{
@@ -153,6 +154,30 @@ async fn a_dns_that_does_not_answer_keeps_no_call_waiting_and_a_bye_for_seconds_
         assert_eq!(sending.await.unwrap(), Outcome::NotSent);
     }
     server.stop().await;
+}
+
+#[tokio::test]
+async fn our_own_telephone_finds_a_server_by_its_name() {
+    let mut server = Server::start("127.0.0.1:9".parse().unwrap(), TlsSettings::default());
+    let nobody = { TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port() };
+    let dns = Zone::default()
+        .service("vm.example", 1, "SIP+D2T", "_sip._tcp.vm.example")
+        .service("vm.example", 2, "SIP+D2U", "_sip._udp.vm.example")
+        .server("_sip._tcp.vm.example", 1, nobody, "h.example")
+        .server("_sip._udp.vm.example", 1, server.address.port(), "h.example")
+        .host("h.example", [127, 0, 0, 1])
+        .serve()
+        .await;
+    let target = SipUri::parse("sip:6001@vm.example").unwrap();
+
+    let phone = UserAgent::towards(&target, &TlsSettings::default(), &[dns.address]).await.expect("the server is found");
+    let from = NameAddr::new(SipUri::at(Some("ann"), phone.local_addr()));
+    let _dialled = phone.dial(Invitation::new(target, from, b"v=0".to_vec())).await.unwrap();
+    let call = timeout(PATIENCE, server.calls.recv()).await.expect("a call comes").expect("the server runs");
+
+    assert_eq!(call.invite.source, phone.local_addr());
+    let nowhere = SipUri::parse("sip:6001@unknown.example").unwrap();
+    assert!(UserAgent::towards(&nowhere, &TlsSettings::default(), &[dns.address]).await.is_err());
 }
 
 /// A server with a UDP address that asks a DNS server of ours.
