@@ -2,6 +2,7 @@
 //! nobody but itself.
 
 use std::{
+    future::pending,
     io,
     net::SocketAddr,
     pin::pin,
@@ -438,7 +439,10 @@ impl Reader {
         let mut buffer = vec![0; 4096];
         loop {
             let length = match self.wait(stream.read(&mut buffer)).await {
-                Ok(Ok(0)) => return "the peer closed it".to_owned(),
+                Ok(Ok(0)) => {
+                    self.leave(stream).await;
+                    return "the peer closed it".to_owned();
+                }
                 Ok(Ok(length)) => length,
                 Ok(Err(error)) => return error.to_string(),
                 Err(why) => return why,
@@ -449,13 +453,31 @@ impl Reader {
                     Ok(None) => break,
                     Ok(Some(Frame::Ping)) => Heard::Ping { answer: Bytes::from_static(b"\r\n") },
                     Ok(Some(Frame::Message(message))) => Heard::Message(message),
-                    Err(error) => return error.to_string(),
+                    Err(error) => {
+                        self.leave(stream).await;
+                        return error.to_string();
+                    }
                 };
                 if let Err(why) = self.hear(heard).await {
                     return why;
                 }
             }
         }
+    }
+
+    /// Lets the owner answer what was heard last before the connection is closed: it drops its end when it hears of this, in its turn,
+    /// and then what waits is written. Meanwhile whatever else comes is read past, for a peer whose bytes were not read may be told so
+    /// instead of the answer.
+    async fn leave(self, mut stream: impl AsyncRead + Unpin) {
+        if self.inbox.send(FromConnection::Closed(self.id)).await.is_err() {
+            return;
+        }
+        let read_past = async {
+            let mut buffer = [0; 4096];
+            while stream.read(&mut buffer).await.is_ok_and(|length| length > 0) {}
+            pending::<()>().await;
+        };
+        let _ = timeout(CLOSE_TIMEOUT, read_past).await;
     }
 }
 

@@ -131,6 +131,10 @@ impl<'a> Head<'a> {
         }
         let rest = rest.unwrap_or_default();
         let body = match declared {
+            Some(length) if length > rest.len() && bytes.len() - rest.len() + length > MAX_MESSAGE => {
+                fault.get_or_insert(Refusal::TooLarge);
+                rest
+            }
             Some(length) if length > rest.len() => {
                 fault.get_or_insert(Refusal::Malformed("Body shorter than Content-Length".into()));
                 rest
