@@ -121,14 +121,16 @@ impl Dialog {
         wire::write_request(&request).into()
     }
 
-    /// The Request-URI and Route: a first proxy that does not know loose routing wants to be in the Request-URI itself.
+    /// The Request-URI and Route: a first proxy that does not know loose routing wants to be in the Request-URI itself. Headers that
+    /// the peer's Contact asks for are not sent: they may not stand in a Request-URI, and could be a Route to anywhere (§19.1.5).
     fn uri_and_routes(&self) -> (SipUri, Vec<String>) {
+        let target = SipUri { headers: Vec::new(), ..self.target.clone() };
         let all = self.routes.iter().map(ToString::to_string);
         match self.routes.first() {
             Some(first) if !first.uri.params.has("lr") => {
-                (first.uri.clone(), all.skip(1).chain([NameAddr::new(self.target.clone()).to_string()]).collect())
+                (first.uri.clone(), all.skip(1).chain([NameAddr::new(target).to_string()]).collect())
             }
-            _ => (self.target.clone(), all.collect()),
+            _ => (target, all.collect()),
         }
     }
 }
@@ -202,6 +204,17 @@ mod tests {
 
         assert!(written.starts_with("BYE sip:203.0.113.2 SIP/2.0\r\n"), "{written}");
         assert!(written.contains("\r\nRoute: <sip:x@198.51.100.7>\r\n"), "{written}");
+    }
+
+    #[test]
+    fn headers_that_a_contact_asks_for_are_not_sent() {
+        let asked =
+            "Via: SIP/2.0/UDP 203.0.113.1;branch=z9hG4bK1\r\nContact: <sip:x@203.0.113.1?Route=%3Csip:198.51.100.66%3E&X=y>\r\n";
+        let plain = text(&dialog(asked, false));
+        let strict = text(&dialog(&format!("{asked}Record-Route: <sip:203.0.113.2>\r\n"), false));
+
+        assert!(plain.starts_with("BYE sip:x@203.0.113.1 SIP/2.0\r\n") && !plain.contains("198.51.100.66"), "{plain}");
+        assert!(strict.contains("\r\nRoute: <sip:x@203.0.113.1>\r\n") && !strict.contains("198.51.100.66"), "{strict}");
     }
 
     #[test]
