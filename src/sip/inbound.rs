@@ -153,7 +153,7 @@ impl Keys {
 
     /// What copies of one request have in common that came different ways (§8.2.2.2).
     pub(super) fn merge_key(&self, inbound: &Inbound) -> u128 {
-        self.hash((&inbound.call_id, &inbound.from_tag, inbound.sequence))
+        self.hash((&inbound.call_id, &inbound.from_tag, inbound.sequence, inbound.method().to_string()))
     }
 
     /// A tag for a response that is not remembered: the same each time.

@@ -108,6 +108,8 @@ impl Reply {
 pub(super) struct WaitingRequests {
     waiting: HashMap<RequestRef, Waiting>,
     transactions: HashSet<TransactionId>,
+    /// What copies of one of them that come another way have in common with it (RFC 3261 §8.2.2.2).
+    merge_keys: HashSet<u128>,
     by_address: HashMap<IpAddr, usize>,
     latest: u64,
 }
@@ -118,6 +120,7 @@ pub(super) struct Waiting {
     pub(super) id: TransactionId,
     pub(super) reply_to: Flow,
     source: IpAddr,
+    merge_key: u128,
     /// What every response echoes, yet without a tag of ours.
     echo: Response,
     fallback_tag: String,
@@ -131,14 +134,21 @@ impl WaitingRequests {
     }
 
     /// Takes a request, and says until when it waits.
-    pub(super) fn take(&mut self, inbound: Inbound, tag: String, now: Instant) -> (RequestRef, OutsideRequest, Instant) {
+    pub(super) fn take(
+        &mut self,
+        inbound: Inbound,
+        merge_key: u128,
+        tag: String,
+        now: Instant,
+    ) -> (RequestRef, OutsideRequest, Instant) {
         let source = inbound.flow.remote.ip();
         self.latest += 1;
         let reference = RequestRef(self.latest);
         let echo = wire::response_to(&inbound.request.headers, 200.into());
-        let waiting = Waiting { id: inbound.id, reply_to: inbound.reply_to, source, echo, fallback_tag: tag };
+        let waiting = Waiting { id: inbound.id, reply_to: inbound.reply_to, source, merge_key, echo, fallback_tag: tag };
         self.waiting.insert(reference, waiting);
         self.transactions.insert(inbound.id);
+        self.merge_keys.insert(merge_key);
         *self.by_address.entry(source).or_default() += 1;
         let Inbound { request, flow, credentials, .. } = inbound;
         (reference, OutsideRequest { request, flow, credentials }, now + PATIENCE)
@@ -153,6 +163,7 @@ impl WaitingRequests {
     pub(super) fn remove(&mut self, reference: RequestRef) -> Option<Waiting> {
         let waiting = self.waiting.remove(&reference)?;
         self.transactions.remove(&waiting.id);
+        self.merge_keys.remove(&waiting.merge_key);
         if let Entry::Occupied(mut entry) = self.by_address.entry(waiting.source) {
             *entry.get_mut() -= 1;
             if *entry.get() == 0 {
@@ -165,6 +176,11 @@ impl WaitingRequests {
     /// Whether the request of this transaction waits: then another copy of it is nothing new.
     pub(super) fn has(&self, id: TransactionId) -> bool {
         self.transactions.contains(&id)
+    }
+
+    /// Whether another copy of a request waits, which came another way.
+    pub(super) fn has_copy_of(&self, merge_key: u128) -> bool {
+        self.merge_keys.contains(&merge_key)
     }
 
     /// How many wait.

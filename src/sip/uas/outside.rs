@@ -9,12 +9,16 @@ impl Uas {
         if inbound.length > LONGEST_REQUEST {
             return self.reject(&inbound, 513);
         }
+        let merge_key = self.keys.merge_key(&inbound);
+        if inbound.to_tag.is_none() && self.waiting.has_copy_of(merge_key) {
+            return self.reject(&inbound, 482);
+        }
         let has_room = self.waiting.has_room_for(inbound.flow.remote.ip()) && self.requests.len() < self.most_transactions();
         if self.draining || !has_room {
             return self.reject_for_overload(&inbound);
         }
         let tag = tag_text(self.keys.stateless_tag(&inbound.request.headers));
-        let (reference, request, give_up_at) = self.waiting.take(inbound, tag, now);
+        let (reference, request, give_up_at) = self.waiting.take(inbound, merge_key, tag, now);
         self.timers.set(Timer::Waiting(reference), Some(give_up_at));
         self.outputs.push_back(Output::Request(reference, Box::new(request)));
     }
@@ -68,6 +72,27 @@ mod tests {
     }
 
     #[test]
+    fn a_second_copy_by_another_way_gets_482_while_the_first_waits() {
+        let mut test = Test::new();
+        let by_another_way = register(1).replace("z9hG4bK-1-", "z9hG4bK-other-way-");
+
+        test.send(register(1));
+        let (reference, _) = test.request_handed_over();
+        test.send(by_another_way.clone());
+        let merged = test.received();
+        test.send(by_another_way.replace("REGISTER", "SUBSCRIBE"));
+        let (subscription, _) = test.request_handed_over();
+        for waiting in [reference, subscription] {
+            test.uas.respond(waiting, Reply::status(200), test.now);
+        }
+
+        assert_eq!(status(&merged), 482);
+        assert_eq!(test.all_received().iter().map(|text| status(text)).collect::<Vec<_>>(), [200, 200]);
+        assert!(test.requests.is_empty());
+        test.settles();
+    }
+
+    #[test]
     fn an_answer_may_begin_a_dialog_and_a_request_in_one_is_handed_over_too() {
         let mut test = Test::new();
 
@@ -107,7 +132,11 @@ mod tests {
         let mut test = Test::new();
         let shed = |test: &mut Test, address: &str| {
             test.flow.remote = address.parse().unwrap();
-            (0..1000).for_each(|number| test.send(register(number).replace("192.0.2.1:5060;", &format!("{address};"))));
+            let from_there = |number| {
+                let own = [("192.0.2.1:5060;", format!("{address};")), ("call-", format!("call-of-{address}-"))];
+                own.iter().fold(register(number), |request, (of_other, own)| request.replace(of_other, own))
+            };
+            (0..1000).for_each(|number| test.send(from_there(number)));
             test.all_received().iter().filter(|answer| status(answer) == 503).count()
         };
 
