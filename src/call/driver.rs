@@ -30,7 +30,10 @@ use crate::{
     },
     ivr::{self, Answer, Digit, Effect, Entry, Input, Item, PlayFrom, RecordingEnd, Seek},
     media::{Clip, DigitSet, EncodedAudio, MediaEvent, PlayId, RecordSpec, RecordingId},
-    sip::event::{Command, Event},
+    sip::{
+        event::{Command, Event},
+        wire::Reason,
+    },
 };
 
 type Asked = Pin<Box<dyn Future<Output = Outcome> + Send>>;
@@ -147,7 +150,7 @@ impl Driver {
                 }
                 () = due(self.deadline), if !self.gone => Some(Input::Timeout),
                 _ = stop.wait_for(|stop| *stop), if !self.gone => {
-                    self.session.sip.send(Command::Hangup { reason: Some("the server stops".to_owned()) });
+                    self.session.sip.send(Command::Hangup { reason: Some(Reason::sip(503, "the server stops")) });
                     self.record.ended("the server stopped");
                     self.caller_gone()
                 }
@@ -214,7 +217,7 @@ impl Driver {
             }
             Some(MediaEvent::RecordingDone { .. }) => None,
             Some(MediaEvent::RtpTimeout) => {
-                self.session.sip.send(Command::Hangup { reason: Some("no audio from the caller".to_owned()) });
+                self.session.sip.send(Command::Hangup { reason: Some(Reason::sip(408, "no audio from the caller")) });
                 self.record.ended("no audio from the caller");
                 self.caller_gone()
             }
@@ -222,7 +225,7 @@ impl Driver {
             None => {
                 error!("a call is cut off: its media thread is gone");
                 self.media_gone = true;
-                self.session.sip.send(Command::Hangup { reason: Some("media stopped".to_owned()) });
+                self.session.sip.send(Command::Hangup { reason: Some(Reason::sip(500, "media stopped")) });
                 self.record.ended("its media thread is gone");
                 match std::mem::replace(&mut self.recording, Recording::Nothing) {
                     // Its end would never be told. A message's journal stays in the spool and becomes an interrupted one.

@@ -18,6 +18,7 @@ use crate::{
     sip::{
         event::{Command, EndReason, Event, IncomingCall},
         handle::CallHandle,
+        wire::Reason,
     },
 };
 
@@ -129,7 +130,7 @@ pub async fn answer(
                     match sdp::accept_answer(offer, answer.as_deref().unwrap_or_default()) {
                         Ok(agreed) => negotiated = Some(agreed),
                         Err(error) => {
-                            sip.send(Command::Hangup { reason: Some("the answer does not fit the offer".to_owned()) });
+                            sip.send(Command::Hangup { reason: Some(Reason::sip(488, "the answer does not fit the offer")) });
                             return Err(NoSession::Unacceptable(error));
                         }
                     }
@@ -198,7 +199,7 @@ impl CallSession {
             }
             Err(error) => {
                 tracing::debug!(%error, "the answer to our offer does not fit");
-                self.sip.send(Command::Hangup { reason: Some("the answer does not fit the offer".to_owned()) });
+                self.sip.send(Command::Hangup { reason: Some(Reason::sip(488, "the answer does not fit the offer")) });
             }
         }
     }

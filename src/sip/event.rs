@@ -126,8 +126,8 @@ pub enum Command {
     },
     /// Ends the call: BYE, or 480 when it was not answered yet.
     Hangup {
-        /// Text for the Reason header (RFC 3326), for those who read traces.
-        reason: Option<String>,
+        /// What the BYE says of it (RFC 3326), for the other side's records and for those who read traces.
+        reason: Option<Reason>,
     },
 }
 

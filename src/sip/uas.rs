@@ -255,7 +255,7 @@ enum Phase {
     /// Answered.
     Talking,
     /// We hung up, but a BYE must wait for the ACK (§15).
-    Leaving { reason: Option<String> },
+    Leaving { reason: Option<Reason> },
 }
 
 #[derive(Debug)]
@@ -862,7 +862,7 @@ impl Uas {
         self.outputs.push_back(self::response(invite.flow, bytes));
         self.set_call_timer(reference);
         if let Some(replaced) = replaced.filter(|other| self.is_talking(*other)) {
-            self.hang_up(replaced, Some("replaced by another call".to_owned()), EndReason::Replaced, now);
+            self.hang_up(replaced, Some(Reason::sip(200, "replaced by another call")), EndReason::Replaced, now);
         }
     }
 
@@ -886,7 +886,7 @@ impl Uas {
     // A call ends.
 
     /// Ends an answered call: tells so at once, and says BYE as soon as that is allowed.
-    fn hang_up(&mut self, reference: CallRef, reason: Option<String>, end: EndReason, now: Instant) {
+    fn hang_up(&mut self, reference: CallRef, reason: Option<Reason>, end: EndReason, now: Instant) {
         self.refuse_offered(reference, 487, Vec::new(), now);
         self.refuse_update(reference, 487, now);
         self.outputs.push_back(Output::Event(reference, Event::Ended(end)));
@@ -900,14 +900,13 @@ impl Uas {
     }
 
     /// Sends BYE and forgets the call.
-    fn say_goodbye(&mut self, reference: CallRef, reason: Option<String>, now: Instant) {
+    fn say_goodbye(&mut self, reference: CallRef, reason: Option<Reason>, now: Instant) {
         self.uncount(reference);
         let Some(mut call) = self.calls.remove(&reference) else { return };
         self.timers.set(Timer::Call(reference), None);
         let branch = format!("z9hG4bK{:016x}", self.random.random::<u64>());
         call.dialog.local_sequence += 1;
-        let more: Vec<Header> =
-            reason.map(|reason| Header::Other("Reason".to_owned(), reason_value(&reason))).into_iter().collect();
+        let more: Vec<Header> = reason.map(|reason| reason.header()).into_iter().collect();
         let bye = OutgoingRequest::of(&call.dialog, Method::Bye, more.clone());
         if bye.lookup().is_some() && self.departing.len() < self.most_transactions() {
             self.departing.insert(call.tag);
@@ -1089,7 +1088,7 @@ impl Uas {
                     self.say_goodbye(reference, reason, now);
                 }
                 Phase::Early | Phase::Talking => {
-                    self.hang_up(reference, Some("ACK was not received".to_owned()), EndReason::AckTimeout, now);
+                    self.hang_up(reference, Some(Reason::sip(408, "ACK was not received")), EndReason::AckTimeout, now);
                 }
             };
         }
@@ -1158,12 +1157,6 @@ fn retry_after(pause: Duration) -> Header {
 /// A status that refuses; anything else is a mistake of ours.
 fn refusing(status: u16) -> u16 {
     if (300..700).contains(&status) { status } else { 500 }
-}
-
-/// A Reason header's value (RFC 3326), with text that cannot break out of its quotes.
-fn reason_value(text: &str) -> String {
-    let text: String = text.chars().filter(|c| !c.is_control() && !matches!(c, '"' | '\\')).collect();
-    format!("SIP;cause=200;text=\"{text}\"")
 }
 
 fn session_description(inbound: &Inbound) -> Option<Vec<u8>> {

@@ -60,7 +60,7 @@ impl Uas {
         match session.tick(now) {
             None => true,
             Some(SessionDue::Over) => {
-                self.hang_up(reference, Some("session expired".to_owned()), EndReason::SessionExpired, now);
+                self.hang_up(reference, Some(Reason::sip(408, "session expired")), EndReason::SessionExpired, now);
                 false
             }
             Some(SessionDue::Refresh) => {
@@ -176,7 +176,7 @@ impl Uas {
                 }
             }
             // The other side knows nothing of the call any more.
-            408 | 481 => return self.hang_up(reference, Some("session lost".to_owned()), EndReason::SessionExpired, now),
+            408 | 481 => return self.hang_up(reference, Some(Reason::sip(408, "session lost")), EndReason::SessionExpired, now),
             // Each side offered something at the same time (RFC 3261 §14.1; the Call-ID is not ours).
             491 => session.postpone(pause, now),
             405 | 420 | 501 if is_update => {
@@ -199,7 +199,7 @@ impl Uas {
                 let Some(refresh) = self.refreshes.remove(&id) else { return };
                 let is_awaited = end == Due::GaveUp && self.calls.get(&refresh.call).is_some_and(|call| call.refreshing);
                 if is_awaited {
-                    self.hang_up(refresh.call, Some("session lost".to_owned()), EndReason::SessionExpired, now);
+                    self.hang_up(refresh.call, Some(Reason::sip(408, "session lost")), EndReason::SessionExpired, now);
                 }
                 return;
             }

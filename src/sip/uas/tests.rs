@@ -6,6 +6,7 @@ mod early;
 mod ending;
 mod refresh;
 mod replace;
+mod routes;
 mod update;
 
 const OFFER: &str = "v=0 offer";
@@ -429,14 +430,14 @@ fn a_stranger_is_never_sent_more_than_it_sent() {
 fn we_hang_up_with_a_bye_that_is_repeated_until_answered() {
     let mut test = Test::talking();
 
-    test.command(Command::Hangup { reason: Some("RTP \"timeout\"\r\n".to_owned()) });
+    test.command(Command::Hangup { reason: Some(Reason::sip(408, "RTP \"timeout\"\r\n")) });
     let bye = test.received();
     let repeated = test.sent_during(Duration::from_secs(4));
     test.send(answer_to(&bye, 200));
 
     assert!(matches!(test.event(), Event::Ended(EndReason::HungUp)));
     assert!(bye.starts_with("BYE sip:caller@192.0.2.1:5060 SIP/2.0\r\n"), "{bye}");
-    assert!(bye.contains("\r\nReason: SIP;cause=200;text=\"RTP timeout\"\r\n"), "{bye}");
+    assert!(bye.contains("\r\nReason: SIP;cause=408;text=\"RTP timeout\"\r\n"), "{bye}");
     assert!(bye.contains("\r\nCSeq: 1 BYE\r\n"), "{bye}");
     assert_eq!(repeated.len(), 3);
     assert!(repeated.iter().all(|(_, again)| *again == bye));
@@ -626,6 +627,8 @@ pub(super) struct Test {
     start: Instant,
     pub(super) now: Instant,
     sent: VecDeque<(Instant, String)>,
+    /// The path that was sent on last.
+    path: Option<Flow>,
     events: VecDeque<(CallRef, Event)>,
     pub(super) requests: VecDeque<(RequestRef, OutsideRequest)>,
     tag: String,
@@ -644,6 +647,7 @@ impl Test {
             start: now,
             now,
             sent: VecDeque::new(),
+            path: None,
             events: VecDeque::new(),
             requests: VecDeque::new(),
             tag: String::new(),
@@ -681,7 +685,8 @@ impl Test {
     fn collect(&mut self) {
         while let Some(output) = self.uas.poll() {
             match output {
-                Output::Send { bytes, .. } => {
+                Output::Send { flow, bytes, .. } => {
+                    self.path = Some(flow);
                     self.sent.push_back((self.now, String::from_utf8(bytes.to_vec()).expect("our messages are text")));
                 }
                 Output::Event(call, event) => self.events.push_back((call, event)),

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use rsip::Header;
+
 use super::text::{Malformed, is_token, readable, split, trim};
 use super::{HeaderViews, Params};
 
@@ -39,6 +41,21 @@ impl Reason {
             cause: params.get("cause").and_then(|cause| cause.parse().ok()),
             text: params.get("text").map(|text| readable(text).chars().take(LONGEST_TEXT).collect()),
         })
+    }
+
+    /// A reason of our own: a SIP status as its cause, and words.
+    #[must_use]
+    pub fn sip(cause: u16, text: &str) -> Self {
+        Self { protocol: "SIP".to_owned(), cause: Some(cause), text: Some(text.to_owned()) }
+    }
+
+    /// As a message carries it, with text that cannot break out of its quotes.
+    #[must_use]
+    pub fn header(&self) -> Header {
+        let cause = self.cause.map(|cause| format!(";cause={cause}")).unwrap_or_default();
+        let clean = |text: &String| text.chars().filter(|c| !c.is_control() && !matches!(c, '"' | '\\')).collect::<String>();
+        let text = self.text.as_ref().map(|text| format!(";text=\"{}\"", clean(text))).unwrap_or_default();
+        Header::Other("Reason".to_owned(), format!("{}{cause}{text}", self.protocol))
     }
 
     /// The first reason of a message that can be read.
@@ -81,6 +98,14 @@ mod tests {
         for text in ["", ";cause=1", "two words;cause=1", "SIP;text=\"open"] {
             assert!(Reason::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_reason_of_our_own_is_read_as_it_was_meant() {
+        let written = |text: &str| Reason::sip(408, text).header().to_string();
+
+        assert_eq!(written("no audio"), "Reason: SIP;cause=408;text=\"no audio\"");
+        assert_eq!(written("a \"trap\"\r\n\\"), "Reason: SIP;cause=408;text=\"a trap\"");
     }
 
     #[test]
