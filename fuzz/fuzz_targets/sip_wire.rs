@@ -3,7 +3,8 @@
 #![no_main]
 
 use afterbeep::sip::wire::{
-    Capabilities, HeaderViews, Message, NameAddr, Rejected, SipUri, body_of_type, note_source, parse, readable, set_to_tag,
+    Capabilities, DigestChallenge, DigestCredentials, HeaderViews, Message, NameAddr, RAck, Reason, Rejected, Replaces,
+    SessionExpires, SipUri, body_of_type, min_session_expires, note_source, parse, readable, reliable_number, set_to_tag,
     validate, validate_response, write_request, write_response,
 };
 use libfuzzer_sys::fuzz_target;
@@ -65,6 +66,20 @@ fn view(headers: Headers) {
             assert_eq!((&again.uri, again.tag()), (&address.uri, address.tag()));
             assert_eq!(readable(address.display.as_deref().unwrap_or_default()), address.display.unwrap_or_default());
         }
+    }
+    let _ = (min_session_expires(&headers), reliable_number(&headers), Replaces::of(&headers));
+    if let Ok(rack) = RAck::of(&headers) {
+        assert_eq!(RAck::parse(&rack.to_string()), Ok(rack));
+    }
+    if let Ok(Some(expires)) = SessionExpires::of(&headers) {
+        assert_eq!(SessionExpires::parse(&expires.to_string()), Ok(expires));
+    }
+    if let Some(reason) = Reason::of(&headers) {
+        let again = Reason::of(&vec![reason.header()].into()).expect("what was read can be written");
+        assert_eq!((&again.protocol, again.cause), (&reason.protocol, reason.cause));
+    }
+    for header in ["Authorization", "WWW-Authenticate"] {
+        let _ = headers.value(header).map(|value| (DigestCredentials::parse(value), DigestChallenge::parse(value)));
     }
     let mut noted = headers.clone();
     note_source(&mut noted, "[2001:db8::1]:5060".parse().expect("an address"));

@@ -43,3 +43,5 @@ pub mod handle;
 #[expect(clippy::disallowed_methods, reason = "it waits for sockets")]
 pub mod user_agent;
 pub mod wire;
+#[cfg(test)]
+mod lossy;

@@ -128,6 +128,21 @@ fn read_all(bytes: &[u8]) {
     };
     let _ = (headers.top_via(), headers.vias(), headers.from_address(), headers.to_address(), headers.contacts());
     let _ = (headers.routes(), headers.diversions(), headers.history_info(), headers.asserted_identities(), headers.user_agent());
+    for header in ["Authorization", "WWW-Authenticate"] {
+        let _ = headers.value(header).map(|value| (DigestCredentials::parse(value), DigestChallenge::parse(value)));
+    }
+    let _ = (min_session_expires(&headers), reliable_number(&headers), Replaces::of(&headers));
+    // What is written of them is read the same.
+    if let Ok(rack) = RAck::of(&headers) {
+        assert_eq!(RAck::parse(&rack.to_string()), Ok(rack));
+    }
+    if let Ok(Some(expires)) = SessionExpires::of(&headers) {
+        assert_eq!(SessionExpires::parse(&expires.to_string()), Ok(expires));
+    }
+    if let Some(reason) = Reason::of(&headers) {
+        let again = Reason::of(&vec![reason.header()].into()).expect("what was read can be written");
+        assert_eq!((&again.protocol, again.cause), (&reason.protocol, reason.cause));
+    }
     let mut noted = headers.clone();
     note_source(&mut noted, "192.0.2.1:5060".parse().unwrap());
     set_to_tag(&mut noted, "tag");
@@ -187,6 +202,14 @@ fn headers() -> impl Strategy<Value = Headers> {
             "Diversion",
             "History-Info",
             "Session-Expires",
+            "Min-SE",
+            "RAck",
+            "RSeq",
+            "Require",
+            "Replaces",
+            "Reason",
+            "Authorization",
+            "WWW-Authenticate",
             "Content-Type"
         ])
         .prop_map(ToOwned::to_owned),
@@ -210,4 +233,11 @@ const VALUES: &[&[u8]] = &[
     b"7 INVITE",
     b"application/sdp",
     b"multipart/mixed;boundary=b",
+    b"776656 1 INVITE",
+    b"100rel, timer",
+    b"1800;refresher=uac",
+    b"4294967296",
+    b"a@b;to-tag=1;from-tag=2;early-only",
+    b"Q.850;cause=16;text=\"Terminated\", SIP;cause=600",
+    b"Digest username=\"a\", realm=\"b\", nonce=\"c\", uri=\"sip:d\", response=\"00\", qop=auth, nc=00000001, cnonce=\"e\"",
 ];
