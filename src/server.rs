@@ -8,10 +8,11 @@ use std::{
 
 use anyhow::Context as _;
 use tokio::{
+    runtime::Handle,
     sync::{mpsc, watch},
     task::JoinHandle,
 };
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::{
     call::{Calls, library::Library, record::without_credentials},
@@ -45,6 +46,8 @@ const NEW_CALLS: usize = 256;
 const NEW_REQUESTS: usize = 256;
 /// How often recordings that wait in the spool are tried again.
 const SPOOL_RETRY: Duration = Duration::from_secs(10);
+/// How often the log says how many tasks there are.
+const TASKS_COUNTED: Duration = Duration::from_secs(10);
 
 /// A server that takes calls.
 pub struct Server {
@@ -110,7 +113,8 @@ impl Server {
             )),
             tokio::spawn(scheduler::run(store.clone(), calendar(config), until(stopping.clone()))),
             tokio::spawn(records.clone().write(store.clone(), until(stopping.clone()))),
-            tokio::spawn(retry_spool(store.clone(), stopping)),
+            tokio::spawn(retry_spool(store.clone(), stopping.clone())),
+            tokio::spawn(count_tasks(stopping)),
         ];
         let admission = Arc::new(Admission::new(store.clone(), authenticator, since_unix_epoch()).telling(sip.gate()));
         let (trusted, numbering) = (config.clone(), config.clone());
@@ -305,6 +309,18 @@ fn report(spool: &SpoolReport) {
     if *spool != SpoolReport::default() {
         let SpoolReport { deposited, discarded, waiting, quarantined } = spool;
         info!(deposited, discarded, waiting, quarantined, "recordings in the spool were looked at");
+    }
+}
+
+/// Says every now and then how many tasks there are, so that a log shows whether calls leave any behind.
+async fn count_tasks(mut stop: watch::Receiver<bool>) {
+    loop {
+        let tasks = Handle::current().metrics().num_alive_tasks();
+        debug!(tasks, "the server is alive");
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(TASKS_COUNTED) => {}
+        }
     }
 }
 

@@ -34,6 +34,7 @@ mod resolving;
 mod retrieval;
 mod reuse;
 mod sip_transport;
+mod soak;
 mod store;
 mod terminal;
 mod tls;

@@ -12,6 +12,7 @@ pub mod lamp;
 pub mod linphone;
 pub mod pjsip;
 pub mod postgres;
+pub mod process;
 pub mod raw;
 pub mod server;
 pub mod sipp;

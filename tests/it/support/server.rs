@@ -139,6 +139,11 @@ impl Server {
         rustix::process::kill_process(pid, signal).expect("the server is there");
     }
 
+    /// The process of the server.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Pulls the plug: no signal can be handled. What is on the disk stays.
     pub fn kill(mut self) -> TempDir {
         self.process.kill().expect("a running server");

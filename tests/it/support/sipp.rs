@@ -34,16 +34,18 @@ pub struct Call<'a> {
     pub headers: &'a str,
     /// Where the SDP says audio should go, if not to SIPp itself.
     pub media: Option<SocketAddr>,
+    /// How many calls begin in a second; all at once if it is not said.
+    pub rate: Option<u32>,
 }
 
 impl Default for Call<'_> {
     fn default() -> Self {
-        Self { service: "1001", transport: "u1", headers: "", media: None }
+        Self { service: "1001", transport: "u1", headers: "", media: None, rate: None }
     }
 }
 
 impl Call<'_> {
-    /// Runs `calls` of these calls at once, all doing `steps`, and fails the test unless SIPp is content with each.
+    /// Runs `calls` of these calls, all doing `steps`, and fails the test unless SIPp is content with each.
     pub fn run(&self, server: SocketAddr, steps: &[Step<'_>], calls: u32) {
         self.play(&self.scenario(steps), server, calls);
     }
@@ -53,10 +55,12 @@ impl Call<'_> {
         let folder = tempfile::tempdir().expect("a folder for the scenario");
         let scenario = folder.path().join("scenario.xml");
         std::fs::write(&scenario, scenario_text).expect("the scenario is written");
+        let rate = self.rate.unwrap_or(calls);
+        let patience = format!("{}s", 120 + calls / rate);
         let output = Command::new("sipp")
-            .args(["-nostdin", "-i", "127.0.0.1", "-m", &calls.to_string(), "-l", &calls.to_string(), "-r", &calls.to_string()])
+            .args(["-nostdin", "-i", "127.0.0.1", "-m", &calls.to_string(), "-l", &calls.to_string(), "-r", &rate.to_string()])
             .args(["-p", &free_port().to_string(), "-mp", &media_ports().to_string()])
-            .args(["-s", self.service, "-t", self.transport, "-timeout", "120s", "-timeout_error"])
+            .args(["-s", self.service, "-t", self.transport, "-timeout", &patience, "-timeout_error"])
             .arg("-sf")
             .arg(&scenario)
             .args(["-trace_err", "-error_file"])
