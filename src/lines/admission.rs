@@ -1,7 +1,7 @@
 //! Whether a request's credentials are those of a line: the one place where that is decided, for calls and for all else.
 //!
 //! Whoever comes with credentials is told one of two things: come in, or another challenge. An unknown name, a disabled mailbox and
-//! a wrong password get the same challenge after the same work: the same question to the store, the same digests.
+//! a wrong password get the same challenge after the same work and the same time: the same question to the store, the same digests.
 
 use std::{
     net::SocketAddr,
@@ -10,7 +10,7 @@ use std::{
 };
 
 use rsip::{Header, Method};
-use tokio::time::timeout;
+use tokio::time::{sleep_until, timeout};
 use tracing::{debug, info};
 
 use crate::{
@@ -25,6 +25,9 @@ use crate::{
 
 /// How long the store may take to say whose line it is.
 const DECIDE: Duration = Duration::from_secs(5);
+/// How long after it came wrong credentials are answered. The hashes are the same for every name, but a database finds a row in another
+/// time than none: what it took is over by then, and a timer that counts milliseconds hides what is left.
+const REFUSED_AFTER: Duration = Duration::from_millis(20);
 
 /// Decides who is let in as a line. All calls and requests of the server share one.
 pub struct Admission {
@@ -83,6 +86,15 @@ impl Admission {
     ///
     /// [`StoreError`] when the store cannot say, or not in time; nobody is let in then, and nobody is called wrong.
     pub async fn decide(&self, attempt: &Attempt<'_>) -> Result<Verdict, StoreError> {
+        let refused_at = tokio::time::Instant::now() + REFUSED_AFTER;
+        let verdict = self.verdict(attempt).await;
+        if let Ok(Verdict::Wrong(..)) = verdict {
+            sleep_until(refused_at).await;
+        }
+        verdict
+    }
+
+    async fn verdict(&self, attempt: &Attempt<'_>) -> Result<Verdict, StoreError> {
         let username = &attempt.credentials.username;
         let asked = self.store.find_line(attempt.domain, username, self.authenticator.realm());
         let found = timeout(DECIDE, asked).await.unwrap_or(Err(StoreError::Silent("the database")))?;

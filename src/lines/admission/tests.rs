@@ -33,8 +33,10 @@ async fn wrong_credentials_get_the_same_answer_for_the_same_work_whoever_they_na
             for name in NAMES {
                 let wrong = credentials(name, "not the password", algorithm, &nonce);
                 work::done();
+                let begin = Instant::now();
                 let challenges = refusal(&admission, &wrong).await;
                 told.push((challenges, work::done()));
+                assert!(begin.elapsed() >= REFUSED_AFTER, "{name}");
             }
 
             let [first, others @ ..] = told.as_slice() else { unreachable!("there are names") };
