@@ -8,6 +8,7 @@ pub mod sip;
 pub mod sdp;
 pub mod rtp;
 pub mod stun;
+pub mod dtls;
 pub mod audio;
 pub mod media;
 pub mod ivr;

@@ -37,14 +37,8 @@ pub use self::{
     clip::{Clip, EncodedAudio},
     order::{DigitSet, MediaEvent, PlayId, RecordSpec, RecordingEnd, RecordingId, Stream},
 };
-use self::{
-    handshake::{Handshakes, Identity},
-    journal::Writer,
-    order::Order,
-    session::Session,
-    thread::Orders,
-};
-use crate::{audio::FRAME, rtp::secure::Fingerprint};
+use self::{handshake::Handshakes, journal::Writer, order::Order, session::Session, thread::Orders};
+use crate::{audio::FRAME, dtls::Identity, rtp::secure::Fingerprint};
 
 /// How the media of all calls is handled.
 #[derive(Clone, Debug)]

@@ -789,9 +789,9 @@ mod tests {
     use super::*;
     use crate::{
         audio::{FRAME, form::Form, law::Law},
+        dtls::Identity,
         media::{
             clip::Clip,
-            handshake::Identity,
             order::{DigitSet, RecordingId},
             ports,
         },
@@ -1429,6 +1429,33 @@ mod tests {
                 call.session.receive_report(&datagram, source, call.now);
                 call.pass(Duration::from_millis(wait));
             }
+        }
+
+        /// Nor of a session whose peer checks paths and shakes hands; and who passes no check is sent nothing.
+        #[test]
+        fn any_datagrams_at_all_for_a_browser(
+            datagrams in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..200), 0_usize..6, 0_u64..300), 0..40),
+            at in 0_usize..100,
+        ) {
+            let mut call = Call::connected();
+            let ice = IceCredentials::new(&[5; IceCredentials::LENGTH]);
+            let terms = DtlsTerms { peer: Fingerprint::of(b"a browser's"), active: false, ice: Some(ice) };
+            call.connect(|stream| (stream.security, stream.rtcp_mux) = (Security::Dtls(terms), true));
+            call.play(&[1; 20]);
+            for (mut datagram, kind, wait) in datagrams {
+                match kind {
+                    // A check that was changed on the way.
+                    0 => {
+                        datagram = stun::check(&format!("{}:x", ice.fragment()), ice.password().as_bytes(), true);
+                        let at = at % datagram.len();
+                        datagram[at] ^= 0x40;
+                    }
+                    kind => datagram.insert(0, [1, 22, 63, 128, 191][kind - 1]),
+                }
+                call.take(datagram);
+                call.pass(Duration::from_millis(wait));
+            }
+            prop_assert_eq!(call.datagrams().len(), 0);
         }
     }
 

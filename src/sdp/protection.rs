@@ -77,6 +77,7 @@ impl Offered {
         });
         let is_name = |name: &&str| (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
         let name = attribute(&media.attributes, "mid").map(str::trim).filter(is_name).map(str::to_owned);
+        let is_lite = |attribute: &Attribute| attribute.attribute == "ice-lite";
         let groups = session.iter().filter(|attribute| attribute.attribute == "group").filter_map(|group| group.value.as_deref());
         let bundled = groups
             .map(str::split_ascii_whitespace)
@@ -85,7 +86,8 @@ impl Offered {
             crypto: crypto::lines(media),
             fingerprint: fingerprints.flatten().next(),
             setup: find("setup").map(|setup| setup.trim().to_ascii_lowercase()),
-            ice: find("ice-ufrag").is_some() && find("ice-pwd").is_some(),
+            // Two lite agents would both wait for the other's checks: without ICE they meet at once (RFC 8839 §4.2.2).
+            ice: find("ice-ufrag").is_some() && find("ice-pwd").is_some() && !session.iter().any(is_lite),
             name,
             bundled,
         }
@@ -202,6 +204,8 @@ fn describe_ice(attributes: &mut Vec<Attribute>, ice: &IceCredentials, local: So
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
+
+    use proptest::prelude::*;
 
     use super::*;
     use crate::{
@@ -332,6 +336,19 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_that_would_wait_for_our_checks_is_answered_without_ice() {
+        let lines = format!(
+            "a=ice-lite\nm=audio 40000 UDP/TLS/RTP/SAVPF 0\na=setup:actpass\na=fingerprint:{FINGERPRINT}\na=ice-ufrag:Yk4t\n\
+             a=ice-pwd:asd88fgpdd777uzjYhagZg00\na=candidate:1 1 UDP 2130706431 198.51.100.7 40000 typ host\n"
+        );
+
+        let (bytes, agreed) = answered(Policy::Optional, &lines).unwrap();
+
+        assert!(matches!(agreed.security, Security::Dtls(DtlsTerms { ice: None, .. })), "{agreed:?}");
+        assert!(agreed.direction_send && !bytes.contains("ice") && !bytes.contains("candidate"), "{bytes}");
+    }
+
+    #[test]
     fn a_peer_that_waits_for_the_handshake_gets_it_begun() {
         let lines = format!("a=setup:passive\na=fingerprint:{FINGERPRINT}\nm=audio 40000 UDP/TLS/RTP/SAVP 0\n");
 
@@ -396,6 +413,66 @@ mod tests {
         let shown = format!("{security:?} {agreed:?} {own:?}");
 
         assert!(!shown.contains(KEY) && !shown.contains(security.ice.password()) && !shown.contains("[7, 7"), "{shown}");
+    }
+
+    proptest! {
+        /// Whatever an offer says about protection, it gets what the policy allows, and whoever reads our answer sees the same.
+        #[test]
+        fn any_lines_about_protection(
+            policy in prop_oneof![Just(Policy::Off), Just(Policy::Optional), Just(Policy::Required)],
+            lines in prop::collection::vec(line(), 0..16),
+        ) {
+            let Ok(offer) = parse_offer(with(&lines.concat()).as_bytes()) else { return Ok(()) };
+            let security = security(policy);
+            let Ok((bytes, agreed)) = answer(&offer, &LOCAL, &Codec::ALL, &security) else { return Ok(()) };
+
+            let (_, seen) = answer(&parse_offer(&bytes).unwrap(), &LOCAL, &Codec::ALL, &security).unwrap();
+            match (agreed.security, seen.security) {
+                (Security::None, Security::None) => prop_assert_ne!(policy, Policy::Required),
+                (Security::Keys { send, .. }, Security::Keys { receive, .. }) => prop_assert_eq!(send, receive),
+                (Security::Dtls(ours), Security::Dtls(theirs)) => {
+                    prop_assert!(!(ours.active && theirs.active));
+                    prop_assert_eq!(theirs.peer, security.fingerprint.unwrap());
+                }
+                other => prop_assert!(false, "{other:?}"),
+            }
+            prop_assert!(agreed.security == Security::None || policy != Policy::Off);
+        }
+
+        #[test]
+        fn any_text_is_a_fingerprint_or_none(text in "(sha-(1|256|384|512) )?([0-9a-fA-F+]{2}:){0,64}\\PC{0,4}") {
+            if let Some(fingerprint) = Fingerprint::parse(&text) {
+                prop_assert_eq!(Fingerprint::parse(&fingerprint.to_string()), Some(fingerprint));
+            }
+        }
+    }
+
+    /// Lines as peers write them, whole and broken.
+    fn line() -> impl Strategy<Value = String> {
+        let protocol = prop_oneof![
+            Just("RTP/AVP"),
+            Just("RTP/SAVP"),
+            Just("RTP/SAVPF"),
+            Just("UDP/TLS/RTP/SAVP"),
+            Just("UDP/TLS/RTP/SAVPF"),
+            Just("TCP/TLS/RTP/SAVP")
+        ];
+        let suite = prop_oneof![Just("AES_CM_128_HMAC_SHA1_80"), Just("AEAD_AES_256_GCM"), Just("F8_128_HMAC_SHA1_80")];
+        let setup = prop_oneof![Just("actpass"), Just("active"), Just("passive"), Just("holdconn"), Just("")];
+        let rest = "\\PC{0,20}";
+        prop_oneof![
+            (1_u16.., protocol).prop_map(|(port, protocol)| format!("m=audio {port} {protocol} 0\n")),
+            (any::<u32>(), suite, rest).prop_map(|(tag, suite, rest)| format!("a=crypto:{tag} {suite} inline:{KEY}{rest}\n")),
+            Just(format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}\n")),
+            Just(format!("a=fingerprint:{FINGERPRINT}\n")),
+            rest.prop_map(|rest| format!("a=fingerprint:{rest}\n")),
+            setup.prop_map(|setup| format!("a=setup:{setup}\n")),
+            rest.prop_map(|rest| format!("a=ice-ufrag:{rest}\na=ice-pwd:{rest}\n")),
+            rest.prop_map(|rest| format!("a=candidate:1 1 udp {rest} typ host\n")),
+            rest.prop_map(|rest| format!("a=group:BUNDLE {rest}\na=mid:{rest}\n")),
+            Just("a=rtcp-mux\n".to_owned()),
+            Just("a=ice-lite\n".to_owned()),
+        ]
     }
 
     fn security(policy: Policy) -> LocalSecurity {
