@@ -154,7 +154,7 @@ async fn show(place: &Workplace, which: &Which, generated: Option<String>, json:
 
 async fn remove(place: &Workplace, which: &Which) -> anyhow::Result<()> {
     let mailbox = mailbox(place, which).await?;
-    if !place.store.remove_line(&mailbox.id).await? {
+    if !place.store.remove_line(&mailbox.id, place.now).await? {
         bail!("mailbox {} has no line", mailbox.number);
     }
     output::text(&format!("removed the line of mailbox {}\n", mailbox.number))

@@ -170,7 +170,8 @@ impl Rounds {
 
 /// What a NOTIFY is made of.
 struct Prepared {
-    mailbox: Option<Mailbox>,
+    /// Whether there is such a mailbox, and it is in use.
+    is_there: bool,
     summary: Summary,
     watcher: Watcher,
 }
@@ -192,19 +193,20 @@ impl Notifier {
                 return (notice, Settled::Again { at: now().after(UNREADABLE) });
             }
         };
-        let Prepared { mailbox, summary, watcher } = match prepared {
+        let Prepared { is_there, summary, watcher } = match prepared {
             Ok(prepared) => prepared,
             Err(settled) => return (notice, settled),
         };
-        let is_gone = mailbox.is_none() || notice.last == Some(LastReason::NoResource);
+        let is_gone = !is_there || notice.last == Some(LastReason::NoResource);
         let sent_at = now();
         let state = match (notice.listener, notice.last) {
             (Listener::Phone | Listener::Proxy, _) => State::Unsolicited,
             (Listener::Subscriber, _) if is_gone => State::NoResource,
+            (Listener::Subscriber, Some(LastReason::Deactivated)) => State::Deactivated,
             (Listener::Subscriber, Some(_)) => State::TimedOut,
             (Listener::Subscriber, None) => State::Active(notice.expires_at.since(sent_at)),
         };
-        let is_last = is_gone || notice.last.is_some();
+        let is_last = notice.last.is_some() || (is_gone && notice.listener == Listener::Subscriber);
         let outcome = self.outgoing.send(watcher.notify(notice.sequence, state, summary)).await;
         let attempt = notice.attempts.saturating_add(1);
         let verdict = match notice.listener {
@@ -217,8 +219,8 @@ impl Notifier {
             Verdict::Taken => Settled::Taken { quiet_until: now().after(mwi::PAUSE) },
             Verdict::Over => Settled::Over,
             Verdict::Again(_) if is_last && attempt >= FEW_ATTEMPTS => Settled::Over,
-            // It is told of the next change, or when it registers again.
-            Verdict::Again(_) if notice.listener == Listener::Phone && attempt >= FEW_ATTEMPTS => {
+            // Not all phones take what they have not asked for. It is told of the next change, or when it registers again.
+            Verdict::Again(_) if notice.listener == Listener::Phone && (mwi::ends_usage(outcome) || attempt >= FEW_ATTEMPTS) => {
                 Settled::Taken { quiet_until: now().after(mwi::PAUSE) }
             }
             Verdict::Again(pause) => Settled::Again { at: now().after(pause) },
@@ -238,25 +240,30 @@ impl Notifier {
                     return Ok(Err(Settled::Over));
                 }
             },
-            // They are told of mailboxes, and of no end.
-            (Listener::Phone | Listener::Proxy, None) => return Ok(Err(Settled::Over)),
+            // Its registrations went with it.
+            (Listener::Phone, None) => return Ok(Err(Settled::Over)),
             (Listener::Phone, Some(mailbox)) => match self.phone(notice, mailbox).await? {
                 Ok(watcher) => watcher,
                 Err(settled) => return Ok(Err(settled)),
             },
-            (Listener::Proxy, Some(mailbox)) => match &self.settings.proxy {
-                Some(proxy) => towards_proxy(proxy, notice, mailbox),
-                None => return Ok(Err(Settled::Over)),
-            },
+            (Listener::Proxy, mailbox) => {
+                let address = mailbox.as_ref().map(|it| (it.number.as_str(), it.tenant.as_str()));
+                match (&self.settings.proxy, address.or_else(|| notice.dialog.split_once(' '))) {
+                    (Some(proxy), Some((number, tenant))) => towards_proxy(proxy, notice, number, tenant),
+                    _ => return Ok(Err(Settled::Over)),
+                }
+            }
         };
-        let summary = match &mailbox {
+        let in_use = mailbox.filter(|mailbox| mailbox.enabled);
+        let summary = match &in_use {
             Some(mailbox) => {
                 let counts = self.store.counts(&mailbox.id, now()).await?;
                 Summary { new: counts.new, old: counts.saved }
             }
+            // Nobody can listen to anything there.
             None => Summary { new: 0, old: 0 },
         };
-        Ok(Ok(Prepared { mailbox, summary, watcher }))
+        Ok(Ok(Prepared { is_there: in_use.is_some(), summary, watcher }))
     }
 
     /// A registered phone, if it is still registered and has not subscribed itself.
@@ -291,9 +298,9 @@ impl Notifier {
 }
 
 /// The proxy, told of one mailbox: who that is stands in the Request-URI and in To.
-fn towards_proxy(proxy: &SipUri, notice: &Notice, mailbox: &Mailbox) -> Watcher {
-    let target = SipUri { user: SipUri::sip(Some(mailbox.number.as_str()), host(mailbox, proxy), None).user, ..proxy.clone() };
-    unasked(target, Vec::new(), None, notice, mailbox)
+fn towards_proxy(proxy: &SipUri, notice: &Notice, number: &str, tenant: &str) -> Watcher {
+    let target = SipUri { user: SipUri::sip(Some(number), host(tenant, proxy), None).user, ..proxy.clone() };
+    unasked(target, Vec::new(), None, notice, number, tenant)
 }
 
 /// A registered phone.
@@ -306,12 +313,13 @@ fn towards_phone(registration: &Registration, notice: &Notice, mailbox: &Mailbox
         is_direct: way.is_direct,
     };
     let routes = registration.path.iter().map(|proxy| NameAddr::parse(proxy).ok()).collect::<Option<_>>()?;
-    Some(unasked(SipUri::parse(&registration.contact).ok()?, routes, Some(met), notice, mailbox))
+    let target = SipUri::parse(&registration.contact).ok()?;
+    Some(unasked(target, routes, Some(met), notice, mailbox.number.as_str(), &mailbox.tenant))
 }
 
 /// Somebody who is told without having asked, in no dialog: a Call-ID of its own each, with a CSeq that rises.
-fn unasked(target: SipUri, routes: Vec<NameAddr>, met: Option<Met>, notice: &Notice, mailbox: &Mailbox) -> Watcher {
-    let account = SipUri::sip(Some(mailbox.number.as_str()), host(mailbox, &target), None);
+fn unasked(target: SipUri, routes: Vec<NameAddr>, met: Option<Met>, notice: &Notice, number: &str, tenant: &str) -> Watcher {
+    let account = SipUri::sip(Some(number), host(tenant, &target), None);
     let address = NameAddr::new(account.clone());
     let peer = Peer {
         call_id: match met {
@@ -328,10 +336,10 @@ fn unasked(target: SipUri, routes: Vec<NameAddr>, met: Option<Met>, notice: &Not
 }
 
 /// The host of a mailbox's address: its tenant, else where it is told to.
-fn host(mailbox: &Mailbox, target: &SipUri) -> Host {
+fn host(tenant: &str, target: &SipUri) -> Host {
     match &target.host {
-        Some(host) if mailbox.tenant.is_empty() => host.clone(),
-        _ => Host::Name(mailbox.tenant.clone()),
+        Some(host) if tenant.is_empty() => host.clone(),
+        _ => Host::Name(tenant.to_owned()),
     }
 }
 

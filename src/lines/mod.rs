@@ -17,6 +17,7 @@ use crate::{
     domain::time::Timestamp,
     sip::{
         handle::NewRequest,
+        mwi,
         registrar::Lives,
         request::{OutsideRequest, Reply},
         uas::CAPABILITIES,
@@ -113,9 +114,11 @@ impl Lines {
             (Method::Register, Some(line)) => self.register(request, line).await,
             // A trusted peer's word is not enough: what it passes on may come from anywhere.
             (Method::Register, None) => Reply::status(403),
-            (Method::Options, _) => {
-                Reply::status(200).with(CAPABILITIES.allow()).with(CAPABILITIES.accept()).with(CAPABILITIES.supported())
-            }
+            (Method::Options, _) => Reply::status(200)
+                .with(CAPABILITIES.allow())
+                .with(CAPABILITIES.accept())
+                .with(CAPABILITIES.supported())
+                .with(mwi::allow_events()),
             (Method::Subscribe, line) => self.subscribe(request, line).await,
             _ => Reply::status(405).with(CAPABILITIES.allow()),
         }

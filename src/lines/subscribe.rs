@@ -2,7 +2,10 @@
 //!
 //! A line may watch its own mailbox, a trusted peer any. The first NOTIFY, and all others, are [`crate::delivery`]'s.
 
+use std::time::Duration;
+
 use rsip::headers;
+use tokio::time::timeout;
 
 use super::{Lines, unavailable};
 use crate::{
@@ -21,6 +24,8 @@ use crate::{
 
 /// When a phone may try again whose mailbox has too many subscriptions, in seconds: some of them will have ended.
 const CROWDED: u32 = 600;
+/// How long the database may take.
+const PATIENCE: Duration = Duration::from_secs(8);
 /// The user part of our Contact in a subscription.
 const USER: &str = "voicemail";
 
@@ -32,11 +37,17 @@ impl Lines {
             Err(refusal) => return refusal,
         };
         let to = request.request.headers.to_address().ok();
-        let done = match to.as_ref().and_then(|to| to.tag()) {
-            Some(tag) => self.renew(request, &wish, &SubscriptionId::from_stored(tag), line).await,
-            None => self.begin(request, &wish, line).await,
+        let doing = async {
+            match to.as_ref().and_then(|to| to.tag()) {
+                Some(tag) => self.renew(request, &wish, &SubscriptionId::from_stored(tag), line).await,
+                None => self.begin(request, &wish, line).await,
+            }
         };
-        done.unwrap_or_else(|refusal| refusal)
+        match timeout(PATIENCE, doing).await {
+            Ok(Ok(reply) | Err(reply)) => reply,
+            // If it was kept after all, the phone says to the first NOTIFY that it knows of none.
+            Err(_) => unavailable(&StoreError::Silent("the database")),
+        }
     }
 
     async fn begin(&self, request: &OutsideRequest, wish: &Wish, line: Option<&Line>) -> Result<Reply, Reply> {

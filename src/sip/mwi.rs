@@ -180,6 +180,8 @@ pub enum State {
     TimedOut,
     /// There is no such mailbox any more.
     NoResource,
+    /// The peer must subscribe again, and show anew who it is.
+    Deactivated,
     /// There is none: a phone or a proxy is told without having asked.
     Unsolicited,
 }
@@ -190,6 +192,7 @@ impl fmt::Display for State {
             Self::Active(rest) => write!(f, "active;expires={}", rest.as_secs()),
             Self::TimedOut => f.write_str("terminated;reason=timeout"),
             Self::NoResource => f.write_str("terminated;reason=noresource"),
+            Self::Deactivated => f.write_str("terminated;reason=deactivated"),
             Self::Unsolicited => f.write_str("terminated"),
         }
     }
@@ -224,13 +227,18 @@ pub enum Verdict {
 pub fn verdict(outcome: Outcome, attempt: u32, random: f64) -> Verdict {
     match outcome {
         Outcome::Answered { status: 200..300, .. } => Verdict::Taken,
-        Outcome::Answered { status: 404 | 405 | 408 | 410 | 416 | 480..=485 | 489 | 501 | 604, .. } | Outcome::TimedOut => {
-            Verdict::Over
-        }
+        outcome if ends_usage(outcome) => Verdict::Over,
+        Outcome::TimedOut => Verdict::Over,
         Outcome::Answered { .. } | Outcome::Unreachable | Outcome::NotSent if attempt >= MOST_ATTEMPTS => Verdict::Over,
         Outcome::Answered { retry_after: Some(pause), .. } => Verdict::Again(pause.clamp(PAUSE, LONGEST_RETRY_AFTER)),
         Outcome::Answered { .. } | Outcome::Unreachable | Outcome::NotSent => Verdict::Again(pause(attempt, random)),
     }
+}
+
+/// Whether a peer says that it knows of no such subscription, takes no such request, or is no more (RFC 5057 §5.1).
+#[must_use]
+pub fn ends_usage(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Answered { status: 404 | 405 | 408 | 410 | 416 | 480..=485 | 489 | 501 | 604, .. })
 }
 
 /// Decides what it means for a peer that has not asked: it is told until it takes it. A phone is told once a change, and again when it
@@ -362,6 +370,7 @@ mod tests {
             (State::Active(Duration::from_millis(59_999)), "active;expires=59"),
             (State::TimedOut, "terminated;reason=timeout"),
             (State::NoResource, "terminated;reason=noresource"),
+            (State::Deactivated, "terminated;reason=deactivated"),
             (State::Unsolicited, "terminated"),
         ] {
             assert_eq!(state.to_string(), text);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use sqlx::any::AnyRow;
 
-use super::{ChangeError, Store, StoreError, database::Columns as _};
+use super::{ChangeError, Store, StoreError, database::Columns as _, subscription};
 use crate::domain::{id::MailboxId, mailbox::MailboxNumber, time::Timestamp};
 
 /// Whose line it is.
@@ -73,7 +73,8 @@ impl Store {
         let rows =
             sqlx::query("SELECT tenant FROM mailboxes WHERE id = $1").bind(mailbox.as_str()).fetch_all(&mut *transaction).await?;
         let tenant = rows.first().ok_or(ChangeError::Gone)?.text("tenant")?;
-        sqlx::query("DELETE FROM lines WHERE mailbox_id = $1").bind(mailbox.as_str()).execute(&mut *transaction).await?;
+        let before =
+            sqlx::query("DELETE FROM lines WHERE mailbox_id = $1").bind(mailbox.as_str()).execute(&mut *transaction).await?;
         for (username, secret) in secrets {
             // A number that was another mailbox's before: its line loses it as that mailbox did.
             sqlx::query(
@@ -92,21 +93,27 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         }
+        if before.rows_affected() > 0 {
+            subscription::line_changed(&mut transaction, mailbox, now).await?;
+        }
         transaction.commit().await?;
+        self.0.lamps_changed.notify_one();
         Ok(())
     }
 
-    /// Removes a mailbox's line and its registrations; whether it had one.
+    /// Removes a mailbox's line, its registrations, and the subscriptions that it may have made; whether it had one.
     ///
     /// # Errors
     ///
     /// [`StoreError::Database`].
-    pub async fn remove_line(&self, mailbox: &MailboxId) -> Result<bool, StoreError> {
+    pub async fn remove_line(&self, mailbox: &MailboxId, now: Timestamp) -> Result<bool, StoreError> {
         let mut transaction = self.0.database.begin().await?;
         let removed =
             sqlx::query("DELETE FROM lines WHERE mailbox_id = $1").bind(mailbox.as_str()).execute(&mut *transaction).await?;
         sqlx::query("DELETE FROM registrations WHERE mailbox_id = $1").bind(mailbox.as_str()).execute(&mut *transaction).await?;
+        subscription::line_changed(&mut transaction, mailbox, now).await?;
         transaction.commit().await?;
+        self.0.lamps_changed.notify_one();
         Ok(removed.rows_affected() > 0)
     }
 

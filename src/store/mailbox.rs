@@ -242,7 +242,14 @@ impl Store {
             take_back_from_mail(&mut transaction, id, now).await?;
         }
         let mailbox = find(&mut transaction, id).await?.ok_or(MailboxError::Gone)?;
+        let changes_lamps = after.enabled != before.enabled || after.number != before.number;
+        if changes_lamps {
+            subscription::mailbox_changed(&mut transaction, id, now).await?;
+        }
         transaction.commit().await?;
+        if changes_lamps {
+            self.0.lamps_changed.notify_one();
+        }
         Ok(mailbox)
     }
 

@@ -41,6 +41,18 @@ pub enum LastReason {
     Timeout,
     /// The mailbox was removed.
     NoResource,
+    /// Who it was may not be believed any more: the line it may have come from was removed, or has another password.
+    Deactivated,
+}
+
+impl LastReason {
+    fn from_stored(word: &str) -> Self {
+        match word {
+            "noresource" => Self::NoResource,
+            "deactivated" => Self::Deactivated,
+            _ => Self::Timeout,
+        }
+    }
 }
 
 /// A subscription to be kept. One that ends at once is a question that is answered once.
@@ -84,7 +96,7 @@ pub struct Notice {
     pub listener: Listener,
     /// The contact of a registered phone.
     pub contact: Option<String>,
-    /// A subscriber, as the SIP layer wrote it.
+    /// A subscriber, as the SIP layer wrote it; for the proxy, the mailbox's number and tenant when it last changed.
     pub dialog: String,
     /// Its CSeq, which nothing before had and nothing after will have.
     pub sequence: u32,
@@ -265,7 +277,7 @@ impl Store {
     }
 
     /// Begins this node's notifying: an earlier run's leases are over, everybody it owns is told anew, and only this proxy is told
-    /// (none without one).
+    /// (none without one). A proxy that is new is told of every mailbox that has new messages.
     ///
     /// # Errors
     ///
@@ -288,6 +300,18 @@ impl Store {
             .bind(proxy.unwrap_or_default())
             .execute(&mut *transaction)
             .await?;
+        if proxy.is_some() {
+            sqlx::query(
+                "INSERT INTO mwi_changes (mailbox_id, changed_at)
+                 SELECT DISTINCT mailbox_id, CAST($1 AS BIGINT) FROM messages
+                 WHERE heard_at IS NULL AND saved_at IS NULL AND expires_at > $1
+                 AND NOT EXISTS (SELECT 1 FROM subscriptions WHERE kind = 'proxy')
+                 ON CONFLICT (mailbox_id) DO NOTHING",
+            )
+            .bind(now.as_millis())
+            .execute(&mut *transaction)
+            .await?;
+        }
         transaction.commit().await?;
         Ok(())
     }
@@ -316,7 +340,10 @@ impl Store {
                 sqlx::query(
                     "INSERT INTO subscriptions (id, mailbox_id, kind, target, dialog, local_sequence, remote_sequence, expires_at,
                                                 change, due_at, quiet_until, attempts, owner, created_at)
-                     VALUES ($1, $2, 'proxy', $3, '', 0, 0, $4, 0, $5, $5, 0, '', $5) ON CONFLICT (id) DO NOTHING",
+                     SELECT $1, id, 'proxy', $3, number || ' ' || tenant, 0, 0, CAST($4 AS BIGINT), 0, CAST($5 AS BIGINT),
+                            CAST($5 AS BIGINT), 0, '', CAST($5 AS BIGINT)
+                     FROM mailboxes WHERE id = $2
+                     ON CONFLICT (id) DO UPDATE SET dialog = excluded.dialog",
                 )
                 .bind(format!("proxy {mailbox}"))
                 .bind(&mailbox)
@@ -464,6 +491,19 @@ pub(super) async fn phones_registered(
     Ok(())
 }
 
+/// Notes that a mailbox's line has another password, or is no more: whoever has subscribed must show anew who they are.
+pub(super) async fn line_changed(connection: &mut AnyConnection, mailbox: &MailboxId, now: Timestamp) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE subscriptions SET ends = 'deactivated', change = change + 1, due_at = $2, quiet_until = $2
+         WHERE mailbox_id = $1 AND kind = 'subscribed' AND ends IS NULL",
+    )
+    .bind(mailbox.as_str())
+    .bind(now.as_millis())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Notes that a mailbox is being removed: who is told of it is told so, once.
 pub(super) async fn mailbox_removed(
     connection: &mut AnyConnection,
@@ -524,7 +564,7 @@ fn read_notice(row: &AnyRow) -> Result<Notice, sqlx::Error> {
         dialog: row.text("dialog")?,
         sequence: row.count("local_sequence")?,
         expires_at: row.moment("expires_at")?,
-        last: row.maybe_text("ends")?.map(|why| if why == "noresource" { LastReason::NoResource } else { LastReason::Timeout }),
+        last: row.maybe_text("ends")?.map(|why| LastReason::from_stored(&why)),
         attempts: row.count("attempts")?,
         change: row.integer("change")?,
         leased_until: row.moment("leased_until")?,

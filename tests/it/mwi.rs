@@ -4,11 +4,13 @@ use std::{net::SocketAddr, time::Duration};
 
 use afterbeep::{
     domain::{id::MessageId, rules, time::Timestamp},
-    store::Store,
+    store::{Store, StoreConfig},
 };
 
 use crate::support::{
+    baresip::{Account, Baresip, Line},
     lamp::Lamp,
+    postgres,
     raw::{authorization, challenges, status, values},
     server::{Server, TRUSTING},
 };
@@ -268,6 +270,115 @@ async fn registered_phones_are_left_alone_when_the_operator_wants_it() {
     assert_eq!(status(&phone.subscribes("Expires: 600\r\n")), 200);
 
     assert!(phone.lamp.hears().state().starts_with("active;"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_phone_that_takes_nothing_unasked_is_asked_once_a_change() {
+    let server = Server::start(WARY);
+    let mut phone = Phone::of_line(&server, "1001");
+    let store = server.store().await;
+
+    assert_eq!(status(&phone.registers("Expires: 600\r\n")), 200);
+    phone.lamp.hears_and_answers("481 Subscription Does Not Exist");
+    phone.lamp.hears_nothing(A_WHILE);
+    leave(&server, &store, "1001").await;
+
+    assert_eq!(phone.lamp.hears().counts(), "1/0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscription_ends_with_the_password_or_the_mailbox_it_is_for_and_says_why() {
+    let proxy = Lamp::new();
+    let server = Server::start(&format!("[mwi]\nproxy = \"sip:{}\"\n{WARY}", proxy.address()));
+    let mut phone = Phone::of_line(&server, "1001");
+    let store = server.store().await;
+    leave(&server, &store, "1001").await;
+    proxy.hears_counts("1/0");
+
+    assert_eq!(status(&phone.subscribes("Expires: 600\r\n")), 200);
+    phone.lamp.hears();
+    server.add_line("1001", "another password of the line");
+    assert_eq!(phone.lamp.hears().state(), "terminated;reason=deactivated");
+    assert_eq!(status(&phone.subscribes("Expires: 600\r\n")), 401, "the old password is none any more");
+    phone.password = "another password of the line".to_owned();
+    phone.forget();
+    assert_eq!(status(&phone.subscribes("Expires: 600\r\n")), 200);
+    assert_eq!(phone.lamp.hears().counts(), "1/0");
+    server.run(&["mailbox", "set", "1001", "--disable"]);
+    let off = phone.lamp.hears();
+    assert_eq!((off.state(), off.is_lit()), ("terminated;reason=noresource", false));
+    proxy.hears_counts("0/0");
+    server.run(&["mailbox", "set", "1001", "--enable"]);
+    proxy.hears_counts("1/0");
+    phone.forget();
+    assert_eq!(status(&phone.subscribes("Expires: 600\r\n")), 200);
+    phone.lamp.hears();
+    server.run(&["mailbox", "remove", "1001", "--with-messages"]);
+
+    let gone = phone.lamp.hears();
+    assert_eq!((gone.state(), gone.counts(), gone.is_lit()), ("terminated;reason=noresource", "0/0", false));
+    assert!(proxy.hears_counts("0/0").text.starts_with("NOTIFY sip:1001@"));
+    phone.lamp.hears_nothing(A_WHILE);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mailbox_has_so_many_subscriptions_and_no_more() {
+    let server = Server::start(WARY);
+    let first = Phone::of_line(&server, "1001");
+
+    let mut phones: Vec<Phone> = (0..=rules::SUBSCRIPTIONS_PER_MAILBOX).map(|_| Phone::another_of(&first)).collect();
+    let answers: Vec<String> = phones.iter_mut().map(|phone| phone.subscribes("Expires: 600\r\n")).collect();
+
+    let (last, others) = answers.split_last().expect("there are some");
+    assert!(others.iter().all(|answer| status(answer) == 200), "{others:?}");
+    assert_eq!((status(last), values(last, "Retry-After")), (503, vec!["600"]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_told_anything_while_the_database_does_not_answer_and_then_what_is_true() {
+    let Some(database) = postgres::OwnServer::start() else { return };
+    let folder = tempfile::tempdir().expect("a folder for the server");
+    let server = Server::start_on(folder, &[], &format!("database_url = \"{}\"\n", database.url()), WARY);
+    let mut phone = Phone::of_line(&server, "1001");
+    let mut late = Phone::another_of(&phone);
+    let config = StoreConfig { database_url: database.url(), ..StoreConfig::local(&server.path("data")).expect("the folders") };
+    let store = Store::open(config).await.expect("the store of the server");
+    assert_eq!(status(&phone.subscribes("Expires: 600\r\n")), 200);
+    phone.lamp.hears();
+
+    leave(&server, &store, "1001").await;
+    phone.lamp.hears_and_answers("503 Service Unavailable\r\nRetry-After: 2");
+    database.freeze();
+    let refused = late.subscribes("Expires: 600\r\n");
+    phone.lamp.hears_nothing(A_WHILE);
+    database.thaw();
+
+    assert_eq!(status(&refused), 503, "{refused}");
+    assert_eq!(values(&refused, "Retry-After").len(), 1, "{refused}");
+    assert_eq!(phone.lamp.hears().counts(), "1/0");
+    late.forget();
+    assert_eq!(status(&late.subscribes("Expires: 600\r\n")), 200);
+    assert_eq!(late.lamp.hears_counts("1/0").state().split(';').next(), Some("active"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_lamp_of_baresip_goes_on_and_off() {
+    let server = Server::start(WARY);
+    let store = server.store().await;
+    // Its accounts have no place for blanks.
+    let password = "correct-horse-battery";
+    server.add_mailbox("1001", &[]);
+    server.add_line("1001", password);
+    // It subscribes over UDP only, whatever it registers over.
+    let account = Account { transport: "udp", codec: "PCMU", says: &[] };
+    let line = Line { number: "1001", password, server: server.udp() };
+    let phone = Baresip::start_registered_with(&account, &line, "module_app mwi.so\n");
+
+    phone.is_told("Voice-Message: 0/0");
+    let message = leave(&server, &store, "1001").await;
+    phone.is_told("Voice-Message: 1/0");
+    server.run(&["message", "delete", "1001", "--id", message.as_str()]);
+    phone.is_told("Messages-Waiting: no");
 }
 
 /// A phone of a line that subscribes to a mailbox.

@@ -59,8 +59,8 @@ async fn a_line_has_one_password_and_goes_with_its_mailbox(house: House) {
     let (_, secret) = house.store.find_line("", "1001", REALM).await.unwrap().unwrap();
     assert_eq!(secret, other);
     assert_eq!(house.store.lines().await.unwrap().len(), 1);
-    assert!(house.store.remove_line(&mailbox).await.unwrap());
-    assert!(!house.store.remove_line(&mailbox).await.unwrap());
+    assert!(house.store.remove_line(&mailbox, NOW).await.unwrap());
+    assert!(!house.store.remove_line(&mailbox, NOW).await.unwrap());
     assert!(house.store.registrations(&mailbox, NOW).await.unwrap().is_empty());
     let late = register(&house, &mailbox, "a", 2, &[("sip:1001@192.0.2.1", Some(MINUTE))], NOW).await;
     assert!(matches!(late, Err(RegistrationError::Gone)));

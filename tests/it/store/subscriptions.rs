@@ -10,6 +10,7 @@ use afterbeep::{
     store::{
         ChangeError, Store,
         line::LineSecret,
+        mailbox::MailboxChange,
         registration::{ContactChange, NewContact, RegistrationChange, Way},
         subscription::{LastReason, Listener, NewSubscription, Notice, Settled, SubscribeError, Subscription},
     },
@@ -43,6 +44,9 @@ on_both_databases! {
     a_proxy_is_told_of_every_mailbox_that_changes
     a_registered_phone_is_told_while_it_is_registered
     a_mailbox_has_a_limit_of_subscriptions
+    another_password_or_none_ends_the_subscriptions_of_a_line
+    a_mailbox_that_is_switched_off_or_renumbered_makes_a_notice_due
+    a_proxy_is_told_that_a_mailbox_was_removed
 }
 
 async fn a_subscription_owes_a_first_notice_at_once(house: House) {
@@ -328,9 +332,63 @@ async fn a_proxy_is_told_of_every_mailbox_that_changes(house: House) {
     // Another proxy is configured.
     store.begin_notifying(Some("sip:other.example"), NOW).await.unwrap();
 
+    let told = claim_to_proxy(store, "sip:other.example", NOW).await;
+    assert_eq!(told.iter().map(|n| (&n.mailbox, n.sequence)).collect::<Vec<_>>(), [(&mailbox, 1)], "it has new messages");
+    settle(store, &told[0], Settled::Taken { quiet_until: NOW }).await;
+    // The same proxy after a restart knows what it was told.
+    store.begin_notifying(Some("sip:other.example"), NOW).await.unwrap();
     assert!(claim_to_proxy(store, "sip:other.example", NOW.after(DAY)).await.is_empty());
+}
+
+async fn a_proxy_is_told_that_a_mailbox_was_removed(house: House) {
+    let store = &house.store;
+    let mailbox = house.mailbox("1002").await.id;
     house.deposit(&mailbox, NOW).await;
-    assert_eq!(claim_to_proxy(store, "sip:other.example", NOW).await[0].sequence, 1);
+    let told = claim_to_proxy(store, "sip:proxy.example", NOW).await;
+    settle(store, &told[0], Settled::Taken { quiet_until: NOW }).await;
+
+    store.remove_mailbox(&mailbox, NOW).await.unwrap();
+
+    let [last] = &claim_to_proxy(store, "sip:proxy.example", NOW).await[..] else { panic!("one is due") };
+    assert_eq!((last.last, last.dialog.as_str()), (Some(LastReason::NoResource), "1002 "));
+}
+
+async fn another_password_or_none_ends_the_subscriptions_of_a_line(house: House) {
+    let store = &house.store;
+    let mailbox = house.mailbox("1001").await.id;
+    let secret = |digit: &str| ("1001".to_owned(), LineSecret { md5: digit.repeat(32), sha256: digit.repeat(64) });
+    subscribe(store, &mailbox, HOUR).await;
+    assert!(is_told(store, NOW).await);
+
+    store.set_line(&mailbox, "afterbeep", &[secret("0")], NOW).await.unwrap();
+    assert!(!is_told(store, NOW.after(SECOND)).await, "it had no line before");
+    store.set_line(&mailbox, "afterbeep", &[secret("1")], NOW).await.unwrap();
+    let ended = claim(store, NOW).await.remove(0);
+    assert_eq!(ended.last, Some(LastReason::Deactivated));
+    assert_eq!(store.subscription(&ended.id, NOW).await.unwrap(), None);
+    settle(store, &ended, Settled::Over).await;
+    let new = subscribe(store, &mailbox, HOUR).await;
+    assert!(is_told(store, NOW).await);
+
+    assert!(store.remove_line(&mailbox, NOW).await.unwrap());
+    let ended = claim(store, NOW).await.remove(0);
+    assert_eq!((ended.id, ended.last), (new.id, Some(LastReason::Deactivated)));
+}
+
+async fn a_mailbox_that_is_switched_off_or_renumbered_makes_a_notice_due(house: House) {
+    let store = &house.store;
+    let mailbox = house.mailbox("1001").await.id;
+    subscribe(store, &mailbox, HOUR).await;
+    assert!(is_told(store, NOW).await);
+    let change = |change: MailboxChange| store.update_mailbox(&mailbox, change, NOW);
+
+    change(MailboxChange { enabled: Some(false), ..MailboxChange::default() }).await.unwrap();
+    assert!(is_told(store, NOW.after(SECOND)).await);
+    change(MailboxChange { number: Some("1009".parse().unwrap()), ..MailboxChange::default() }).await.unwrap();
+    assert!(is_told(store, NOW.after(2 * SECOND)).await);
+    change(MailboxChange { name: Some("Ann".to_owned()), ..MailboxChange::default() }).await.unwrap();
+
+    assert!(!is_told(store, NOW.after(3 * SECOND)).await);
 }
 
 async fn a_registered_phone_is_told_while_it_is_registered(house: House) {

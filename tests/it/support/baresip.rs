@@ -45,7 +45,12 @@ impl Baresip {
 
     /// Starts it as the phone of a line, and waits until it is registered.
     pub fn start_registered(account: &Account<'_>, line: &Line<'_>) -> Self {
-        let phone = Self::launch_as(account, Some(line), "", "");
+        Self::start_registered_with(account, line, "")
+    }
+
+    /// The same, with more lines in its configuration.
+    pub fn start_registered_with(account: &Account<'_>, line: &Line<'_>, more: &str) -> Self {
+        let phone = Self::launch_as(account, Some(line), "", more);
         // The event may be over before anybody listens for events.
         eventually("baresip is registered", || phone.log().contains("200 OK () [1 binding]").then_some(()));
         phone
@@ -150,6 +155,14 @@ impl Baresip {
             }
         }
         panic!("no {event} within a minute\n{}", self.log());
+    }
+
+    /// Waits until what it was last told of its mailbox has these words in it. It needs the module `mwi`.
+    pub fn is_told(&self, words: &str) {
+        eventually(&format!("its lamp says {words}"), || {
+            let log = self.log();
+            log.rsplit_once("----- MWI for").is_some_and(|(_, last)| last.contains(words)).then_some(())
+        });
     }
 
     /// What it heard so far.

@@ -68,7 +68,8 @@ impl Server {
         Self::start_on(folder, also, "", settings)
     }
 
-    fn start_on(folder: TempDir, also: &[&str], top: &str, settings: &str) -> Self {
+    /// Starts a server on a folder, with more addresses, keys at the top and settings.
+    pub fn start_on(folder: TempDir, also: &[&str], top: &str, settings: &str) -> Self {
         let listen = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0", "udp:[::1]:0"].iter().chain(also).collect::<Vec<_>>();
         let mut listen = format!("listen = {listen:?}\n");
         if !settings.contains("trusted_peers") {
