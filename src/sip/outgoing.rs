@@ -332,6 +332,24 @@ mod tests {
     }
 
     #[test]
+    fn a_challenge_is_an_outcome_and_never_answered() {
+        for (status, line) in [(401, "401 Unauthorized\r\nWWW-Authenticate"), (407, "407 No\r\nProxy-Authenticate")] {
+            let mut uas = uas();
+            let now = Instant::now();
+            uas.send(&request("sip:6001@198.51.100.7:5070"), now).unwrap();
+            let (flow, text) = sent(&mut uas);
+
+            uas.handle(&flow, &answer(&text, &format!("{line}: Digest realm=\"r\", nonce=\"n\"")), now);
+
+            let is_told = |outcome| matches!(outcome, Outcome::Answered { status: told, .. } if told == status);
+            assert!(matches!(uas.poll(), Some(Output::Answered(_, outcome)) if is_told(outcome)));
+            uas.tick(now + Duration::from_secs(60));
+            assert!(uas.poll().is_none());
+            assert_eq!(uas.transactions(), 0);
+        }
+    }
+
+    #[test]
     fn a_request_is_repeated_and_given_up_after_32_seconds() {
         let mut uas = uas();
         let start = Instant::now();

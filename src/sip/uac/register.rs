@@ -224,6 +224,37 @@ mod tests {
     }
 
     #[test]
+    fn a_challenge_to_anything_in_a_call_is_not_answered() {
+        for (status, name) in [(401, "WWW-Authenticate"), (407, "Proxy-Authenticate")] {
+            let mut test = Test::new();
+            test.dials("secret");
+            let invite = test.sent();
+            test.answers(&invite, 200, &[("Contact", "<sip:vm@192.0.2.9>")]);
+            assert_eq!(test.sent().method, Method::Ack);
+
+            let mut asked = Vec::new();
+            let info = DialCommand::Info { content_type: "application/dtmf-relay".to_owned(), body: b"Signal=1".to_vec() };
+            for command in [info, DialCommand::Reinvite { offer: b"v=0 hold".to_vec() }, DialCommand::Hangup] {
+                test.uac.command(CallRef(1), command, test.now);
+                test.collect();
+                let request = test.sent();
+                test.answers(&request, status, &[(name, CHALLENGE), (name, BETTER)]);
+                asked.push(request);
+                // Nothing is sent but the ACK of a refused INVITE.
+                asked.extend(test.sent.drain(..));
+            }
+
+            let methods: Vec<_> = asked.iter().map(|request| request.method).collect();
+            assert_eq!(methods, [Method::Info, Method::Invite, Method::Ack, Method::Bye]);
+            let has_credentials = |request: &rsip::Request| {
+                ["Authorization", "Proxy-Authorization"].iter().any(|name| request.headers.value(name).is_some())
+            };
+            assert!(!asked.iter().any(has_credentials), "{asked:?}");
+            assert_eq!(test.events.last(), Some(&DialEvent::Ended(DialEnd::WeHungUp(status))));
+        }
+    }
+
+    #[test]
     fn a_registration_is_made_with_a_password_and_says_for_how_long() {
         let mut test = Test::new();
         test.registers();
