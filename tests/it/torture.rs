@@ -220,7 +220,8 @@ const OFFER_BY_IPV6: &str = "v=0\r\no=- 1 1 IN IP6 ::1\r\ns=-\r\nc=IN IP6 ::1\r\
 const SECRET: &str = "a line's own password";
 
 fn with_a_line() -> Server {
-    let server = Server::start("");
+    // The contacts that are registered here are nobody's, and not to be told anything.
+    let server = Server::start("[mwi]\nregistered_phones = false\n");
     let password = server.path("password");
     std::fs::write(&password, SECRET).expect("the folder is ours");
     server.add_mailbox("1001", &["--alias", "user"]);
