@@ -1,6 +1,6 @@
 //! What the media of a call costs: CPU of the media threads and the writer, and how even what they send is.
 //!
-//! `cargo bench --bench media` runs a table; `cargo bench --bench media -- record 1600 20` or `play 800 20` one row. The
+//! `cargo bench --bench media` runs a table; `cargo bench --bench media -- record 1600 20` or `play 800 20 opus` one row. The
 //! media threads run on core 0 and the callers on core 1, where there are two. Recordings go to the directory in
 //! `BENCH_DIR`, or to the one for temporary files.
 
@@ -17,7 +17,8 @@ use std::{
 };
 
 use afterbeep::{
-    audio::{codec::Codec, form::Form, law::Law},
+    audio::{codec::Codec, encoder::Encoder, form::Form, resample::resample, wav},
+    ivr::PromptId,
     media::{
         DigitSet, EncodedAudio, MediaConfig, MediaEngine, MediaEvent, MediaSession, PlayId, RecordSpec, RecordingEnd,
         RecordingId, SessionSpec, Stream,
@@ -35,14 +36,25 @@ const SOCKETS: usize = 64;
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [kind, calls, seconds] => row(kind, number(calls)?, number(seconds)?),
-        [] => {
-            for (kind, calls) in [("record", 400), ("record", 1600), ("record", 4000), ("play", 800), ("play", 2500)] {
-                row(kind, calls, 10)?;
+        [kind, calls, seconds] => row(kind, number(calls)?, number(seconds)?, Codec::Pcmu),
+        [kind, calls, seconds, codec] => {
+            let codec = Codec::from_name(codec).ok_or_else(|| io::Error::other(format!("{codec} is no codec of ours")))?;
+            row(kind, number(calls)?, number(seconds)?, codec)
+        }
+        ["codecs"] => {
+            for codec in Codec::ALL {
+                row("record", 400, 10, codec)?;
+                row("play", 400, 10, codec)?;
             }
             Ok(())
         }
-        _ => Err(io::Error::other("usage: media [record|play CALLS SECONDS]")),
+        [] => {
+            for (kind, calls) in [("record", 400), ("record", 1600), ("record", 4000), ("play", 800), ("play", 2500)] {
+                row(kind, calls, 10, Codec::Pcmu)?;
+            }
+            Ok(())
+        }
+        _ => Err(io::Error::other("usage: media [codecs | record|play CALLS SECONDS [CODEC]]")),
     }
 }
 
@@ -50,15 +62,16 @@ fn number<T: std::str::FromStr>(text: &str) -> io::Result<T> {
     text.parse().map_err(|_| io::Error::other(format!("{text} is not a number")))
 }
 
-fn row(kind: &str, calls: usize, seconds: u32) -> io::Result<()> {
+fn row(kind: &str, calls: usize, seconds: u32, codec: Codec) -> io::Result<()> {
+    print!("{:5} ", codec.name());
     match kind {
-        "record" => record(calls, seconds),
-        "play" => play(calls, seconds),
+        "record" => record(calls, seconds, codec),
+        "play" => play(calls, seconds, codec),
         _ => Err(io::Error::other("measure `record` or `play`")),
     }
 }
 
-fn record(calls: usize, seconds: u32) -> io::Result<()> {
+fn record(calls: usize, seconds: u32, codec: Codec) -> io::Result<()> {
     let directory = std::env::var_os("BENCH_DIR").map_or_else(std::env::temp_dir, Into::into);
     let engine = MediaEngine::start(MediaConfig::default())?;
     let threads = Threads::find("media-")?;
@@ -67,14 +80,14 @@ fn record(calls: usize, seconds: u32) -> io::Result<()> {
     let mut events = Vec::new();
     let mut sessions = Vec::new();
     for call in 0..calls {
-        let (session, told) = open(&engine, sockets[call % SOCKETS].local_addr()?)?;
+        let (session, told) = open(&engine, sockets[call % SOCKETS].local_addr()?, codec)?;
         let path = directory.join(format!("afterbeep-bench-{}-{call}", std::process::id()));
         let file = File::create_new(&path)?;
         fs::remove_file(path)?;
         session.record(RecordSpec {
             id: RecordingId(0),
             file,
-            form: Form::G711(Law::Mu),
+            form: Form::of(codec, true),
             longest: Duration::from_secs(300),
             trailing_silence: Some(Duration::from_secs(10)),
             end_digits: DigitSet::of("#"),
@@ -86,7 +99,7 @@ fn record(calls: usize, seconds: u32) -> io::Result<()> {
     let frames = seconds * 50;
     let targets: Vec<SocketAddr> = sessions.iter().map(MediaSession::local_addr).collect();
     let (before, started) = (threads.cpu()?, Instant::now());
-    let callers = on_core(1, move || talk(&sockets, &targets, frames));
+    let callers = on_core(1, move || talk(&sockets, &targets, frames, codec));
     let late = callers.join().map_err(|_| io::Error::other("the callers failed"))?;
     let (cpu, wall) = (threads.cpu()? - before, started.elapsed());
     sessions.iter().for_each(MediaSession::stop_recording);
@@ -102,16 +115,17 @@ fn record(calls: usize, seconds: u32) -> io::Result<()> {
     Ok(())
 }
 
-fn play(calls: usize, seconds: u32) -> io::Result<()> {
+fn play(calls: usize, seconds: u32, codec: Codec) -> io::Result<()> {
     let engine = MediaEngine::start(MediaConfig::default())?;
     let threads = Threads::find("media-")?;
     threads.pin(0);
     let sockets = sockets()?;
-    let prompt = Arc::new(EncodedAudio::from_g711(Law::Mu, &vec![0x55; seconds as usize * 8000]));
+    let voice: Vec<i16> = voice().into_iter().cycle().take(seconds as usize * 16_000).collect();
+    let prompt = Arc::new(EncodedAudio::new(codec, &voice, 16_000));
     let mut sessions = Vec::new();
     let mut events = Vec::new();
     for call in 0..calls {
-        let (session, told) = open(&engine, sockets[call % SOCKETS].local_addr()?)?;
+        let (session, told) = open(&engine, sockets[call % SOCKETS].local_addr()?, codec)?;
         sessions.push(session);
         events.push(told);
     }
@@ -159,12 +173,12 @@ fn cost(cpu: Duration, wall: Duration, calls: usize) -> f64 {
     cpu.as_secs_f64() / (wall.as_secs_f64() * calls as f64) * 1000.0
 }
 
-fn open(engine: &MediaEngine, peer: SocketAddr) -> io::Result<(MediaSession, mpsc::Receiver<MediaEvent>)> {
+fn open(engine: &MediaEngine, peer: SocketAddr, codec: Codec) -> io::Result<(MediaSession, mpsc::Receiver<MediaEvent>)> {
     let (sender, events) = mpsc::channel(8);
     let session = engine.open(SessionSpec { local_ip: LOOPBACK, events: sender })?;
     session.connect(Stream {
-        codec: Codec::Pcmu,
-        payload_type: 0,
+        codec,
+        payload_type: codec.payload_type(),
         telephone_event: Some(101),
         packet_time: 20,
         remote: peer,
@@ -189,16 +203,28 @@ fn sockets() -> io::Result<Vec<UdpSocket>> {
         .collect()
 }
 
+/// Somebody speaking, 16,000 samples a second.
+fn voice() -> Vec<i16> {
+    let spoken = wav::read_at(16_000, PromptId::WhilePlaying.wav(), Duration::from_secs(60));
+    spoken.expect("an embedded prompt")
+}
+
+/// The same as payloads of 20 ms.
+fn payloads(codec: Codec) -> Vec<Vec<u8>> {
+    let mut encoder = Encoder::new(codec);
+    let voice = resample(&voice(), 16_000, codec.sample_rate());
+    let encode = |frame: &[i16]| {
+        let mut payload = Vec::new();
+        encoder.encode(frame, &mut payload);
+        payload
+    };
+    voice.chunks_exact(codec.frame_samples()).map(encode).collect()
+}
+
 /// Talks to every target, each at its own moment of the 20 ms; answers how late it was at most.
-fn talk(sockets: &[UdpSocket], targets: &[SocketAddr], frames: u32) -> Duration {
+fn talk(sockets: &[UdpSocket], targets: &[SocketAddr], frames: u32, codec: Codec) -> Duration {
+    let payloads = payloads(codec);
     let started = Instant::now();
-    let mut noise = 1_u32;
-    let payload: Vec<u8> = (0..160)
-        .map(|_| {
-            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (noise >> 24) as u8 & 0xbf
-        })
-        .collect();
     let mut most = Duration::ZERO;
     for frame in 0..frames {
         for part in 0..20 {
@@ -210,16 +236,17 @@ fn talk(sockets: &[UdpSocket], targets: &[SocketAddr], frames: u32) -> Duration 
             for call in (part..targets.len()).step_by(20) {
                 let packet = Packet {
                     marker: frame == 0,
-                    payload_type: 0,
+                    payload_type: codec.payload_type(),
                     sequence: frame as u16,
-                    timestamp: frame * 160,
+                    timestamp: frame * 160 * codec.clock_factor(),
                     ssrc: call as u32,
-                    payload: &payload,
+                    payload: &[],
                 };
-                let mut datagram = [0; 172];
+                let payload = &payloads[frame as usize % payloads.len()];
+                let mut datagram = [0; 1500];
                 datagram[..12].copy_from_slice(&packet.header());
-                datagram[12..].copy_from_slice(&payload);
-                let _ = sockets[call % SOCKETS].send_to(&datagram, targets[call]);
+                datagram[12..12 + payload.len()].copy_from_slice(payload);
+                let _ = sockets[call % SOCKETS].send_to(&datagram[..12 + payload.len()], targets[call]);
             }
         }
     }
