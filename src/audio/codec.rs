@@ -1,7 +1,7 @@
 //! The codecs we speak, as SDP and RTP know them. What they do to samples is in [`encoder`](super::encoder) and
 //! [`decoder`](super::decoder).
 
-use super::{FRAME_SAMPLES, g722, law::Law, opus};
+use super::{FRAME_SAMPLES, g722, g729, law::Law, opus};
 
 /// An audio codec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,11 +14,13 @@ pub enum Codec {
     G722,
     /// Opus (RFC 6716), taken and sent as mono at 16,000 samples a second.
     Opus,
+    /// G.729 Annex A at 8 kbit/s, 8000 samples a second.
+    G729,
 }
 
 impl Codec {
     /// All of them, in the order we offer them: the ones that sound best first.
-    pub const ALL: [Self; 4] = [Self::Opus, Self::G722, Self::Pcmu, Self::Pcma];
+    pub const ALL: [Self; 5] = [Self::Opus, Self::G722, Self::Pcmu, Self::Pcma, Self::G729];
 
     /// Those that every telephone has.
     pub const G711: [Self; 2] = [Self::Pcmu, Self::Pcma];
@@ -31,6 +33,7 @@ impl Codec {
             Self::Pcma => 8,
             Self::G722 => 9,
             Self::Opus => 107,
+            Self::G729 => 18,
         }
     }
 
@@ -41,6 +44,7 @@ impl Codec {
             0 => Some(Self::Pcmu),
             8 => Some(Self::Pcma),
             9 => Some(Self::G722),
+            18 => Some(Self::G729),
             _ => None,
         }
     }
@@ -53,6 +57,7 @@ impl Codec {
             Self::Pcma => "PCMA",
             Self::G722 => "G722",
             Self::Opus => "opus",
+            Self::G729 => "G729",
         }
     }
 
@@ -67,7 +72,7 @@ impl Codec {
     #[must_use]
     pub const fn clock_rate(self) -> u32 {
         match self {
-            Self::Pcmu | Self::Pcma | Self::G722 => 8000,
+            Self::Pcmu | Self::Pcma | Self::G722 | Self::G729 => 8000,
             Self::Opus => 48_000,
         }
     }
@@ -82,7 +87,7 @@ impl Codec {
     #[must_use]
     pub const fn channels(self) -> u8 {
         match self {
-            Self::Pcmu | Self::Pcma | Self::G722 => 1,
+            Self::Pcmu | Self::Pcma | Self::G722 | Self::G729 => 1,
             Self::Opus => 2,
         }
     }
@@ -91,7 +96,7 @@ impl Codec {
     #[must_use]
     pub const fn sample_rate(self) -> u32 {
         match self {
-            Self::Pcmu | Self::Pcma => 8000,
+            Self::Pcmu | Self::Pcma | Self::G729 => 8000,
             Self::G722 | Self::Opus => 16_000,
         }
     }
@@ -114,7 +119,7 @@ impl Codec {
         match self {
             Self::Pcmu => Some(Law::Mu),
             Self::Pcma => Some(Law::A),
-            Self::G722 | Self::Opus => None,
+            Self::G722 | Self::Opus | Self::G729 => None,
         }
     }
 
@@ -125,6 +130,17 @@ impl Codec {
             Self::Pcmu | Self::Pcma => Some(payload.len() as u64),
             Self::G722 => Some(g722::length(payload)),
             Self::Opus => opus::length(payload),
+            Self::G729 => g729::length(payload),
+        }
+    }
+
+    /// What a payload says about the silence after it, as a payload of comfort noise (RFC 3389).
+    #[must_use]
+    pub fn comfort(self, payload: &[u8]) -> Option<[u8; 1]> {
+        match self {
+            Self::G729 => g729::comfort(payload),
+            // Opus decodes its own silence.
+            Self::Pcmu | Self::Pcma | Self::G722 | Self::Opus => None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Samples into payloads.
 
-use super::{codec::Codec, g722, law::Law, opus};
+use super::{codec::Codec, g722, g729, law::Law, opus};
 
 /// Makes payloads of one stream of samples, 20 ms each.
 #[derive(Debug)]
@@ -11,6 +11,8 @@ pub enum Encoder {
     G722(Box<g722::Encoder>),
     /// Has much.
     Opus(Box<opus::Encoder>),
+    /// Has much, and two frames in 20 ms.
+    G729(Box<g729::Encoder>),
 }
 
 impl Encoder {
@@ -22,6 +24,7 @@ impl Encoder {
             Codec::Pcma => Self::G711(Law::A),
             Codec::G722 => Self::G722(Box::default()),
             Codec::Opus => Self::Opus(Box::default()),
+            Codec::G729 => Self::G729(Box::default()),
         }
     }
 
@@ -42,6 +45,11 @@ impl Encoder {
                 encoder.encode(frame, &mut payload[start..]);
             }
             Self::Opus(encoder) => encoder.encode(frame, payload),
+            Self::G729(encoder) => {
+                for frame in frame.as_chunks().0 {
+                    payload.extend(encoder.encode(frame));
+                }
+            }
         }
     }
 }

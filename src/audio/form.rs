@@ -88,6 +88,7 @@ mod tests {
         assert_eq!(Form::of(Codec::Pcma, true), Form::G711(Law::A));
         assert_eq!(Form::of(Codec::G722, true), Form::WideLinear);
         assert_eq!(Form::of(Codec::Opus, false), Form::Linear);
+        assert_eq!(Form::of(Codec::G729, true), Form::Linear);
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod decoder;
 pub mod g711;
 pub mod law;
 pub mod g722;
+pub mod g729;
 pub mod opus;
 pub mod conceal;
 pub mod form;

@@ -61,7 +61,9 @@ mod tests {
         let library = Library::default();
 
         for codec in Codec::ALL {
-            for &prompt in PromptId::ALL {
+            // Encoding all of them in G.729 or Opus takes a minute without optimisation, and would tell nothing new.
+            let prompts = if codec.law().is_some() || codec == Codec::G722 { PromptId::ALL } else { &PromptId::ALL[..3] };
+            for &prompt in prompts {
                 assert!(library.prompt(prompt, codec).duration() > Duration::from_millis(100), "{}", prompt.name());
             }
             assert_eq!(library.beep(codec).duration(), tone::BEEP);

@@ -231,7 +231,7 @@ impl fmt::Display for Network {
     }
 }
 
-/// A codec by its name in SDP, in any case: `opus`, `G722`, `PCMU`, `PCMA`.
+/// A codec by its name in SDP, in any case: `opus`, `G722`, `PCMU`, `PCMA`, `G729`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CodecName(pub Codec);
 

@@ -97,7 +97,7 @@ impl Intake {
             self.fill(missing - lost, tape);
             self.decode(0, &run, tape);
         }
-        self.noise = None;
+        self.noise = self.codec.comfort(run.payload).and_then(|silence| Noise::new(&silence));
     }
 
     /// Writes what was lost, and the payload after it.

@@ -15,7 +15,7 @@ pub(super) fn packet_time(codec: Codec, wanted: u8) -> u8 {
     match codec {
         // Its frames cannot be cut, and 30 ms are none of its lengths.
         Codec::Opus => nearest / 20 * 20,
-        Codec::Pcmu | Codec::Pcma | Codec::G722 => nearest,
+        Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::G729 => nearest,
     }
     .max(if codec == Codec::Opus { 20 } else { 10 })
 }

@@ -214,6 +214,8 @@ fn parameters(codec: Codec) -> Option<&'static str> {
     match codec {
         // RFC 7587 §6.1: more than 16,000 samples a second would be wasted on us, and what is said twice survives a loss.
         Codec::Opus => Some("maxplaybackrate=16000;sprop-maxcapturerate=16000;useinbandfec=1"),
+        // RFC 4856 §2.1.9: what it leaves out when silent is Annex B, and we send all of it.
+        Codec::G729 => Some("annexb=no"),
         Codec::Pcmu | Codec::Pcma | Codec::G722 => None,
     }
 }
@@ -307,6 +309,8 @@ fn payload(name: &str) -> Payload {
     let (Ok(clock_rate), Ok(channels)) = (clock_rate.parse::<u32>(), channels.unwrap_or("1").parse::<u8>()) else {
         return Payload::Other;
     };
+    // The same on the wire.
+    let encoding = if encoding.eq_ignore_ascii_case("G729A") { "G729" } else { encoding };
     let known = Codec::from_name(encoding).filter(|codec| (codec.clock_rate(), codec.channels()) == (clock_rate, channels));
     match known {
         Some(codec) => Payload::Audio(codec),

@@ -271,7 +271,7 @@ mod tests {
                 "NoAudio",
                 "NotEncrypted",
             ),
-            (format!("m=audio 40000 RTP/SAVP 18\n{crypto}"), "NoAudio", "NoCommonCodec", "NoCommonCodec"),
+            (format!("m=audio 40000 RTP/SAVP 3\n{crypto}"), "NoAudio", "NoCommonCodec", "NoCommonCodec"),
         ];
 
         for (lines, off, optional, required) in cases {

@@ -38,7 +38,7 @@ fn a_plain_offer_is_answered_with_its_payload_types() {
 
 #[test]
 fn static_payload_types_need_no_name() {
-    let (bytes, negotiated) = answered("v=0\nc=IN IP4 198.51.100.7\nm=audio 40000 RTP/AVP 18 0\n");
+    let (bytes, negotiated) = answered("v=0\nc=IN IP4 198.51.100.7\nm=audio 40000 RTP/AVP 3 0\n");
 
     assert_eq!((negotiated.codec, negotiated.codec_payload_type, negotiated.telephone_event), (Codec::Pcmu, 0, None));
     assert!(bytes.contains("m=audio 30000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"), "{bytes}");
@@ -70,7 +70,7 @@ fn telephone_event_is_taken_at_our_clock_rate_whatever_its_number() {
 fn other_streams_are_refused_in_their_places() {
     let (bytes, negotiated) = answered(&with_audio(
         "m=video 50000 RTP/AVP 31 34\na=rtpmap:31 H261/90000\nm=audio 0 RTP/AVP 0\nm=audio 50002 RTP/SAVP 0\n\
-         m=audio 50004 RTP/AVP 18\nm=audio 50006 RTP/AVP 0\nm=audio 50008 RTP/AVP 8\nm=application 9 UDP/BFCP *\n",
+         m=audio 50004 RTP/AVP 3\nm=audio 50006 RTP/AVP 0\nm=audio 50008 RTP/AVP 8\nm=application 9 UDP/BFCP *\n",
     ));
 
     assert_eq!(negotiated.remote.port(), 50_006);
@@ -81,7 +81,7 @@ fn other_streams_are_refused_in_their_places() {
             "m=video 0 RTP/AVP 31 34",
             "m=audio 0 RTP/AVP 0",
             "m=audio 0 RTP/SAVP 0",
-            "m=audio 0 RTP/AVP 18",
+            "m=audio 0 RTP/AVP 3",
             "m=audio 30000 RTP/AVP 0",
             "m=audio 0 RTP/AVP 8",
             "m=application 0 UDP/BFCP *",
@@ -96,7 +96,7 @@ fn an_offer_that_does_not_fit_says_why() {
         ("m=audio 0 RTP/AVP 0\n", "NoAudio"),
         ("m=audio 9 UDP/TLS/RTP/SAVPF 111 0\n", "NoAudio"),
         ("", "NoAudio"),
-        ("m=audio 40000 RTP/AVP 18 101\na=rtpmap:101 telephone-event/8000\n", "NoCommonCodec"),
+        ("m=audio 40000 RTP/AVP 3 101\na=rtpmap:101 telephone-event/8000\n", "NoCommonCodec"),
         ("m=audio 40000 RTP/AVP 96 300 x\na=rtpmap:96 PCMU/16000\n", "NoCommonCodec"),
         ("m=audio 40000 RTP/AVP 0\nc=IN IP4 phone.example.com\n", "UnusableAddress"),
         ("m=audio 40000 RTP/AVP 0\nc=IN IP4 239.1.1.1/127\n", "UnusableAddress"),
@@ -119,7 +119,7 @@ fn an_offer_that_does_not_fit_says_why() {
 
 #[test]
 fn the_closest_miss_is_named() {
-    let streams = "m=audio 4000 RTP/AVP 18\nm=audio 4002 RTP/AVP 0\nc=IN IP4 name\nm=audio 4004 RTP/AVP 18\n";
+    let streams = "m=audio 4000 RTP/AVP 3\nm=audio 4002 RTP/AVP 0\nc=IN IP4 name\nm=audio 4004 RTP/AVP 3\n";
 
     let error =
         answer(&parse_offer(with_audio(streams).as_bytes()).unwrap(), &LOCAL, &Codec::ALL, &LocalSecurity::none()).unwrap_err();
@@ -297,6 +297,31 @@ fn g722_and_comfort_noise_are_known_by_their_numbers() {
 
     assert!(bytes.contains("m=audio 30000 RTP/AVP 9 13\r\na=rtpmap:9 G722/8000\r\na=rtpmap:13 CN/8000\r\n"), "{bytes}");
     assert_eq!(negotiated.codec, Codec::G722);
+}
+
+#[test]
+fn g729_is_known_by_its_number_and_by_its_names_and_sends_no_silence() {
+    for offer in [
+        "m=audio 40000 RTP/AVP 18 0\na=fmtp:18 annexb=yes\n",
+        "m=audio 40000 RTP/AVP 18\na=rtpmap:18 G729A/8000\n",
+        "m=audio 40000 RTP/AVP 18\na=rtpmap:18 g729/8000/1\n",
+    ] {
+        let (bytes, negotiated) = answered(&with_audio(offer));
+
+        assert!(bytes.contains("m=audio 30000 RTP/AVP 18\r\na=rtpmap:18 G729/8000\r\na=fmtp:18 annexb=no\r\n"), "{bytes}");
+        assert_eq!(negotiated.codec, Codec::G729);
+    }
+}
+
+#[test]
+fn a_stray_crypto_line_is_left_alone() {
+    let key = "inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20|1:4";
+    let offer = format!("m=audio 40000 RTP/AVP 0 101\na=crypto:1 AES_CM_128_HMAC_SHA1_80 {key}\n");
+
+    let (bytes, negotiated) = answered(&with_audio(&offer));
+
+    assert!(bytes.contains("m=audio 30000 RTP/AVP 0") && !bytes.contains("crypto"), "{bytes}");
+    assert_eq!((negotiated.codec, negotiated.security), (Codec::Pcmu, Security::None));
 }
 
 #[test]

@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use afterbeep::{audio::wav, phone::listen};
+use afterbeep::{
+    audio::{resample::resample, wav},
+    phone::listen,
+};
 use tempfile::TempDir;
 
 use super::server::{CALLER, eventually};
@@ -27,7 +30,8 @@ pub struct Baresip {
 pub struct Account<'a> {
     pub transport: &'a str,
     pub codec: &'a str,
-    /// What the telephone says from the answer on; the end of it hangs up, so it ends in silence.
+    /// What the telephone says from the answer on; the end of it hangs up, so it ends in silence. Wideband codecs have 16,000
+    /// samples a second.
     pub says: &'a [i16],
 }
 
@@ -77,9 +81,15 @@ impl Baresip {
         let port = free_port();
         let recordings = at("heard");
         std::fs::create_dir(&recordings).expect("a folder for recordings");
-        write_wav(&at("says.wav"), account.says);
+        let Account { transport, codec, says } = account;
+        let format = match *codec {
+            "G722" => "16000/1",
+            "opus" => "48000/2",
+            _ => "8000/1",
+        };
+        write_wav(&at("says.wav"), says, format);
         let config = format!(
-            "sip_listen 127.0.0.1:0\nnet_interface 127.0.0.1\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\n\
+            "sip_listen 127.0.0.1:0\nnet_interface 127.0.0.1\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\nmodule g722.so\nmodule opus.so\n\
              module aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule_tmp uuid.so\nmodule_tmp account.so\n\
              module_app ctrl_tcp.so\nmodule_app menu.so\nctrl_tcp_listen 127.0.0.1:{port}\naudio_player aubridge,nil\n\
              audio_source aufile,{}\naudio_alert aubridge,nil\nsnd_path {}\n{more}",
@@ -87,14 +97,13 @@ impl Baresip {
             recordings.display()
         );
         std::fs::write(at("config"), config).expect("the configuration is written");
-        let Account { transport, codec, .. } = account;
         let (address, registration) = match line {
             Some(Line { number, password, server }) => {
                 (format!("{number}@{server}"), format!("auth_user={number};auth_pass={password};regint=600"))
             }
             None => (format!("{CALLER}@127.0.0.1"), "regint=0".to_owned()),
         };
-        let text = format!("<sip:{address};transport={transport}>;{registration};audio_codecs={codec}/8000/1{parameters}\n");
+        let text = format!("<sip:{address};transport={transport}>;{registration};audio_codecs={codec}/{format}{parameters}\n");
         std::fs::write(at("accounts"), text).expect("the account is written");
         std::fs::write(at("contacts"), "").expect("the contacts are written");
         let log = std::fs::File::create(at("log")).expect("the log is opened");
@@ -167,19 +176,24 @@ impl Baresip {
 
     /// What it heard so far.
     pub fn heard(&self) -> Vec<i16> {
-        self.recording("dec")
+        self.heard_at(8000)
+    }
+
+    /// What it heard so far, at a rate in samples a second.
+    pub fn heard_at(&self, rate: u32) -> Vec<i16> {
+        self.recording("dec", rate)
     }
 
     /// What it said so far.
     pub fn said(&self) -> Vec<i16> {
-        self.recording("enc")
+        self.recording("enc", 8000)
     }
 
     /// Waits until it has heard known audio, after the first `from` samples. Says where that audio ends.
     pub fn hears(&self, what: &str, known: &[i16], from: usize) -> usize {
         let found = eventually(&format!("{what} is heard"), || {
             let heard = self.heard();
-            listen::find(known, heard.get(from..)?).filter(|found| found.likeness > 0.9)
+            listen::find(known, heard.get(from..)?).filter(|found| found.likeness > 0.88)
         });
         from + found.at + known.len()
     }
@@ -195,14 +209,18 @@ impl Baresip {
         });
     }
 
-    /// The samples of a WAV that it writes. It writes none after a hold.
-    fn recording(&self, which: &str) -> Vec<i16> {
+    /// The samples of a WAV that it writes, at a rate in samples a second. It writes none after a hold.
+    fn recording(&self, which: &str, rate: u32) -> Vec<i16> {
         let recordings = std::fs::read_dir(self.folder.path().join("heard")).expect("a folder with recordings");
         let recording = recordings.flatten().map(|entry| entry.path()).find(|path| path.to_string_lossy().contains(which));
         let Some(recording) = recording else { return Vec::new() };
         // While the call is up the header's length is not written yet: the samples are what follows it.
         let bytes = std::fs::read(&recording).expect("a readable recording");
-        bytes.get(44..).unwrap_or_default().chunks_exact(2).map(|s| i16::from_le_bytes([s[0], s[1]])).collect()
+        let Some((header, samples)) = bytes.split_at_checked(44) else { return Vec::new() };
+        let channels = usize::from(header[22].max(1));
+        let written = u32::from_le_bytes([header[24], header[25], header[26], header[27]]);
+        let first = samples.chunks_exact(2 * channels).map(|s| i16::from_le_bytes([s[0], s[1]]));
+        resample(&first.collect::<Vec<i16>>(), written, rate)
     }
 
     fn command(&mut self, command: &str, params: &str) {
@@ -242,9 +260,19 @@ impl Drop for Baresip {
     }
 }
 
-fn write_wav(path: &Path, samples: &[i16]) {
-    let file = std::fs::File::create(path).expect("a WAV to speak");
-    wav::write(std::io::BufWriter::new(file), samples.iter().copied()).expect("the WAV is written");
+/// Writes a WAV of what baresip's codec takes.
+fn write_wav(path: &Path, samples: &[i16], format: &str) {
+    if format == "48000/2" {
+        let mono = resample(samples, 16_000, 48_000);
+        let mut bytes = wav::from_samples_at(48_000, &mono.iter().flat_map(|&sample| [sample; 2]).collect::<Vec<i16>>());
+        // Two channels: twice the bytes a second, and in a block.
+        bytes[22] = 2;
+        bytes[28..32].copy_from_slice(&192_000_u32.to_le_bytes());
+        bytes[32] = 4;
+        return std::fs::write(path, bytes).expect("a WAV to speak");
+    }
+    let rate = if format == "16000/1" { 16_000 } else { 8000 };
+    std::fs::write(path, wav::from_samples_at(rate, samples)).expect("a WAV to speak");
 }
 
 fn free_port() -> u16 {

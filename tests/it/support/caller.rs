@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use afterbeep::{
-    audio::{codec::Codec, law::Law, wav},
+    audio::{codec::Codec, g729, law::Law, wav},
     ivr::PromptId,
     phone::{Call, CallError, Phone, listen},
 };
@@ -56,7 +56,16 @@ impl Caller {
     /// Listens until known audio is over.
     pub async fn hears_audio(&mut self, what: &str, known: &[i16]) -> usize {
         let deadline = tokio::time::Instant::now() + PATIENCE;
-        let alike = if self.call.negotiated().codec == Codec::Opus { ALIKE_BY_OPUS } else { ALIKE };
+        let coded;
+        let (known, alike) = match self.call.negotiated().codec {
+            Codec::Pcmu | Codec::Pcma | Codec::G722 => (known, ALIKE),
+            Codec::Opus => (known, ALIKE_BY_OPUS),
+            // It keeps so little of the waveform that it is looked for as its encoder makes it.
+            Codec::G729 => {
+                coded = through_g729(known);
+                (&*coded, ALIKE_BY_OPUS)
+            }
+        };
         let mut from = self.heard;
         let mut best: f64 = 0.0;
         loop {
@@ -144,6 +153,16 @@ pub const SECOND_PHRASE: PromptId = PromptId::WhilePlaying;
 /// The samples as they are after a line with this codec.
 pub fn through(law: Law, samples: &[i16]) -> Vec<i16> {
     law.decoded(&law.encoded(samples))
+}
+
+/// The samples as they are after G.729, as long as before.
+pub fn through_g729(samples: &[i16]) -> Vec<i16> {
+    let mut padded = samples.to_vec();
+    padded.resize(samples.len().next_multiple_of(g729::FRAME) + g729::FRAME, 0);
+    let mut encoder = g729::Encoder::new();
+    let frames: Vec<u8> = padded.as_chunks().0.iter().flat_map(|frame| encoder.encode(frame)).collect();
+    g729::Decoder::new().decode(&frames, &mut padded);
+    padded[g729::DELAY..][..samples.len()].to_vec()
 }
 
 /// Makes sure that both phrases of [`speech`] are in a message, whole and as far from each other as they were said. Says where

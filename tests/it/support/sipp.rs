@@ -18,7 +18,7 @@ pub enum Step<'a> {
     Digit(char),
     /// One digit by SIP INFO, `application/dtmf-relay`.
     Info(char),
-    /// Raw µ-law, streamed once in the background.
+    /// A raw file of the call's format, streamed once in the background.
     Speak(&'a Path),
     /// A re-INVITE with `a=inactive`: nobody sends.
     Hold,
@@ -36,11 +36,13 @@ pub struct Call<'a> {
     pub media: Option<SocketAddr>,
     /// How many calls begin in a second; all at once if it is not said.
     pub rate: Option<u32>,
+    /// The payload type and encoding of the audio: 0 or 18.
+    pub format: (u8, &'a str),
 }
 
 impl Default for Call<'_> {
     fn default() -> Self {
-        Self { service: "1001", transport: "u1", headers: "", media: None, rate: None }
+        Self { service: "1001", transport: "u1", headers: "", media: None, rate: None, format: (0, "PCMU") }
     }
 }
 
@@ -96,7 +98,7 @@ impl Call<'_> {
                     }
                 ),
                 Step::Speak(file) => {
-                    writeln!(xml, "<nop><action><exec rtp_stream=\"{},1,0\"/></action></nop>", file.display())
+                    writeln!(xml, "<nop><action><exec rtp_stream=\"{},1,{}\"/></action></nop>", file.display(), self.format.0)
                 }
                 Step::Info(digit) => {
                     cseq += 1;
@@ -123,10 +125,11 @@ impl Call<'_> {
             None => ("[media_ip]".to_owned(), "[rtpstream_audio_port]".to_owned()),
         };
         let headers = if cseq == 1 { self.headers } else { "" };
+        let (payload_type, encoding) = self.format;
         let body = format!(
             "Contact: <sip:{CALLER}@[local_ip]:[local_port];transport=[transport]>\n{headers}Content-Type: application/sdp\n\n\
-             v=0\no=user1 53655765 {} IN IP4 [local_ip]\ns=-\nc=IN IP4 {address}\nt=0 0\nm=audio {port} RTP/AVP 0 101\n\
-             a=rtpmap:0 PCMU/8000\na=rtpmap:101 telephone-event/8000\na=fmtp:101 0-15\na={direction}\n",
+             v=0\no=user1 53655765 {} IN IP4 [local_ip]\ns=-\nc=IN IP4 {address}\nt=0 0\nm=audio {port} RTP/AVP {payload_type} 101\n\
+             a=rtpmap:{payload_type} {encoding}/8000\na=rtpmap:101 telephone-event/8000\na=fmtp:101 0-15\na={direction}\n",
             2_353_687_637_u64 + u64::from(cseq)
         );
         request(xml, "INVITE", cseq, &body);
