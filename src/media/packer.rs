@@ -30,6 +30,8 @@ pub(super) struct Packer {
     /// Where the frames of Opus end in `bytes`.
     ends: [usize; MOST_FRAMES],
     frames: usize,
+    /// Frames of Opus as one packet.
+    joined: Vec<u8>,
     /// The timestamp of what waits.
     timestamp: u32,
 }
@@ -44,7 +46,7 @@ pub(super) struct Packed<'a> {
 impl Packer {
     /// For packets of `time` milliseconds, as [`packet_time`] gave them.
     pub(super) fn new(codec: Codec, time: u8) -> Self {
-        Self { codec, time, bytes: Vec::with_capacity(512), ends: [0; MOST_FRAMES], frames: 0, timestamp: 0 }
+        Self { codec, time, bytes: Vec::with_capacity(512), ends: [0; MOST_FRAMES], frames: 0, joined: Vec::new(), timestamp: 0 }
     }
 
     /// Whether nothing waits.
@@ -92,8 +94,8 @@ impl Packer {
             return;
         }
         if self.codec == Codec::Opus && self.frames > 1 {
-            let joined = self.joined();
-            send(Packed { timestamp: self.timestamp, payload: &joined });
+            self.join();
+            send(Packed { timestamp: self.timestamp, payload: &self.joined });
         } else {
             send(Packed { timestamp: self.timestamp, payload: &self.bytes });
         }
@@ -101,9 +103,10 @@ impl Packer {
         self.frames = 0;
     }
 
-    /// The frames of Opus as one packet of code 3 with lengths of their own (RFC 6716 §3.2.5).
-    fn joined(&self) -> Vec<u8> {
-        let mut joined = Vec::with_capacity(self.bytes.len() + 8);
+    /// Makes the frames of Opus one packet of code 3 with lengths of their own (RFC 6716 §3.2.5).
+    fn join(&mut self) {
+        let joined = &mut self.joined;
+        joined.clear();
         joined.extend([self.bytes[0] | 3, 0x80 | self.frames as u8]);
         let starts = std::iter::once(0).chain(self.ends);
         let frames = || starts.clone().zip(self.ends).take(self.frames).map(|(start, end)| &self.bytes[start + 1..end]);
@@ -117,7 +120,6 @@ impl Packer {
             }
         }
         frames().for_each(|frame| joined.extend(frame));
-        joined
     }
 }
 

@@ -1,5 +1,7 @@
 //! What plays is encoded in one codec; when a new offer changes to another in the middle, it is encoded again as it is sent.
 
+use std::cmp::Ordering;
+
 use crate::audio::{
     codec::Codec,
     decoder::Decoder,
@@ -15,6 +17,8 @@ pub(super) struct Transcoder {
     to: Codec,
     doubler: Doubler,
     halver: Halver,
+    samples: Vec<i16>,
+    resampled: Vec<i16>,
     payload: Vec<u8>,
 }
 
@@ -26,6 +30,8 @@ impl Transcoder {
             to,
             doubler: Doubler::default(),
             halver: Halver::default(),
+            samples: vec![0; from.frame_samples()],
+            resampled: Vec::new(),
             payload: Vec::new(),
         }
     }
@@ -37,16 +43,16 @@ impl Transcoder {
 
     /// The payload of a frame of 20 ms.
     pub(super) fn frame(&mut self, payload: &[u8]) -> &[u8] {
-        let mut samples = vec![0; self.decoder.codec().frame_samples()];
-        self.decoder.decode(payload, &mut samples);
-        let mut resampled = Vec::new();
+        let Self { decoder, samples, resampled, .. } = self;
+        decoder.decode(payload, samples);
+        resampled.clear();
         match samples.len().cmp(&self.to.frame_samples()) {
-            std::cmp::Ordering::Less => self.doubler.push(&samples, &mut resampled),
-            std::cmp::Ordering::Equal => resampled = samples,
-            std::cmp::Ordering::Greater => self.halver.push(&samples, &mut resampled),
+            Ordering::Less => self.doubler.push(samples, resampled),
+            Ordering::Equal => resampled.extend_from_slice(samples),
+            Ordering::Greater => self.halver.push(samples, resampled),
         }
         self.payload.clear();
-        self.encoder.encode(&resampled, &mut self.payload);
+        self.encoder.encode(resampled, &mut self.payload);
         &self.payload
     }
 }
