@@ -15,9 +15,6 @@ use crate::{
     },
 };
 
-/// How many parties are considered at most; an INVITE names fewer.
-const MOST_CANDIDATES: usize = 8;
-
 /// An INVITE and what it is judged by.
 #[derive(Clone, Copy)]
 pub struct Case<'a> {
@@ -171,7 +168,7 @@ async fn deposit(
 ) -> Result<(), StoreError> {
     let reasoning = &mut decision.reasoning;
     reasoning.forwarded = candidates.first().and_then(|candidate| candidate.forward);
-    for candidate in candidates.into_iter().take(MOST_CANDIDATES) {
+    for candidate in candidates {
         let found = find(store, &candidate.dialled, case.rule).await?;
         reasoning.candidates.push(Considered {
             header: candidate.reason,

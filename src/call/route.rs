@@ -15,6 +15,8 @@ use crate::{
 
 /// The longest number or name that is kept of a caller.
 const LONGEST_TEXT: usize = 80;
+/// How many parties of one header are looked for: the first, and those that it forwarded to.
+const MOST_PARTIES: usize = 3;
 
 /// What a call is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,8 +122,8 @@ pub fn route(invite: &IncomingCall, trusted: bool, access_codes: &[String]) -> R
     let mut candidates = Vec::new();
     if trusted {
         candidates.extend(target(&invite.request_uri));
-        candidates.extend(first_retargeted(&invite.history));
-        candidates.extend(first_diverting(invite));
+        candidates.extend(retargeted(&invite.history, request.as_ref()));
+        candidates.extend(diverting(invite));
     }
     candidates.push(Candidate {
         dialled: request.unwrap_or(Dialled { number: String::new(), domain: String::new() }),
@@ -212,41 +214,83 @@ fn circle(invite: &IncomingCall, access_codes: &[String]) -> Option<(u16, &'stat
 }
 
 fn target(uri: &SipUri) -> Option<Candidate> {
-    let value = uri.params.get("target")?;
-    let dialled = SipUri::parse(&percent_decode(value)).ok().as_ref().and_then(dialled)?;
+    let value = percent_decode(uri.params.get("target")?);
+    let dialled = match SipUri::parse(&value) {
+        Ok(target) if !matches!(target.scheme, Scheme::Other(_)) => dialled(&target)?,
+        // Some leave the scheme out, and some the domain, too.
+        _ if value.contains('@') => dialled(&SipUri::parse(&format!("sip:{value}")).ok()?)?,
+        _ => Dialled { number: value, domain: dialled(uri).map(|it| it.domain).unwrap_or_default() },
+    };
     let rule = "the target parameter of the Request-URI (RFC 4458)";
     Some(Candidate { dialled, reason: Reason::Target, rule, forward: None })
 }
 
-/// The entry the call was first sent away from: the one that the first `mp` points at, else the first with a Reason, else
-/// the first of several.
-fn first_retargeted(history: &[HistoryEntry]) -> Option<Candidate> {
-    let retargeted = history.iter().find(|entry| entry.retargeted.as_ref().is_some_and(|(_, how)| how == "mp"));
-    let index = retargeted.and_then(|entry| entry.retargeted.as_ref()).map(|(index, _)| index);
-    let mapped = index.and_then(|index| history.iter().find(|entry| entry.index.as_ref() == Some(index)));
-    let left = || history.iter().find(|entry| entry.status.is_some() || entry.q850.is_some());
-    let first = || history.first().filter(|_| history.len() > 1);
-    let (entry, rule) = mapped
-        .map(|entry| (entry, "the entry that the first mp points at (RFC 7044)"))
-        .or_else(|| left().map(|entry| (entry, "the first entry that was given up for a Reason (RFC 7044)")))
-        .or_else(|| first().map(|entry| (entry, "the first of several entries (RFC 7044)")))?;
-    // Why the next target was tried says why this one was left, where the entry itself does not.
-    let next = retargeted.or_else(|| history.iter().skip_while(|it| *it != entry).nth(1));
-    let told = entry.status.or_else(|| next?.cause).map(Forward::of_status);
-    let forward = told.or_else(|| entry.q850.map(Forward::of_q850));
-    Some(Candidate { dialled: dialled(&entry.address.uri)?, reason: Reason::HistoryInfo, rule, forward })
+/// The entry that the call was first sent away from: the one that the first `mp` points at, else the first with a Reason, else
+/// the first of several. Then those that it was sent to since: a number that has no mailbox, such as a group's, may have been
+/// forwarded to somebody who has one.
+fn retargeted(history: &[HistoryEntry], request: Option<&Dialled>) -> Vec<Candidate> {
+    let history = in_order(history);
+    let mapping = history.iter().find_map(|entry| entry.retargeted.as_ref().filter(|(_, how)| how == "mp"));
+    let mapped = mapping.and_then(|(index, _)| history.iter().position(|entry| entry.index.as_ref() == Some(index)));
+    let is_request = |entry: &HistoryEntry| request.is_some() && dialled(&entry.address.uri).as_ref() == request;
+    // Some write the Reason into the entry of the next target, which may be ours.
+    let is_left = |entry: &HistoryEntry| (entry.status.is_some() || entry.q850.is_some()) && !is_request(entry);
+    let left = || history.iter().position(|entry| is_left(entry));
+    let first = || (history.len() > 1).then_some(0);
+    let Some((first, rule)) = mapped
+        .map(|at| (at, "the entry that the first mp points at (RFC 7044)"))
+        .or_else(|| left().map(|at| (at, "the first entry that was given up for a Reason (RFC 7044)")))
+        .or_else(|| first().map(|at| (at, "the first of several entries (RFC 7044)")))
+    else {
+        return Vec::new();
+    };
+    let later = "an entry that the call was retargeted to since";
+    let since = history[first..].iter().enumerate().filter_map(|(after, entry)| {
+        let dialled = dialled(&entry.address.uri).filter(|dialled| after == 0 || Some(dialled) != request)?;
+        // Why the next target was tried says why this one was left, where the entry itself does not.
+        let next = next_after(&history, first + after);
+        let ours = next.filter(|next| is_request(next));
+        let told = entry.status.or_else(|| next?.cause).or_else(|| ours?.status).map(Forward::of_status);
+        let forward = told.or_else(|| entry.q850.map(Forward::of_q850));
+        Some(Candidate { dialled, reason: Reason::HistoryInfo, rule: if after == 0 { rule } else { later }, forward })
+    });
+    since.take(MOST_PARTIES).collect()
 }
 
-/// Each diversion is put on top of the earlier ones (RFC 5806 §4), so the first diverting party is the last.
-fn first_diverting(invite: &IncomingCall) -> Option<Candidate> {
-    let (diversion, dialled) = invite.diversions.iter().rev().find_map(|it| Some((it, dialled(&it.address.uri)?)))?;
-    let forward = diversion.reason.as_deref().map(Forward::of_diversion);
-    Some(Candidate {
+/// The entry that took the place of another: the one that says so, else the one behind it.
+fn next_after<'a>(history: &[&'a HistoryEntry], at: usize) -> Option<&'a HistoryEntry> {
+    let index = history[at].index.as_ref()?;
+    let says_so = |entry: &&&HistoryEntry| entry.retargeted.as_ref().is_some_and(|(of, _)| of == index);
+    history.iter().find(says_so).or_else(|| history.get(at + 1)).copied()
+}
+
+/// In the order of their indices (RFC 7044 §5.1: `1`, `1.1`, `1.1.2`), which a proxy may have mixed up; as they came, if one of them
+/// has none.
+fn in_order(history: &[HistoryEntry]) -> Vec<&HistoryEntry> {
+    let place = |entry: &HistoryEntry| -> Option<Vec<u32>> {
+        entry.index.as_deref()?.split('.').map(|number| number.parse().ok()).collect()
+    };
+    let mut placed: Vec<_> = history.iter().map(|entry| (place(entry), entry)).collect();
+    if placed.iter().all(|(place, _)| place.is_some()) {
+        placed.sort_by(|one, other| one.0.cmp(&other.0));
+    }
+    placed.into_iter().map(|(_, entry)| entry).collect()
+}
+
+/// Each diversion is put on top of the earlier ones (RFC 5806 §4), so the first diverting party is the last. Then those that it was
+/// diverted to since, which may have a mailbox where a group's number has none.
+fn diverting(invite: &IncomingCall) -> Vec<Candidate> {
+    let parties = invite.diversions.iter().rev().filter_map(|it| Some((it, dialled(&it.address.uri)?)));
+    let candidates = parties.enumerate().map(|(after, (diversion, dialled))| Candidate {
         dialled,
         reason: Reason::Diversion,
-        rule: "the first diverting party, the last in the list (RFC 5806)",
-        forward,
-    })
+        rule: match after {
+            0 => "the first diverting party, the last in the list (RFC 5806)",
+            _ => "a party that diverted the call since",
+        },
+        forward: diversion.reason.as_deref().map(Forward::of_diversion),
+    });
+    candidates.take(MOST_PARTIES).collect()
 }
 
 /// The number and domain that a URI names. A telephone number that is valid only somewhere says where (RFC 3966 §5.1.5): in a
@@ -275,9 +319,12 @@ fn shortened(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{prelude::*, sample::select};
+
     use super::*;
     use crate::sip::{
-        flow::Transport,
+        flow::{Flow, Transport},
+        uas::read_invite,
         wire::{Diversion, RemoteParty},
     };
 
@@ -323,7 +370,37 @@ mod tests {
         let chosen = candidates(&call, true);
 
         assert_eq!(chosen[0], (number("+12025550101", ""), Reason::Diversion));
-        assert_eq!(chosen[1], (number("voicemail", "vm.example"), Reason::RequestUri));
+        assert_eq!(chosen[1], (number("1003", "pbx"), Reason::Diversion), "in case that the first has no mailbox");
+        assert_eq!(chosen[2], (number("voicemail", "vm.example"), Reason::RequestUri));
+    }
+
+    #[test]
+    fn entries_are_taken_in_the_order_of_their_indices() {
+        let mut call = call("sip:vm@vm");
+        call.history = [
+            "<sip:vm@vm;cause=408>;index=1.2.10;mp=1.2",
+            "<sip:1002@pbx?Reason=SIP%3Bcause%3D486>;index=1.1",
+            "<sip:1003@pbx;cause=486>;index=1.2;mp=1.1",
+            "<sip:1001@pbx>;index=1",
+        ]
+        .map(|value| HistoryEntry::parse(value).unwrap())
+        .to_vec();
+
+        let chosen: Vec<_> = candidates(&call, true).into_iter().map(|(dialled, _)| dialled.number).collect();
+
+        assert_eq!(chosen, ["1002", "1003", "vm"]);
+    }
+
+    #[test]
+    fn a_long_way_is_not_looked_through_to_its_end() {
+        let mut call = call("sip:vm@vm;target=sip:1%40pbx");
+        call.history = (1..50).map(|n| HistoryEntry::parse(&format!("<sip:{n}@pbx>;index=1.{n}")).unwrap()).collect();
+        call.diversions = (1..20).map(|n| Diversion::parse(&format!("<sip:{n}@pbx>")).unwrap()).collect();
+
+        let chosen = candidates(&call, true);
+
+        assert_eq!(chosen.len(), 2 + 2 * MOST_PARTIES);
+        assert_eq!(chosen.last(), Some(&(number("vm", "vm"), Reason::RequestUri)));
     }
 
     #[test]
@@ -341,7 +418,8 @@ mod tests {
         let reasons: Vec<_> = candidates(&call, true).into_iter().map(|(dialled, reason)| (dialled.number, reason)).collect();
 
         assert_eq!(reasons[0], ("1001".to_owned(), Reason::HistoryInfo));
-        assert_eq!(reasons[1], ("1003".to_owned(), Reason::Diversion));
+        assert_eq!(reasons[1], ("1002".to_owned(), Reason::HistoryInfo));
+        assert!(reasons.contains(&("1003".to_owned(), Reason::Diversion)));
     }
 
     #[test]
@@ -360,6 +438,16 @@ mod tests {
         call.diversions = vec![Diversion::parse("<sip:1003@pbx>").unwrap()];
 
         assert_eq!(candidates(&call, true)[0], (number("1009", "pbx.example"), Reason::Target));
+    }
+
+    #[test]
+    fn a_target_is_understood_however_short_it_is_written() {
+        let target = |value: &str| candidates(&self::call(&format!("sip:vm@vm.example;target={value}")), true)[0].clone();
+
+        assert_eq!(target("1009%40PBX.example"), (number("1009", "pbx.example"), Reason::Target));
+        assert_eq!(target("1009"), (number("1009", "vm.example"), Reason::Target));
+        assert_eq!(target("tel:+1-202-555-0101"), (number("+12025550101", ""), Reason::Target));
+        assert_eq!(target("%40"), (number("vm", "vm.example"), Reason::RequestUri), "nobody");
     }
 
     #[test]
@@ -485,6 +573,50 @@ mod tests {
         assert_eq!(dialled_of("sip:1001;phone-context=pbx@gw;user=phone"), Some(number("1001", "gw")));
         assert_eq!(dialled_of("tel:+12025550143;phone-context=+44"), Some(number("+12025550143", "")));
     }
+
+    proptest! {
+        #[test]
+        fn whatever_a_peer_writes_there_is_somebody_to_look_for(
+            headers in proptest::collection::vec((select(NAMES), select(PIECES), "[ -~]{0,30}", select(PIECES)), 0..8),
+            parameter in "[a-z0-9%=;.+-]{0,30}",
+        ) {
+            let lines: String = headers.iter().map(|(name, before, any, after)| format!("{name}: {before}{any}{after}\r\n")).collect();
+            let text = format!(
+                "INVITE sip:vm@vm.example;{parameter} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n\
+                 From: <sip:1@far>;tag=1\r\nTo: <sip:2@vm>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nContact: <sip:1@far>\r\n{lines}\r\n"
+            );
+            let flow = Flow::udp("192.0.2.2:5060".parse().unwrap(), "192.0.2.1:5060".parse().unwrap());
+            let Ok(invite) = read_invite(text.as_bytes(), &flow) else { return Ok(()) };
+            let rule: DialRule = "country=1 national=1 international=011 length=10".parse().unwrap();
+
+            for trusted in [true, false] {
+                let identity = identify(&invite, trusted, Some(&rule));
+                prop_assert!(identity.caller.number.is_none_or(|number| number.chars().count() <= LONGEST_TEXT));
+                if let Route::Deposit { candidates } = decide(&invite, trusted) {
+                    let most = if trusted { 2 + 2 * MOST_PARTIES } else { 1 };
+                    prop_assert!(candidates.len() <= most);
+                    prop_assert!(candidates.last().is_some_and(|last| last.reason == Reason::RequestUri));
+                }
+            }
+        }
+    }
+
+    const NAMES: &[&str] =
+        &["History-Info", "Diversion", "P-Asserted-Identity", "Remote-Party-ID", "Privacy", "P-Preferred-Identity"];
+
+    /// What these headers are made of.
+    const PIECES: &[&str] = &[
+        "",
+        "<sip:1001@pbx>;index=1",
+        ",<sip:1002@pbx?Reason=SIP%3Bcause%3D486>;index=1.1;mp=1",
+        "<tel:+1-202-555-0101;phone-context=+1>;reason=user-busy;counter=4294967295;limit=0",
+        "\"",
+        "id;user",
+        ";privacy=full;party=calling",
+        "<tel:",
+        "<sip:%00%FF@[::1",
+        ",",
+    ];
 
     fn decide(call: &IncomingCall, trusted: bool) -> Route {
         route(call, trusted, &CODES.map(str::to_owned))

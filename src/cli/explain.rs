@@ -3,7 +3,7 @@
 use std::{
     fmt::Write as _,
     io::Read as _,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -24,10 +24,12 @@ use crate::{
     },
 };
 
+mod trace;
+
 /// Show for a captured INVITE which mailbox it would reach, by which header and rule, and what would happen
 ///
-/// The file holds the bytes of one INVITE, or its text as a log or a trace shows it. Exit code 0: it would be answered; 3: it would
-/// be refused, or is no INVITE.
+/// The file holds the bytes of one INVITE, or its text as a log or a trace shows it: Asterisk, FreeSWITCH, sngrep, ngrep -W byline,
+/// tcpdump -A. Exit code 0: it would be answered; 3: it would be refused, or is no INVITE.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
     /// The captured INVITE; - reads standard input
@@ -46,13 +48,28 @@ pub struct ExplainArgs {
 
 /// It would not be answered.
 const REFUSED: i32 = 3;
+/// The longest file that is read, in bytes: a message has 64 kB at most, and a log has more around it.
+const LONGEST_FILE: u64 = 4 * 1024 * 1024;
+/// What files of captured packets begin with: pcap in either byte order and resolution, and pcapng.
+const CAPTURES: [[u8; 4]; 5] = [
+    [0xd4, 0xc3, 0xb2, 0xa1],
+    [0xa1, 0xb2, 0xc3, 0xd4],
+    [0x4d, 0x3c, 0xb2, 0xa1],
+    [0xa1, 0xb2, 0x3c, 0x4d],
+    [0x0a, 0x0d, 0x0d, 0x0a],
+];
 
 pub async fn run(args: ExplainArgs, file: Option<&Path>) -> anyhow::Result<()> {
     let bytes = read(&args.message).with_context(|| format!("cannot read {}", args.message.display()))?;
     let place = Workplace::open(file).await?;
-    let bytes = as_on_the_wire(bytes);
+    let bytes = trace::as_on_the_wire(bytes);
     let source = args.source.or_else(|| source(&bytes)).unwrap_or(Ipv4Addr::UNSPECIFIED.into());
-    let local = place.config.sip.listen.first().map_or_else(|| SocketAddr::from(([0, 0, 0, 0], 5060)), |listen| listen.address);
+    // It came to an address of its own kind.
+    let mut listening = place.config.sip.listen.iter().map(|listen| listen.address);
+    let local = listening.find(|local| local.is_ipv4() == source.is_ipv4()).unwrap_or_else(|| match source {
+        IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 5060).into(),
+        IpAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 5060).into(),
+    });
     let flow = Flow::udp(local, SocketAddr::new(source, 5060));
     let trusted = args.trusted || place.config.trusts(source);
     let explanation = match uas::read_invite(&bytes, &flow) {
@@ -82,37 +99,21 @@ pub async fn run(args: ExplainArgs, file: Option<&Path>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
     if file == Path::new("-") {
-        let mut bytes = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut bytes)?;
-        return Ok(bytes);
+        std::io::stdin().lock().take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
+    } else {
+        std::fs::File::open(file)?.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
     }
-    std::fs::read(file)
-}
-
-/// The bytes as they were sent, when a log or an editor has changed them: lines before the request line go, line ends become CRLF,
-/// and the length, which no longer fits, is left to the end of the text.
-fn as_on_the_wire(bytes: Vec<u8>) -> Vec<u8> {
-    let text = String::from_utf8_lossy(&bytes);
-    let first = text.lines().next().unwrap_or_default().trim_end();
-    if first.ends_with(" SIP/2.0") && text.contains("\r\n\r\n") {
-        return bytes;
-    }
-    let mut wire = String::new();
-    let mut in_body = false;
-    for line in text.lines().map(|line| line.trim_end_matches('\r')).skip_while(|line| !line.trim_end().ends_with(" SIP/2.0")) {
-        in_body |= line.is_empty();
-        let name = line.split(':').next().unwrap_or_default().trim();
-        if in_body || !(name.eq_ignore_ascii_case("Content-Length") || name.eq_ignore_ascii_case("l")) {
-            wire.push_str(line);
-            wire.push_str("\r\n");
-        }
-    }
-    if !in_body {
-        wire.push_str("\r\n");
-    }
-    if wire == "\r\n" { bytes } else { wire.into_bytes() }
+    anyhow::ensure!(bytes.len() as u64 <= LONGEST_FILE, "it has more than 4 MiB: give one INVITE, not a whole log");
+    anyhow::ensure!(!bytes.trim_ascii().is_empty(), "it is empty");
+    let is_capture = CAPTURES.iter().any(|magic| bytes.starts_with(magic));
+    anyhow::ensure!(
+        !is_capture,
+        "it is a file of captured packets: give one INVITE of it as text, such as sngrep or tcpdump -A shows it"
+    );
+    Ok(bytes)
 }
 
 /// Where the topmost Via says that the message came from.
@@ -282,22 +283,4 @@ fn audio(invite: &IncomingCall, config: &Config) -> Result<String, String> {
     let sdp::Negotiated { codec, codec_payload_type, telephone_event, remote, .. } = agreed;
     let keys = telephone_event.map_or_else(|| "keys heard in the audio".to_owned(), |it| format!("telephone-event {it}"));
     Ok(format!("{} {codec_payload_type}, {keys}, to {remote}", codec.name()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_from_a_log_becomes_what_was_sent() {
-        let log =
-            "2026/11/27 10:00:00 192.0.2.1:5060 -> 192.0.2.2:5060\nINVITE sip:a@b SIP/2.0\nl: 5\nTo: <sip:a@b>\n\nv=0\nl: 7\n";
-
-        let wire = as_on_the_wire(log.as_bytes().to_vec());
-
-        assert_eq!(String::from_utf8(wire).unwrap(), "INVITE sip:a@b SIP/2.0\r\nTo: <sip:a@b>\r\n\r\nv=0\r\nl: 7\r\n");
-        let sent = b"INVITE sip:a@b SIP/2.0\r\nContent-Length: 0\r\n\r\n".to_vec();
-        assert_eq!(as_on_the_wire(sent.clone()), sent);
-        assert_eq!(as_on_the_wire(b"\xFFnonsense".to_vec()), b"\xFFnonsense");
-    }
 }

@@ -35,9 +35,11 @@ impl Forward {
     #[must_use]
     pub const fn of_status(status: u16) -> Self {
         match status {
-            486 | 600 => Self::Busy,
+            486 | 600 | 603 => Self::Busy,
             408 | 487 => Self::NoAnswer,
             404 | 410 | 480 | 503 | 604 => Self::Unavailable,
+            // A number that stands for a service, and was nobody's who could have taken the call (RFC 8119).
+            380 => Self::Other,
             300..=399 => Self::Unconditional,
             _ => Self::Other,
         }

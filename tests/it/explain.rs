@@ -11,7 +11,7 @@ use crate::support::server::command;
 type Case =
     (&'static str, u16, Option<&'static str>, Option<&'static str>, Option<&'static str>, Option<&'static str>, &'static str);
 
-const CASES: [Case; 15] = [
+const CASES: [Case; 23] = [
     ("asterisk_diversion", 200, Some("1001"), Some("Diversion"), Some("no-answer"), Some("+12025550143"), "asserted"),
     ("asterisk_chan_sip_rpid", 200, Some("1001"), Some("Request-URI"), None, Some("+12025550143"), "remote-party-id"),
     ("freeswitch_diversion_and_history", 200, Some("1002"), Some("Diversion"), Some("busy"), Some("+12025550143"), "asserted"),
@@ -29,6 +29,30 @@ const CASES: [Case; 15] = [
     ("teams_sbc_history", 200, Some("2025550101"), Some("History-Info"), Some("no-answer"), Some("+12025550143"), "asserted"),
     ("carrier_history_private", 200, Some("2025550101"), Some("History-Info"), Some("unconditional"), None, "withheld"),
     ("carrier_local_number", 200, Some("2025550101"), Some("Request-URI"), None, Some("02079460143"), "from"),
+    (
+        "ribbon_comma_joined_diversions",
+        200,
+        Some("2025550101"),
+        Some("Diversion"),
+        Some("no-answer"),
+        Some("+12025550143"),
+        "asserted",
+    ),
+    (
+        "oracle_nested_history_q850",
+        200,
+        Some("2025550101"),
+        Some("History-Info"),
+        Some("unavailable"),
+        Some("+442079460143"),
+        "asserted",
+    ),
+    ("kamailio_hunt_group", 200, Some("1002"), Some("Diversion"), Some("busy"), Some("+12025550143"), "asserted"),
+    ("privacy_user_compact_ipv6", 200, Some("1001"), Some("Request-URI"), None, None, "withheld"),
+    ("asterisk_pbx_serves_tenants", 200, Some("1001"), Some("target"), Some("no-answer"), None, "withheld"),
+    ("freeswitch_siptrace_text", 200, Some("1002"), Some("History-Info"), Some("busy"), Some("+12025550143"), "remote-party-id"),
+    ("asterisk_pjsip_logger_text", 200, Some("1002"), Some("Request-URI"), None, Some("1002"), "asserted"),
+    ("tcpdump_ascii_text", 200, Some("2025550101"), Some("Diversion"), Some("unavailable"), Some("1002"), "asserted"),
     ("loop_through_us", 482, None, None, None, Some("+12025550143"), "from"),
     ("forwarded_beyond_the_limit", 480, None, None, None, Some("+12025550143"), "from"),
     ("own_line_dials_access_code", 200, Some("1001"), Some("Request-URI"), None, Some("1001"), "asserted"),
@@ -111,6 +135,40 @@ fn a_disabled_or_unknown_mailbox_is_told_apart_for_the_operator() {
 
     assert_eq!((&disabled["state"], &disabled["hears"]), (&"disabled".into(), &"unavailable".into()));
     assert_eq!((&unknown["state"], &unknown["hears"]), (&"none".into(), &"unavailable".into()));
+}
+
+#[test]
+fn a_mailbox_of_a_tenant_is_told() {
+    let house = House::build();
+    house.run(&["mailbox", "add", "1001", "--tenant", "b.example"]);
+
+    let (_, told) = house.explain("tests/data/asterisk_pbx_serves_tenants.sip", &[]);
+
+    assert_eq!((&told["tenant"], &told["trusted"], &told["source"]), (&"b.example".into(), &true.into(), &"192.0.2.10".into()));
+}
+
+#[test]
+fn what_cannot_be_explained_is_an_error_in_words() {
+    let house = House::build();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = house.folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.to_string_lossy().into_owned()
+    };
+    let folder = house.folder.path().to_string_lossy().into_owned();
+    for (file, words) in [
+        ("tests/data/no_such_file.sip".to_owned(), "cannot read tests/data/no_such_file.sip"),
+        (folder, "cannot read"),
+        (file("empty", b" \r\n"), "it is empty"),
+        (file("packets", &[0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0]), "a file of captured packets"),
+        (file("long", &vec![b'x'; 5 << 20]), "more than 4 MiB"),
+    ] {
+        let output = house.output(&["explain", &file]);
+
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{file}: {said}");
+        assert!(said.contains(words), "{words:?} is not in {said}");
+    }
 }
 
 #[test]
