@@ -67,6 +67,8 @@ pub struct Reasoning {
     pub state: &'static str,
     /// What the caller hears first: `greeting`, `name`, `number`, `full`, `unavailable`, `login`; none when refused.
     pub hears: Option<&'static str>,
+    /// The reason for which the greeting was chosen, if there is one for it.
+    pub greeting: Option<Forward>,
     /// The status that the call is refused with.
     pub refused: Option<u16>,
     /// Why it is refused, in words.
@@ -114,6 +116,7 @@ pub async fn decide(store: &Store, case: Case<'_>) -> Result<Decision, StoreErro
             forwarded: None,
             state: "none",
             hears: Some("unavailable"),
+            greeting: None,
             refused: None,
             why: None,
         },
@@ -185,13 +188,20 @@ async fn deposit(
             let counts = store.counts(&mailbox.id, case.now).await?;
             let is_full = !rules::admits(counts.total());
             reasoning.purpose = Purpose::Deposit;
-            (reasoning.state, reasoning.hears) = match (&mailbox.greeting, &mailbox.spoken_name) {
+            let mut view = MailboxView::of(&mailbox, is_full);
+            if let Some(forward) = candidate.forward
+                && let Some(greeting) = store.forward_greeting(&mailbox.id, forward).await?
+            {
+                view.greeting = Some(greeting);
+                reasoning.greeting = Some(forward);
+            }
+            (reasoning.state, reasoning.hears) = match (&view.greeting, &mailbox.spoken_name) {
                 _ if is_full => ("full", Some("full")),
                 (Some(_), _) => ("open", Some("greeting")),
                 (None, Some(_)) => ("open", Some("name")),
                 (None, None) => ("open", Some("number")),
             };
-            decision.opening = Ok(Entry::Deposit { mailbox: MailboxView::of(&mailbox, is_full) });
+            decision.opening = Ok(Entry::Deposit { mailbox: view });
         } else {
             reasoning.state = "disabled";
         }

@@ -145,6 +145,7 @@ struct Explanation {
     forwarded: Option<&'static str>,
     state: Option<&'static str>,
     hears: Option<&'static str>,
+    greeting: Option<&'static str>,
     candidates: Vec<Considered>,
     audio: Option<String>,
 }
@@ -182,6 +183,7 @@ impl Explanation {
             forwarded: reasoning.forwarded.map(|forward| forward.as_str()),
             state: Some(reasoning.state),
             hears: reasoning.hears,
+            greeting: reasoning.greeting.map(|forward| forward.as_str()),
             candidates: reasoning.candidates.clone(),
             audio: audio.ok(),
         }
@@ -211,6 +213,7 @@ impl Explanation {
             forwarded: None,
             state: None,
             hears: None,
+            greeting: None,
             candidates: Vec::new(),
             audio: None,
         }
@@ -222,7 +225,7 @@ impl Explanation {
         let mut line = |name: &str, value: &str| {
             // What the INVITE says is not for the terminal to obey.
             let value: String = value.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-            let _ = writeln!(text, "{name:12}{value}");
+            let _ = writeln!(text, "{name:14}{value}");
         };
         let belief = if self.trusted {
             "a trusted peer: its headers are believed"
@@ -260,7 +263,9 @@ impl Explanation {
             (None, Some(_), Some(rule)) => line("mailbox", &format!("not known yet: {rule}")),
             _ => line("mailbox", "none"),
         }
-        for (name, value) in [("forwarded", self.forwarded), ("state", self.state), ("hears", self.hears)] {
+        for (name, value) in
+            [("forwarded", self.forwarded), ("state", self.state), ("hears", self.hears), ("greeting for", self.greeting)]
+        {
             if let Some(value) = value {
                 line(name, value);
             }

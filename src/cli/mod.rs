@@ -16,6 +16,7 @@ mod message;
 mod outbox;
 mod calls;
 mod explain;
+mod greeting;
 mod job;
 mod config;
 mod workplace;
@@ -66,6 +67,9 @@ enum Command {
     Outbox(outbox::OutboxCommand),
     Calls(calls::CallsArgs),
     Explain(explain::ExplainArgs),
+    /// Set and remove greetings, also for callers who were forwarded for a reason
+    #[command(subcommand)]
+    Greeting(greeting::GreetingCommand),
     /// List the jobs of the calendar, or run one
     #[command(subcommand)]
     Job(job::JobCommand),
@@ -99,6 +103,7 @@ async fn dispatch(command: Command, file: Option<&Path>) -> anyhow::Result<()> {
         Command::Line(command) => line::run(command, file).await,
         Command::Message(command) => message::run(command, file).await,
         Command::Outbox(command) => outbox::run(command, file).await,
+        Command::Greeting(command) => greeting::run(command, file).await,
         Command::Explain(args) => explain::run(args, file).await,
         Command::Calls(args) => calls::run(args, file).await,
         Command::Job(command) => job::run(command, file).await,

@@ -1,5 +1,7 @@
 //! Why a call was forwarded to us.
 
+use std::str::FromStr;
+
 use serde::Serialize;
 
 /// Why the party that was called first did not take the call, as far as somebody told.
@@ -30,6 +32,9 @@ impl Forward {
             Self::Other => "other",
         }
     }
+
+    /// The reasons that a mailbox can have a greeting for.
+    const CHOOSING: [Self; 4] = [Self::Busy, Self::NoAnswer, Self::Unavailable, Self::Unconditional];
 
     /// From a SIP status, as `cause` (RFC 4458 §2) and the Reasons of History-Info (RFC 7044) give it.
     #[must_use]
@@ -66,6 +71,19 @@ impl Forward {
             "unconditional" | "follow-me" | "time-of-day" | "deflection" => Self::Unconditional,
             _ => Self::Other,
         }
+    }
+}
+
+/// What is no reason that a greeting can be for.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the reasons are busy, no-answer, unavailable and unconditional")]
+pub struct ForwardError;
+
+impl FromStr for Forward {
+    type Err = ForwardError;
+
+    fn from_str(word: &str) -> Result<Self, ForwardError> {
+        Self::CHOOSING.into_iter().find(|forward| forward.as_str() == word).ok_or(ForwardError)
     }
 }
 

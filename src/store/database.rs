@@ -135,6 +135,7 @@ async fn migrate(pool: &AnyPool, kind: Kind) -> Result<(), StoreError> {
         migration(3, "subscriptions", include_str!("../../migrations/0003_subscriptions.sql")),
         migration(4, "access", include_str!("../../migrations/0004_access.sql")),
         migration(5, "call records", include_str!("../../migrations/0005_call_records.sql")),
+        migration(6, "forward greetings", include_str!("../../migrations/0006_forward_greetings.sql")),
     ]);
     // A newer release may have added tables already: an older node beside it, in a rolling upgrade, goes on.
     migrator.set_ignore_missing(true);

@@ -2,7 +2,9 @@
 
 use sqlx::{AnyConnection, any::AnyRow};
 
-use super::{ChangeError, Store, StoreError, access, audio, database::Columns as _, message, passcode, subscription};
+use super::{
+    ChangeError, Store, StoreError, access, audio, database::Columns as _, forward_greeting, message, passcode, subscription,
+};
 use crate::domain::{
     id::{AudioKey, MailboxId},
     mailbox::{Mailbox, MailboxNumber},
@@ -276,6 +278,7 @@ impl Store {
         for row in &messages {
             objects.push(AudioKey::from_stored(row.text("audio")?));
         }
+        objects.extend(forward_greeting::mailbox_removed(&mut transaction, id).await?);
         for key in &objects {
             audio::mark_removed(&mut transaction, key, now).await?;
         }

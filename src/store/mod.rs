@@ -15,6 +15,7 @@ pub mod line;
 pub mod registration;
 mod hash;
 pub mod passcode;
+pub mod forward_greeting;
 pub mod greeting;
 pub mod outbox;
 pub mod subscription;

@@ -112,14 +112,14 @@ fn an_operator_reads_why() {
     let told = house.run(&["explain", "tests/data/cisco_cube_two_diversions.sip", "--trusted"]);
 
     for words in [
-        "from        192.0.2.12, a trusted peer",
-        "caller      Ann Lee +12025550143, by Remote-Party-ID (remote-party-id)",
-        "considered  1001 at 192.0.2.12, Diversion: mailbox 1001; the first diverting party",
-        "mailbox     1001, by Diversion",
-        "forwarded   no-answer",
-        "hears       number",
-        "audio       PCMU 0, telephone-event 101, to 192.0.2.12:16384",
-        "answer      200",
+        "from          192.0.2.12, a trusted peer",
+        "caller        Ann Lee +12025550143, by Remote-Party-ID (remote-party-id)",
+        "considered    1001 at 192.0.2.12, Diversion: mailbox 1001; the first diverting party",
+        "mailbox       1001, by Diversion",
+        "forwarded     no-answer",
+        "hears         number",
+        "audio         PCMU 0, telephone-event 101, to 192.0.2.12:16384",
+        "answer        200",
     ] {
         assert!(told.contains(words), "{words:?} is not in\n{told}");
     }

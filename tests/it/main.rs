@@ -12,6 +12,7 @@ mod deposit;
 mod explain;
 mod encryption;
 mod faults;
+mod forwarded_greetings;
 mod hang_up;
 mod impaired;
 mod interop_baresip;
