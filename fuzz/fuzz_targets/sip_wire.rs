@@ -4,8 +4,8 @@
 
 use afterbeep::sip::wire::{
     Capabilities, DigestChallenge, DigestCredentials, HeaderViews, Message, NameAddr, RAck, Reason, Rejected, Replaces,
-    SessionExpires, SipUri, body_of_type, min_session_expires, note_source, parse, readable, reliable_number, set_to_tag,
-    validate, validate_response, write_request, write_response,
+    SessionExpires, SipUri, alias_port, body_of_type, min_session_expires, note_source, parse, readable, reliable_number,
+    set_to_tag, validate, validate_response, write_request, write_response,
 };
 use libfuzzer_sys::fuzz_target;
 use rsip::{Headers, Method};
@@ -17,6 +17,7 @@ const CAPABILITIES: Capabilities = Capabilities {
 };
 
 fuzz_target!(|bytes: &[u8]| {
+    let _ = alias_port(bytes);
     match parse(bytes) {
         Ok(Message::Request(request)) => {
             assert_eq!(parse(&write_request(&request)), Ok(Message::Request(request.clone())));

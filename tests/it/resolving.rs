@@ -90,6 +90,26 @@ async fn a_place_that_is_busy_or_refuses_connections_is_passed_over() {
 }
 
 #[tokio::test]
+async fn a_host_is_reached_by_either_family_and_the_peer_is_told_an_address_of_the_same() {
+    let peer = UdpSocket::bind("[::1]:0").await.unwrap();
+    let dns = Zone::default()
+        .server("_sip._udp.six.example", 1, port(&peer), "h.example")
+        .host_ipv6("h.example", std::net::Ipv6Addr::LOCALHOST)
+        .serve()
+        .await;
+    let server = Server::start(dns.address, TlsSettings::default());
+
+    let sending = tokio::spawn(notify(server.outgoing.clone(), "sip:six.example"));
+    let (request, from) = receive(&peer).await;
+    peer.send_to(response(&request, "200 OK").as_bytes(), from).await.unwrap();
+
+    assert_eq!(sending.await.unwrap(), Outcome::Answered { status: 200, retry_after: None });
+    assert!(request.contains(&format!("\r\nVia: SIP/2.0/UDP {from};")) && from.is_ipv6(), "{request}");
+    assert!(dns.asked().contains(&"A h.example.".to_owned()) && dns.asked().contains(&"AAAA h.example.".to_owned()));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_sips_proxy_must_prove_the_name_that_was_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new(folder.path());
@@ -180,7 +200,7 @@ async fn our_own_telephone_finds_a_server_by_its_name() {
     assert!(UserAgent::towards(&nowhere, &TlsSettings::default(), &[dns.address]).await.is_err());
 }
 
-/// A server with a UDP address that asks a DNS server of ours.
+/// A server with UDP addresses that asks a DNS server of ours.
 struct Server {
     address: SocketAddr,
     calls: mpsc::Receiver<NewCall>,
@@ -193,7 +213,8 @@ impl Server {
     fn start(dns: SocketAddr, tls: TlsSettings) -> Self {
         let gate = GateConfig { trusts: Arc::new(|_| true), ..GateConfig::default() };
         let config = UasConfig { dns_servers: vec![dns], tls, gate, ..UasConfig::default() };
-        let server = SipServer::bind(&[ListenAddr::udp("127.0.0.1:0".parse().unwrap())], config).unwrap();
+        let listen = ["127.0.0.1:0", "[::1]:0"].map(|address| ListenAddr::udp(address.parse().unwrap()));
+        let server = SipServer::bind(&listen, config).unwrap();
         let address = server.local_addrs()[0].address;
         let outgoing = server.outgoing();
         let (incoming, calls) = mpsc::channel(1);

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{Arc, Mutex},
 };
 
@@ -10,7 +10,7 @@ use hickory_resolver::proto::{
     op::{Message, MessageType, OpCode, ResponseCode},
     rr::{
         Name, RData, Record, RecordType,
-        rdata::{A, NAPTR, SRV},
+        rdata::{A, AAAA, NAPTR, SRV},
     },
 };
 use tokio::net::UdpSocket;
@@ -28,6 +28,10 @@ pub struct Dns {
 impl Zone {
     pub fn host(self, host: &str, address: [u8; 4]) -> Self {
         self.with(host, RecordType::A, RData::A(A(Ipv4Addr::from(address))))
+    }
+
+    pub fn host_ipv6(self, host: &str, address: Ipv6Addr) -> Self {
+        self.with(host, RecordType::AAAA, RData::AAAA(AAAA(address)))
     }
 
     pub fn server(self, service: &str, priority: u16, port: u16, host: &str) -> Self {
