@@ -443,14 +443,26 @@ impl Edge {
     fn send_outgoing(&mut self, order: OutgoingOrder) {
         let OutgoingOrder { mut request, patience, is_ours, reply } = order;
         request.path = self.path_from_here(&request);
+        if !request.is_direct {
+            // Where the next hop says that it is, which may be elsewhere than where the peer was met.
+            request.path = request.dialog().map(|dialog| dialog.path());
+        }
         if let Some(path) = request.path.filter(|path| path.transport.is_reliable() && path.connection.is_none()) {
             // Here it is still known which name the peer has to prove.
             let name = request.next_hop().host.as_ref().and_then(server_name);
-            let connection =
-                self.connection_of(&path, name.as_ref().filter(|_| !request.is_direct)).or_else(|| match path.transport {
-                    Transport::Tls => self.connect(path, name?),
-                    _ => None,
-                });
+            let connection = match (path.transport, name) {
+                (Transport::Tls, Some(name)) => {
+                    let proven = Some(&name).filter(|_| !request.is_direct);
+                    self.connection_of(&path, proven).or_else(|| self.connect(path, name))
+                }
+                (Transport::Tls, None) => None,
+                _ => self.connection_of(&path, None),
+            };
+            if path.transport == Transport::Tls && connection.is_none() {
+                // Later on it would go to whoever has that address.
+                let _ = reply.send(Outcome::NotSent);
+                return;
+            }
             request.path = Some(Flow { connection, ..path });
         }
         if is_ours && let Some(path) = request.path.filter(|path| path.transport == Transport::Udp) {

@@ -8,7 +8,7 @@ use afterbeep::sip::{
     request::Reply,
     transport::{ConnectionLimits, NewRequest, OutgoingHandle, SipServer, TlsSettings},
     uas::UasConfig,
-    wire::SipUri,
+    wire::{NameAddr, SipUri},
 };
 use futures_util::{SinkExt as _, StreamExt as _};
 use rsip::{Header, Method};
@@ -107,6 +107,29 @@ async fn a_connection_that_is_lost_ends_the_requests_that_its_peer_let_us_send_o
 
     assert_eq!(told.await.unwrap(), Outcome::Unreachable);
     assert!(lost_at.elapsed() < Duration::from_secs(20));
+}
+
+#[tokio::test]
+async fn a_subscriber_behind_a_proxy_is_told_where_the_proxy_says_that_it_is() {
+    let tcp = Server::start(Transport::Tcp, |_| {});
+    let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // The connection that the subscription came by is no more.
+    let gone = { std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap() };
+    let met = Flow { transport: Transport::Tcp, ..Flow::udp(tcp.address, gone) };
+    let route = format!("<sip:{};transport=tcp;lr>", proxy.local_addr().unwrap());
+    let request = OutgoingRequest {
+        routes: vec![NameAddr::parse(&route).unwrap()],
+        is_direct: false,
+        ..outgoing("sip:6001@10.0.0.1", Some(met))
+    };
+
+    let told = tokio::spawn(send(&tcp.outgoing, request));
+    let (mut connection, _) = timeout(PATIENCE, proxy.accept()).await.expect("the server connects").unwrap();
+    let notify = read(&mut connection).await;
+    connection.write_all(answer(&notify).as_bytes()).await.unwrap();
+
+    assert!(notify.contains(&format!("\r\nRoute: {route}\r\n")), "{notify}");
+    assert_eq!(told.await.unwrap(), ANSWERED);
 }
 
 #[tokio::test]
