@@ -175,7 +175,7 @@ fn cost(cpu: Duration, wall: Duration, calls: usize) -> f64 {
 
 fn open(engine: &MediaEngine, peer: SocketAddr, codec: Codec) -> io::Result<(MediaSession, mpsc::Receiver<MediaEvent>)> {
     let (sender, events) = mpsc::channel(8);
-    let session = engine.open(SessionSpec { local_ip: LOOPBACK, events: sender })?;
+    let session = engine.open(SessionSpec { local_ip: LOOPBACK, proven: None, events: sender })?;
     session.connect(Stream {
         codec,
         payload_type: codec.payload_type(),

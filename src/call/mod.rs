@@ -159,7 +159,7 @@ impl Calls {
         };
         let caller = identity.caller;
         let guesser = guesser(&caller, trusted || line.is_some(), invite.source.ip());
-        let session = match session::answer(&self.media, &self.codecs, self.srtp, &invite, handle, self.ring).await {
+        let session = match session::answer(&self.media, &self.codecs, self.srtp, &invite, handle, self.ring, trusted).await {
             Ok(session) => session,
             Err(refusal) => {
                 debug!(%refusal, "a call is refused");

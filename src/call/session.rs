@@ -75,11 +75,14 @@ pub async fn answer(
     invite: &IncomingCall,
     sip: CallHandle,
     ring: Duration,
+    trusted: bool,
 ) -> Result<CallSession, NoSession> {
     let mut sip = sip;
+    // A stranger may name anybody's address in its offer; a trusted peer's media may be elsewhere.
+    let proven = (!trusted).then(|| invite.source.ip());
     let (events, media_events) = mpsc::channel(MEDIA_EVENTS);
     // The port is opened before the answer, because it is in it.
-    let media = engine.open(SessionSpec { local_ip: invite.local.ip(), events }).map_err(|error| {
+    let media = engine.open(SessionSpec { local_ip: invite.local.ip(), proven, events }).map_err(|error| {
         sip.send(Command::Refuse { status: 503, retry_after: Some(super::RETRY_AFTER) });
         NoSession::NoPort(error)
     })?;

@@ -118,7 +118,7 @@ impl MediaEngine {
         orders.sessions.fetch_add(1, Ordering::Relaxed);
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let progress = Arc::new(AtomicU64::new(0));
-        let session = Session::new(id, ports, spec.events, Arc::clone(&progress));
+        let session = Session::new(id, ports, spec.proven, spec.events, Arc::clone(&progress));
         let opened = orders.send(id, Order::Open(Box::new(session)));
         let session = MediaSession { id, local, orders, progress };
         if opened { Ok(session) } else { Err(io::ErrorKind::NotConnected.into()) }
@@ -130,6 +130,9 @@ impl MediaEngine {
 pub struct SessionSpec {
     /// The address to listen on and send from.
     pub local_ip: IpAddr,
+    /// The only host that is sent something before it has sent anything, for it has answered otherwise; none if the peer is trusted to
+    /// name the right one.
+    pub proven: Option<IpAddr>,
     /// Where to tell what happens.
     pub events: mpsc::Sender<MediaEvent>,
 }
@@ -245,7 +248,7 @@ mod tests {
             next_id: AtomicU64::new(0),
         };
         let (events, _told) = mpsc::channel(1);
-        let spec = || SessionSpec { local_ip: IpAddr::from([127, 0, 0, 1]), events: events.clone() };
+        let spec = || SessionSpec { local_ip: IpAddr::from([127, 0, 0, 1]), proven: None, events: events.clone() };
 
         let first = engine.open(spec());
         let second = engine.open(spec());

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    net::{SocketAddr, UdpSocket},
+    net::{IpAddr, SocketAddr, UdpSocket},
     sync::{
         Arc, LazyLock, Weak,
         atomic::{AtomicU64, Ordering},
@@ -72,6 +72,8 @@ pub(super) struct Context<'a> {
 pub(super) struct Session {
     pub(super) id: u64,
     ports: Option<Ports>,
+    /// See [`super::SessionSpec`].
+    proven: Option<IpAddr>,
     connection: Option<Connection>,
     events: mpsc::Sender<MediaEvent>,
     /// Events that the call has no room for at the moment.
@@ -152,15 +154,27 @@ struct Sender {
 impl Connection {
     /// Whether the peer wants to hear us, and can.
     fn can_send(&self, now: Duration) -> bool {
-        self.stream.send && self.secure.as_ref().is_none_or(|secure| secure.is_ready(now))
+        self.stream.send && self.may_send() && self.secure.as_ref().is_none_or(|secure| secure.is_ready(now))
+    }
+
+    /// Whether somebody has answered at the address that we would send to.
+    fn may_send(&self) -> bool {
+        self.latch.may_send() || self.secure.as_ref().is_some_and(|secure| secure.has_path())
     }
 }
 
 impl Session {
-    pub(super) fn new(id: u64, ports: Ports, events: mpsc::Sender<MediaEvent>, progress: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(
+        id: u64,
+        ports: Ports,
+        proven: Option<IpAddr>,
+        events: mpsc::Sender<MediaEvent>,
+        progress: Arc<AtomicU64>,
+    ) -> Self {
         Self {
             id,
             ports: Some(ports),
+            proven,
             connection: None,
             events,
             pending: VecDeque::new(),
@@ -408,7 +422,10 @@ impl Session {
             Some(Connection { latch, rtcp_source, stream: before, secure }) => {
                 (latch, rtcp_source.filter(|_| before.remote_rtcp == stream.remote_rtcp), secure)
             }
-            None => (Latch::new(stream.remote), None, None),
+            None => {
+                let latch = Latch::new(stream.remote);
+                (self.proven.into_iter().fold(latch, Latch::for_stranger), None, None)
+            }
         };
         let secure = Secure::follow(before, stream.security);
         // A path that an agent chose is better than what the description says.
@@ -617,6 +634,9 @@ impl Session {
     }
 
     fn report(&mut self, context: &Context<'_>, goodbye: bool) {
+        if !self.connection.as_ref().is_some_and(Connection::may_send) {
+            return;
+        }
         let (Some(ports), Some(Connection { stream, latch, rtcp_source, secure })) = (&self.ports, &mut self.connection) else {
             return;
         };
@@ -1500,7 +1520,7 @@ mod tests {
             let (way, orders) = Orders::unserved();
             let identity = Identity::generate().expect("randomness");
             let mut call = Self {
-                session: Session::new(1, ports, sender, Arc::default()),
+                session: Session::new(1, ports, None, sender, Arc::default()),
                 remote: peer.local,
                 rtp: peer.rtp,
                 rtcp: peer.rtcp,

@@ -4,8 +4,14 @@
 //! after a few packets in a row, as long as none came from the address in the SDP. From then on every other source is
 //! dropped and counted, or a stranger who sprays our ports could speak into a message, or have its prompts sent to them
 //! ("RTP bleed").
+//!
+//! Nor is a stranger's word enough for where to send: whoever names somebody else's address in its SDP would have us speak to them. Its
+//! own host has answered by the ACK; any other is sent nothing before it has sent something itself.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use super::packet::Packet;
 
@@ -20,6 +26,8 @@ const FORGOTTEN: Duration = Duration::from_secs(2);
 pub struct Latch {
     announced: SocketAddr,
     believed: Option<SocketAddr>,
+    /// The only host that is sent something before it has sent anything; none if all are.
+    proven: Option<IpAddr>,
     heard_at: Duration,
     candidate: Option<Candidate>,
     dropped: u64,
@@ -46,13 +54,25 @@ impl Latch {
     /// Expects the peer at the address `announced` in its SDP.
     #[must_use]
     pub fn new(announced: SocketAddr) -> Self {
-        Self { announced, believed: None, heard_at: Duration::ZERO, candidate: None, dropped: 0 }
+        Self { announced, believed: None, proven: None, heard_at: Duration::ZERO, candidate: None, dropped: 0 }
+    }
+
+    /// Sends nothing to hosts that have sent nothing, but to this one, which has answered us otherwise.
+    #[must_use]
+    pub fn for_stranger(self, proven: IpAddr) -> Self {
+        Self { proven: Some(proven.to_canonical()), ..self }
+    }
+
+    /// Whether something may be sent to [`Self::destination`].
+    #[must_use]
+    pub fn may_send(&self) -> bool {
+        self.believed.is_some() || self.proven.is_none_or(|proven| proven == self.announced.ip().to_canonical())
     }
 
     /// Follows a new offer or answer. The same address again changes nothing.
     pub fn announce(&mut self, announced: SocketAddr) {
         if !same(announced, self.announced) {
-            *self = Self { dropped: self.dropped, ..Self::new(announced) };
+            *self = Self { dropped: self.dropped, proven: self.proven, ..Self::new(announced) };
         }
     }
 
@@ -222,6 +242,23 @@ mod tests {
         assert!((1..50).all(|s| latch.judge(other, &packet(s), false, SECOND * 20) == Verdict::Dropped));
         latch.announce(other);
         assert_eq!(latch.judge(other, &packet(50), false, SECOND * 20), Verdict::Believed);
+    }
+
+    #[test]
+    fn a_stranger_cannot_have_us_speak_to_somebody_else() {
+        let mut latch = Latch::new(addr("203.0.113.9:4000")).for_stranger(addr("192.0.2.1:5060").ip());
+        assert!(!latch.may_send(), "nothing has come from there");
+
+        latch.announce(addr("192.0.2.1:4000"));
+        assert!(latch.may_send(), "its own host has sent the ACK");
+        latch.announce(addr("203.0.113.9:4000"));
+        assert!(!latch.may_send());
+        latch.judge(addr("192.0.2.1:61000"), &packet(1), false, SECOND);
+        assert!(!latch.may_send(), "one packet from elsewhere is not believed");
+        latch.judge(addr("203.0.113.9:4000"), &packet(1), false, SECOND);
+
+        assert!(latch.may_send());
+        assert!(Latch::new(addr("203.0.113.9:4000")).may_send(), "a trusted peer's media may be anywhere");
     }
 
     #[test]

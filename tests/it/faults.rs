@@ -198,7 +198,8 @@ async fn a_call_whose_media_thread_is_gone_ends_and_leaves_its_message() {
     let caller = tokio::spawn(async move { speak_at(&target, 3).await });
     let NewCall { invite, handle } = house.incoming.recv().await.expect("a call");
     let record = RunningRecord::begin(Records::default(), now, CallId::random(), &invite);
-    let answered = session::answer(&house.calls.media, &Codec::ALL, house.calls.srtp, &invite, handle, Duration::ZERO).await;
+    let answered =
+        session::answer(&house.calls.media, &Codec::ALL, house.calls.srtp, &invite, handle, Duration::ZERO, true).await;
     let mut session = answered.expect("a session");
     let (events, relayed) = mpsc::channel(64);
     let mut real = std::mem::replace(&mut session.media_events, relayed);

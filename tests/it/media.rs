@@ -131,7 +131,7 @@ struct End {
 impl End {
     fn open(engine: &MediaEngine, ip: IpAddr) -> Self {
         let (sender, events) = mpsc::channel(16);
-        Self { session: engine.open(SessionSpec { local_ip: ip, events: sender }).expect("a session"), events }
+        Self { session: engine.open(SessionSpec { local_ip: ip, proven: None, events: sender }).expect("a session"), events }
     }
 
     fn connect(&self, codec: Codec, peer: SocketAddr) {
