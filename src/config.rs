@@ -181,12 +181,21 @@ settings! {
         /// Whether the recording of a wideband call (G.722, Opus) is kept at 16,000 samples a second, and so in twice the space.
         /// If not, it is kept at 8000 like any other.
         wideband: bool = true, "false";
+        /// So often may one caller reach one mailbox within a minute; then the caller hears to call again later. Callers whom a trusted
+        /// peer names are told apart by their number, others by their address. 0 is no limit.
+        calls_per_minute: u32 = 20, "10";
+        /// So often may one caller reach one mailbox within an hour. 0 is no limit.
+        calls_per_hour: u32 = 100, "60";
     }
 
     /// Listening to messages by phone.
     retrieval: RetrievalSettings {
         /// What subscribers dial to listen to their messages.
         access_codes: Vec<String> = vec!["*98".to_owned()], r#"["*98", "*97"]"#;
+        /// What subscribers dial to have their mailbox refuse the caller who called last. The passcode is asked.
+        block_codes: Vec<String> = vec!["*60".to_owned()], r#"["*60"]"#;
+        /// What subscribers dial to have their mailbox refuse callers who show no number, or accept them again.
+        anonymous_codes: Vec<String> = vec!["*77".to_owned()], r#"["*77"]"#;
     }
 
     /// Passcodes.
@@ -325,10 +334,17 @@ impl Config {
         self.sip.trusted_peers.iter().any(|network| network.contains(peer))
     }
 
+    /// What subscribers dial to reach their mailbox, whatever they want to do there.
+    #[must_use]
+    pub fn subscribers_codes(&self) -> Vec<String> {
+        let retrieval = &self.retrieval;
+        [&retrieval.access_codes, &retrieval.block_codes, &retrieval.anonymous_codes].into_iter().flatten().cloned().collect()
+    }
+
     /// Whether a stranger may call this, without the password of a line.
     #[must_use]
     pub fn is_open_to_anyone(&self, called: &SipUri) -> bool {
-        let is_code = called.user_text().is_some_and(|number| self.retrieval.access_codes.contains(&number));
+        let is_code = called.user_text().is_some_and(|number| self.subscribers_codes().contains(&number));
         self.sip.deposits_from_anyone && !is_code
     }
 
@@ -408,9 +424,13 @@ impl Config {
         });
         let code =
             |code: &String| !code.is_empty() && code.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'*' | b'#' | b'+'));
-        expect("retrieval.access_codes", self.retrieval.access_codes.iter().all(code), &|| {
-            "an access code has digits, * and # only, such as \"*98\"".to_owned()
-        });
+        for (key, codes) in [
+            ("retrieval.access_codes", &self.retrieval.access_codes),
+            ("retrieval.block_codes", &self.retrieval.block_codes),
+            ("retrieval.anonymous_codes", &self.retrieval.anonymous_codes),
+        ] {
+            expect(key, codes.iter().all(code), &|| "an access code has digits, * and # only, such as \"*98\"".to_owned());
+        }
         expect("passcode.shortest", (4..=rules::LONGEST_PASSCODE).contains(&self.passcode.shortest), &|| {
             format!("use 4 to {} digits; 8 is the default", rules::LONGEST_PASSCODE)
         });

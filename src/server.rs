@@ -15,18 +15,23 @@ use tokio::{
 use tracing::{debug, error, info, warn};
 
 use crate::{
-    call::{Calls, library::Library, record::without_credentials},
+    call::{
+        Calls,
+        library::Library,
+        record::without_credentials,
+        screening::{Screening, ScreeningCodes},
+    },
     config::Config,
     delivery::{self, MailSettings, Relay, mwi::MwiSettings},
-    domain::{rules, time::Timestamp},
+    domain::{caller::Caller, flooding::CallerLimits, rules, time::Timestamp},
     ivr,
     jobs::scheduler::{self, Calendar},
-    lines::{Lines, admission::Admission},
+    lines::{Lines, access::FollowingAccess, admission::Admission, credentials::credential_uses},
     media::{MediaConfig, MediaEngine},
     sip::{
         auth::Authenticator,
         flow::{Flow, ListenAddr},
-        gate::GateConfig,
+        gate::{Dropped, GateConfig, KeptOut},
         policy::{Need, Policy},
         registrar::Lives,
         transport::{RenewalHandle, SipServer},
@@ -35,7 +40,7 @@ use crate::{
     },
     store::{
         self, Store, StoreConfig, audio,
-        record::{Outcome, Records},
+        record::{Attempt, Outcome, Purpose, Records},
         spool::SpoolReport,
     },
 };
@@ -88,7 +93,7 @@ impl Server {
             max_calls: config.max_calls() as usize,
             session_expires: config.sip.session_expires,
             tls: config.tls(),
-            gate: gate_config(config),
+            gate: gate_config(config, records.clone()),
             dns_servers: config.sip.dns_servers.iter().map(|server| server.0).collect(),
             websocket_origins: config.sip.websocket_origins.clone(),
             policy: Some(policy(config, authenticator.clone(), records.clone())),
@@ -103,7 +108,7 @@ impl Server {
         let (drain, draining) = watch::channel(false);
         let (hang_up, hanging_up) = watch::channel(false);
         let (stop, stopping) = watch::channel(false);
-        let background = vec![
+        let mut background = vec![
             tokio::spawn(deliver(store.clone(), mail, stopping.clone())),
             tokio::spawn(delivery::mwi::run(
                 store.clone(),
@@ -114,9 +119,14 @@ impl Server {
             tokio::spawn(scheduler::run(store.clone(), calendar(config), until(stopping.clone()))),
             tokio::spawn(records.clone().write(store.clone(), until(stopping.clone()))),
             tokio::spawn(retry_spool(store.clone(), stopping.clone())),
-            tokio::spawn(count_tasks(stopping)),
+            tokio::spawn(count_tasks(stopping.clone())),
         ];
-        let admission = Arc::new(Admission::new(store.clone(), authenticator, since_unix_epoch()).telling(sip.gate()));
+        let (access, admitted) = FollowingAccess::start(store.clone(), now).await.context("cannot read the access lists")?;
+        background.push(tokio::spawn(access.run(until(stopping.clone()))));
+        let (uses, notes) = credential_uses();
+        background.push(tokio::spawn(notes.run(store.clone(), now, until(stopping.clone()))));
+        let admission = Admission::new(store.clone(), authenticator, since_unix_epoch());
+        let admission = Arc::new(admission.admitting(admitted.clone()).telling(sip.gate()).noting(uses));
         let (trusted, numbering) = (config.clone(), config.clone());
         let calls = Arc::new(Calls {
             store: store.clone(),
@@ -131,8 +141,13 @@ impl Server {
             srtp: config.rtp.srtp,
             codecs: config.rtp.codecs.iter().map(|name| name.0).collect(),
             wideband: config.deposit.wideband,
-            access_codes: config.retrieval.access_codes.clone(),
+            access_codes: config.subscribers_codes(),
+            screening_codes: screening_codes(config),
             ring: config.sip.ring,
+            screening: Screening::new(
+                admitted,
+                CallerLimits { per_minute: config.deposit.calls_per_minute, per_hour: config.deposit.calls_per_hour },
+            ),
             trusts: Box::new(move |peer| trusted.trusts(peer)),
             dial_rule: Box::new(move |peer| numbering.dial_rule(peer)),
             records: records.clone(),
@@ -222,6 +237,15 @@ async fn authenticator(config: &Config, store: &Store) -> anyhow::Result<Authent
     Ok(Authenticator::new(&config.sip.realm, key, Instant::now(), since_unix_epoch()))
 }
 
+/// What subscribers dial to have something done about callers.
+#[must_use]
+pub fn screening_codes(config: &Config) -> ScreeningCodes {
+    ScreeningCodes {
+        block_last_caller: config.retrieval.block_codes.clone(),
+        switch_anonymous: config.retrieval.anonymous_codes.clone(),
+    }
+}
+
 /// Who is let in without credentials: trusted peers, and, where that is on, whoever leaves a message. Not even trusted peers register
 /// phones without: what a proxy passes on may come from anywhere.
 fn policy(config: &Config, authenticator: Arc<Authenticator>, records: Records) -> Policy {
@@ -271,10 +295,11 @@ pub fn now() -> Timestamp {
 }
 
 /// How much strangers may do.
-fn gate_config(config: &Config) -> GateConfig {
+fn gate_config(config: &Config, records: Records) -> GateConfig {
     let (strangers, trusting) = (&config.strangers, config.clone());
     GateConfig {
         trusts: Arc::new(move |peer| trusting.trusts(peer)),
+        kept_out: Arc::new(move |it| record_kept_out(&records, it)),
         requests_per_source: strangers.requests_per_source,
         requests_in_all: strangers.requests,
         calls_in_all: strangers.calls,
@@ -285,6 +310,30 @@ fn gate_config(config: &Config) -> GateConfig {
         offences: strangers.offences,
         first_ban: strangers.first_ban,
     }
+}
+
+/// Records what the gate kept out, so that the operator sees it among all attempts.
+fn record_kept_out(records: &Records, kept_out: &KeptOut<'_>) {
+    let purpose = match kept_out.method {
+        Some("INVITE") => Purpose::Call,
+        Some("REGISTER") => Purpose::Registration,
+        Some("SUBSCRIBE") => Purpose::Subscription,
+        Some("OPTIONS") => Purpose::Other,
+        None if kept_out.why == Dropped::Connections => Purpose::Other,
+        // The rest belongs to a call, or is nothing that we do.
+        _ => return,
+    };
+    records.blocked(Attempt {
+        at: now(),
+        source: kept_out.source,
+        transport: kept_out.transport.to_string().into(),
+        purpose,
+        called: kept_out.user.unwrap_or_default().to_owned(),
+        caller: Caller::private(),
+        sip_call_id: None,
+        reason: kept_out.why.words().into(),
+        status: None,
+    });
 }
 
 fn since_unix_epoch() -> Duration {

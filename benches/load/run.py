@@ -18,6 +18,9 @@ trusted_peers = ["127.0.0.1"]
 max_calls = 4900
 [rtp]
 ports = "20000-29999"
+[deposit]
+calls_per_minute = 0
+calls_per_hour = 0
 [log]
 level = "warn"
 """

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     future::{Future, pending},
+    net::IpAddr,
     pin::Pin,
     sync::Arc,
     time::Duration,
@@ -83,6 +84,8 @@ pub struct Line {
     pub caller: Caller,
     /// What tells this guesser of passcodes from others.
     pub guesser: String,
+    /// The address it came from.
+    pub source: IpAddr,
     /// The domain in which an access code was dialled; may be empty.
     pub domain: String,
 }

@@ -36,6 +36,8 @@ pub struct Case<'a> {
 pub struct Decision {
     /// What the menus begin with, or the status the call is refused with.
     pub opening: Result<Entry, u16>,
+    /// Why it is not taken by the mailbox that it is for, or by any, if it is not.
+    pub turned_away: Option<&'static str>,
     /// The mailbox it is for.
     pub mailbox: Option<Mailbox>,
     /// Who calls.
@@ -65,13 +67,13 @@ pub struct Reasoning {
     pub forwarded: Option<Forward>,
     /// What state the mailbox is in: `open`, `full`, `disabled`, `none`.
     pub state: &'static str,
-    /// What the caller hears first: `greeting`, `name`, `number`, `full`, `unavailable`, `login`; none when refused.
+    /// What the caller hears first: `greeting`, `name`, `number`, `full`, `unavailable`, `rejected`, `login`; none when refused.
     pub hears: Option<&'static str>,
     /// The reason for which the greeting was chosen, if there is one for it.
     pub greeting: Option<Forward>,
     /// The status that the call is refused with.
     pub refused: Option<u16>,
-    /// Why it is refused, in words.
+    /// Why it is refused or not taken, in words.
     pub why: Option<&'static str>,
 }
 
@@ -104,6 +106,7 @@ pub async fn decide(store: &Store, case: Case<'_>) -> Result<Decision, StoreErro
     }
     let mut decision = Decision {
         opening: Ok(Entry::Unavailable),
+        turned_away: None,
         mailbox: None,
         domain: String::new(),
         reasoning: Reasoning {

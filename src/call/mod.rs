@@ -37,6 +37,7 @@ pub mod library;
 pub mod record;
 mod question;
 pub mod route;
+pub mod screening;
 pub mod session;
 pub mod tape;
 
@@ -44,6 +45,7 @@ use explain::{Case, Decision};
 use library::Library;
 use record::RunningRecord;
 use route::Reason;
+use screening::{Screened, Screening, ScreeningCodes};
 
 /// What every call needs.
 pub struct Calls {
@@ -63,10 +65,14 @@ pub struct Calls {
     pub codecs: Vec<Codec>,
     /// Whether recordings of wideband calls are kept at 16,000 samples a second.
     pub wideband: bool,
-    /// What subscribers dial to listen to their messages.
+    /// What subscribers dial to reach their mailbox: to listen to their messages, or for what [`ScreeningCodes`] say.
     pub access_codes: Vec<String>,
+    /// What subscribers dial to have something done about callers.
+    pub screening_codes: ScreeningCodes,
     /// How long a caller hears ringing before the call is answered.
     pub ring: Duration,
+    /// Who is let in.
+    pub screening: Screening,
     /// Whether an address is a trusted peer's.
     pub trusts: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
     /// How the numbers of an address's calls are written, if that is known.
@@ -115,6 +121,10 @@ impl Calls {
         let line = match self.line(&invite).await {
             Ok(line) => line,
             Err(NotALine::OtherNonce(challenge)) => return handle.send(challenge),
+            Err(NotALine::Wrong(challenge, why)) => {
+                handle.send(challenge);
+                return RunningRecord::begin(self.records.clone(), self.now, id, &invite).blocked(401, why, &invite);
+            }
             Err(NotALine::Refused(refusal, status, why)) => {
                 handle.send(refusal);
                 return RunningRecord::begin(self.records.clone(), self.now, id, &invite).refused(status, why);
@@ -131,8 +141,14 @@ impl Calls {
             rule: rule.as_ref(),
             now: (self.now)(),
         };
-        let decided = timeout(DECIDE, explain::decide(&self.store, case)).await;
-        let Decision { opening, mailbox, identity, domain, reasoning } =
+        let screened = Screened {
+            domain: &route::dialled_domain(&invite),
+            source: invite.source.ip(),
+            believed: trusted || line.is_some(),
+            wish: self.screening_codes.wish(&invite.request_uri.user_text().unwrap_or_default()),
+        };
+        let decided = timeout(DECIDE, self.decide(case, screened)).await;
+        let Decision { opening, turned_away, mailbox, identity, domain, reasoning } =
             match decided.unwrap_or_else(|_| Err(StoreError::Silent("the store"))) {
                 Ok(decision) => decision,
                 Err(error) => {
@@ -150,10 +166,16 @@ impl Calls {
         }
         debug!(header = reasoning.header.map(Reason::as_str), "a call is decided about");
         let entry = match opening {
-            Ok(entry) => entry,
+            Ok(entry) => {
+                record.turned_away(turned_away);
+                entry
+            }
             Err(status) => {
                 info!(status, why = reasoning.why, "a call is refused");
                 handle.send(Command::Refuse { status, retry_after: None });
+                if let Some(why) = turned_away {
+                    return record.blocked(status, why, &invite);
+                }
                 return record.refused(status, reasoning.why.unwrap_or("refused"));
             }
         };
@@ -168,9 +190,10 @@ impl Calls {
         };
         info!(purpose = reasoning.purpose.as_str(), "a call is answered");
         record.answered(session.codec().name());
+        let source = invite.source.ip();
         // It may be kilobytes, and the call may last.
         drop(invite);
-        driver::Driver::new(self, session, driver::Line { id, caller, guesser, domain }, entry, record).run(stop).await;
+        driver::Driver::new(self, session, driver::Line { id, caller, guesser, source, domain }, entry, record).run(stop).await;
     }
 
     /// The line that a call comes from, if it brings credentials.
@@ -192,9 +215,7 @@ impl Calls {
         match self.admission.decide(&attempt).await {
             Ok(Verdict::Line(line)) => Ok(Some(line)),
             Ok(Verdict::OtherNonce(challenges)) => Err(NotALine::OtherNonce(Command::Challenge { challenges })),
-            Ok(Verdict::Wrong(challenges)) => {
-                Err(NotALine::Refused(Command::Challenge { challenges }, 401, "the credentials are no line's"))
-            }
+            Ok(Verdict::Wrong(challenges, why)) => Err(NotALine::Wrong(Command::Challenge { challenges }, why)),
             Err(error) => {
                 error!(error = &error as &dyn std::error::Error, "a call is refused: the store does not answer");
                 let refusal = Command::Refuse { status: 503, retry_after: Some(RETRY_AFTER) };
@@ -202,12 +223,21 @@ impl Calls {
             }
         }
     }
+
+    /// Decides about a call: whom it is for, and whether it is let in.
+    async fn decide(&self, case: Case<'_>, screened: Screened<'_>) -> Result<Decision, StoreError> {
+        let mut decision = explain::decide(&self.store, case).await?;
+        self.screening.screen(&self.store, screened, &mut decision).await?;
+        Ok(decision)
+    }
 }
 
 /// Why a call with credentials is not a line's, and what to do with it.
 enum NotALine {
     /// It may be one, and is to come again: nothing has happened yet.
     OtherNonce(Command),
+    /// It is none, or may not call from where it does, as the words say.
+    Wrong(Command, &'static str),
     /// It is refused, with this status, for this reason.
     Refused(Command, u16, &'static str),
 }
@@ -300,8 +330,13 @@ mod tests {
     }
 
     async fn found(calls: &Arc<Calls>, domain: &str, number: &str) -> Option<crate::domain::id::MailboxId> {
-        let line =
-            driver::Line { id: CallId::random(), caller: Caller::private(), guesser: String::new(), domain: domain.to_owned() };
+        let line = driver::Line {
+            id: CallId::random(),
+            caller: Caller::private(),
+            guesser: String::new(),
+            source: IpAddr::from([127, 0, 0, 1]),
+            domain: domain.to_owned(),
+        };
         let asking = question::Asking { calls: calls.clone(), line, codec: Codec::Pcmu, recording: None };
         match asking.carry_out(Question::FindMailbox(Digits(number.to_owned()))).await.answer {
             Answer::Mailbox(found) => found.map(|view| view.id),
@@ -322,7 +357,9 @@ mod tests {
             codecs: Codec::ALL.to_vec(),
             wideband: true,
             access_codes: vec![],
+            screening_codes: ScreeningCodes::default(),
             ring: Duration::ZERO,
+            screening: Screening::open(),
             trusts: Box::new(|_| false),
             dial_rule: Box::new(|_| None),
             records: Records::default(),

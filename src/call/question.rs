@@ -19,6 +19,7 @@ use crate::{
         journal::Envelope,
         mailbox::{MailboxChange, MailboxError},
         passcode::{AttemptSource, PasscodeVerdict},
+        screening::BlockError,
     },
 };
 
@@ -99,6 +100,7 @@ impl Asking {
             Question::FindMailbox(Digits(number)) => {
                 let dialled = Dialled { number, domain: self.line.domain };
                 let mailbox = explain::find(store, &dialled, None).await?.filter(|mailbox| mailbox.enabled);
+                let mailbox = mailbox.filter(|mailbox| self.calls.screening.admits(mailbox, self.line.source));
                 mailbox.iter().for_each(|mailbox| _ = Span::current().record("mailbox.id", field::display(&mailbox.id)));
                 Ok(Answer::Mailbox(mailbox.map(|mailbox| Box::new(MailboxView::of(&mailbox, false)))))
             }
@@ -136,6 +138,17 @@ impl Asking {
                     Err(MailboxError::Store(error)) => Err(error),
                     Err(MailboxError::Gone | MailboxError::NumberTaken(_)) => Ok(Answer::MailboxGone),
                 }
+            }
+            Question::LastCaller(mailbox) => Ok(Answer::LastCaller(store.last_caller(&mailbox).await?)),
+            Question::BlockCaller(mailbox, Digits(number)) => match store.block_caller(&mailbox, &number, now).await {
+                Ok(_) => Ok(Answer::Done),
+                Err(BlockError::TooMany) => Ok(Answer::Failed),
+                Err(BlockError::Store(error)) => Err(error),
+            },
+            Question::SwitchAnonymous(mailbox) => {
+                let refuse = !store.refuses_anonymous(&mailbox).await?;
+                store.refuse_anonymous(&mailbox, refuse).await?;
+                Ok(Answer::AnonymousRefused(refuse))
             }
         }
     }

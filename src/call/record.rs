@@ -50,6 +50,10 @@ pub struct RunningRecord {
     records: Records,
     now: fn() -> Timestamp,
     begun: Instant,
+    /// Why the caller is told that the call is not taken.
+    turned_away: Option<&'static str>,
+    /// Whether it is counted with others, and has no row of its own.
+    is_counted: bool,
 }
 
 impl RunningRecord {
@@ -59,7 +63,7 @@ impl RunningRecord {
         let mut record = CallRecord::new(id, now(), invite.source.ip(), invite.transport);
         record.sip_call_id = Some(invite.call_id.clone());
         record.called = invite.request_uri.user_text().unwrap_or_default();
-        Self { record, records, now, begun: Instant::now() }
+        Self { record, records, now, begun: Instant::now(), turned_away: None, is_counted: false }
     }
 
     /// Who calls, and who vouches for it.
@@ -103,6 +107,27 @@ impl RunningRecord {
         self.record.reason = Some(reason.to_owned());
     }
 
+    /// It was not let in, for a reason that is counted together with others like it: no row of its own.
+    pub fn blocked(mut self, status: u16, reason: &'static str, invite: &IncomingCall) {
+        self.is_counted = true;
+        self.records.blocked(Attempt {
+            at: self.record.started_at,
+            source: invite.source.ip(),
+            transport: self.record.transport.clone().into(),
+            purpose: Purpose::Call,
+            called: self.record.called.clone(),
+            caller: self.record.caller.clone(),
+            sip_call_id: self.record.sip_call_id.clone(),
+            reason: reason.into(),
+            status: Some(status),
+        });
+    }
+
+    /// Whether the caller is told that the mailbox does not take the call, and why it does not.
+    pub fn turned_away(&mut self, reason: Option<&'static str>) {
+        self.turned_away = reason;
+    }
+
     /// It came to no session.
     pub fn no_session(&mut self, why: &NoSession) {
         match why {
@@ -115,8 +140,12 @@ impl RunningRecord {
     /// It ended in a way that we decided on, in words. Only the first end counts.
     pub fn ended(&mut self, reason: &str) {
         if self.record.outcome == Outcome::Running {
-            self.record.outcome = if self.record.answered_at.is_some() { Outcome::Ended } else { Outcome::Abandoned };
-            self.record.reason = Some(reason.to_owned());
+            self.record.outcome = match self.record.answered_at {
+                Some(_) if self.turned_away.is_some() => Outcome::Blocked,
+                Some(_) => Outcome::Ended,
+                None => Outcome::Abandoned,
+            };
+            self.record.reason = Some(self.turned_away.unwrap_or(reason).to_owned());
         }
     }
 
@@ -144,6 +173,9 @@ impl RunningRecord {
 
 impl Drop for RunningRecord {
     fn drop(&mut self) {
+        if self.is_counted {
+            return;
+        }
         if self.record.outcome == Outcome::Running {
             self.record.outcome = Outcome::BrokenOff;
         }

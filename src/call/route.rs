@@ -139,6 +139,12 @@ pub fn route(invite: &IncomingCall, trusted: bool, access_codes: &[String]) -> R
     Route::Deposit { candidates }
 }
 
+/// The domain that a call was sent to, in lower case; empty where there is none.
+#[must_use]
+pub fn dialled_domain(invite: &IncomingCall) -> String {
+    dialled(&invite.request_uri).map(|dialled| dialled.domain).unwrap_or_default()
+}
+
 /// Who calls, and who says so.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Identity {

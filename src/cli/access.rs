@@ -12,8 +12,12 @@ use crate::{
         access::{AccessList, AccessPolicy, Purpose, Scope},
         mailbox::{Mailbox, MailboxNumber},
     },
-    store::access::FollowedAccess,
+    lines::access::may_register,
+    store::{access::FollowedAccess, registration::RegisteredPhone},
 };
+
+/// How many of those who would be locked out are named.
+const MOST_SHOWN: usize = 20;
 
 #[derive(Debug, Subcommand)]
 pub enum AccessCommand {
@@ -65,6 +69,21 @@ pub enum AccessCommand {
         whose: Whose,
         #[command(flatten)]
         caution: Caution,
+    },
+    /// Show what was noticed about uses of passwords, latest first
+    Log {
+        /// Only of the mailbox with this number
+        #[arg(long, value_name = "NUMBER")]
+        mailbox: Option<MailboxNumber>,
+        /// The SIP domain the mailbox belongs to, if it is not the default tenant's
+        #[arg(long, value_name = "DOMAIN", default_value = "", hide_default_value = true)]
+        tenant: String,
+        /// How many at most
+        #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+        limit: u32,
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
     },
     /// Say whether an address is admitted, and which list decides
     Check {
@@ -139,6 +158,7 @@ pub async fn run(command: AccessCommand, file: Option<&Path>) -> anyhow::Result<
             })
             .await
         }
+        AccessCommand::Log { mailbox, tenant, limit, json } => log(&place, mailbox.as_ref(), &tenant, limit, json).await,
         AccessCommand::Check { purpose, address, whose, json } => check(&place, purpose.into(), address, &whose, json).await,
     }
 }
@@ -195,7 +215,13 @@ async fn change(
     after.set(subject.scope.clone(), purpose, list.clone());
     let locked_out = locked_out(place, purpose, subject, &before, &after, &caution.own).await?;
     if !locked_out.is_empty() && !caution.yes {
-        bail!("nothing was changed, for this would lock out:\n  {}\nGive --yes to do it all the same.", locked_out.join("\n  "));
+        let shown = locked_out.len().min(MOST_SHOWN);
+        let more = match locked_out.len() - shown {
+            0 => String::new(),
+            more => format!("\n  and {more} more"),
+        };
+        let shown = locked_out[..shown].join("\n  ");
+        bail!("nothing was changed, for this would lock out:\n  {shown}{more}\nGive --yes to do it all the same.");
     }
     place.store.set_access_list(&subject.scope, purpose, list.as_ref(), place.now).await?;
     let whom = name(&subject.scope, subject.mailbox.as_ref());
@@ -231,6 +257,22 @@ async fn locked_out(
             };
             if admits(before) && !admits(after) {
                 found.push(format!("{peer}, a trusted peer"));
+            }
+        }
+    }
+    if purpose == Purpose::Register {
+        let mut last = None;
+        loop {
+            let page = place.store.registered_phones(last.as_ref(), 500, place.now).await?;
+            let lost = |phone: &&RegisteredPhone| may_register(before, phone) && !may_register(after, phone);
+            found.extend(
+                page.iter()
+                    .filter(lost)
+                    .map(|phone| format!("{}, a phone of mailbox {} that is registered now", phone.remote, phone.number)),
+            );
+            match page.into_iter().next_back() {
+                Some(phone) => last = Some(phone),
+                None => break,
             }
         }
     }
@@ -334,6 +376,51 @@ async fn check(place: &Workplace, purpose: Purpose, address: IpAddr, whose: &Who
         None => format!("{address} {verdict}: no list keeps anybody out\n"),
         Some(level) => format!("{address} {verdict}, by the {level}'s list\n"),
     })
+}
+
+#[derive(Serialize)]
+struct Logged {
+    at: String,
+    mailbox: Option<String>,
+    notice: String,
+    address: String,
+    agent: String,
+    repeated: u32,
+    last_at: String,
+    mailed: bool,
+}
+
+async fn log(place: &Workplace, number: Option<&MailboxNumber>, tenant: &str, limit: u32, json: bool) -> anyhow::Result<()> {
+    let only = match number {
+        Some(number) => Some(place.mailbox(tenant, number.as_str()).await?.id),
+        None => None,
+    };
+    let mut rows = Vec::new();
+    for entry in place.store.access_log(only.as_ref(), limit).await? {
+        rows.push(Logged {
+            at: entry.at.to_string(),
+            mailbox: place.store.mailbox(&entry.mailbox).await?.map(|mailbox| mailbox.number.to_string()),
+            notice: entry.notice.to_string(),
+            address: entry.address,
+            agent: entry.agent,
+            repeated: entry.repeated,
+            last_at: entry.last_at.to_string(),
+            mailed: entry.mailed,
+        });
+    }
+    output::rows(
+        &rows,
+        &[
+            ("AT", &|row: &Logged| row.at.clone()),
+            ("MAILBOX", &|row| row.mailbox.clone().unwrap_or_else(|| "-".to_owned())),
+            ("NOTICE", &|row| row.notice.clone()),
+            ("ADDRESS", &|row| row.address.clone()),
+            ("AGENT", &|row| row.agent.clone()),
+            ("AGAIN", &|row| row.repeated.to_string()),
+            ("MAILED", &|row| if row.mailed { "yes" } else { "no" }.to_owned()),
+        ],
+        json,
+    )
 }
 
 fn name(scope: &Scope, mailbox: Option<&Mailbox>) -> String {

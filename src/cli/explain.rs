@@ -5,23 +5,32 @@ use std::{
     io::Read as _,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
+use tokio::sync::watch;
 
 use super::{output, workplace::Workplace};
 use crate::{
-    call::explain::{self, Case, Considered, Decision},
+    call::{
+        explain::{self, Case, Considered, Decision},
+        route,
+        screening::{Screened, Screening},
+    },
     config::Config,
+    domain::flooding::CallerLimits,
     sdp,
+    server::screening_codes,
     sip::{
         event::IncomingCall,
         flow::Flow,
         uas::{self, Unreadable},
         wire::{HeaderViews as _, Host, Message},
     },
+    store::access::FollowedAccess,
 };
 
 mod trace;
@@ -79,11 +88,18 @@ pub async fn run(args: ExplainArgs, file: Option<&Path>) -> anyhow::Result<()> {
                 invite: &invite,
                 trusted,
                 line: None,
-                access_codes: &place.config.retrieval.access_codes,
+                access_codes: &place.config.subscribers_codes(),
                 rule: rule.as_ref(),
                 now: place.now,
             };
-            let decision = explain::decide(&place.store, case).await?;
+            let mut decision = explain::decide(&place.store, case).await?;
+            let screened = Screened {
+                source,
+                domain: &route::dialled_domain(&invite),
+                believed: trusted,
+                wish: screening_codes(&place.config).wish(&invite.request_uri.user_text().unwrap_or_default()),
+            };
+            screening(&place).await?.screen(&place.store, screened, &mut decision).await?;
             Explanation::of(&invite, &decision, source, &place.config)
         }
         Err(why) => Explanation::unread(&why, source, trusted),
@@ -97,6 +113,13 @@ pub async fn run(args: ExplainArgs, file: Option<&Path>) -> anyhow::Result<()> {
         std::process::exit(REFUSED);
     }
     Ok(())
+}
+
+/// The access lists as they are, and nobody who has called too often.
+async fn screening(place: &Workplace) -> anyhow::Result<Screening> {
+    let mut known = FollowedAccess::default();
+    place.store.follow_access(&mut known).await?;
+    Ok(Screening::new(watch::channel(Arc::new(known.policy)).1, CallerLimits { per_minute: 0, per_hour: 0 }))
 }
 
 fn read(file: &Path) -> anyhow::Result<Vec<u8>> {

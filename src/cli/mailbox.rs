@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use rand::Rng as _;
 use serde::Serialize;
 
-use super::{output, workplace::Workplace};
+use super::{output, screening, workplace::Workplace};
 use crate::{
     config::{Config, LANGUAGES},
     delivery::Sender,
@@ -57,6 +57,26 @@ pub enum MailboxCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Refuse callers: by their numbers, or those who show none
+    Block(screening::Blocking),
+    /// Accept callers again
+    Unblock {
+        #[command(flatten)]
+        which: Which,
+        /// The callers' numbers
+        #[arg(value_name = "CALLER", required = true)]
+        callers: Vec<String>,
+    },
+    /// List the callers that are refused
+    Blocked {
+        #[command(flatten)]
+        which: Which,
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show or set which uses of the line's password are told by mail
+    Alerts(screening::AlertsArgs),
     /// Remove a mailbox
     Remove {
         #[command(flatten)]
@@ -143,7 +163,7 @@ pub struct GivenPasscode {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Switch {
+pub enum Switch {
     On,
     Off,
 }
@@ -158,6 +178,10 @@ pub async fn run(command: MailboxCommand, file: Option<&Path>) -> anyhow::Result
             print_one(&place, mailbox, None, json).await
         }
         MailboxCommand::Set { which, change, json } => set(&place, &which, change, json).await,
+        MailboxCommand::Block(args) => screening::block(&place, args).await,
+        MailboxCommand::Unblock { which, callers } => screening::unblock(&place, &which, &callers).await,
+        MailboxCommand::Blocked { which, json } => screening::blocked(&place, &which, json).await,
+        MailboxCommand::Alerts(args) => screening::alerts(&place, args).await,
         MailboxCommand::Remove { which, with_messages } => remove(&place, &which, with_messages).await,
     }
 }

@@ -12,6 +12,7 @@ mod call;
 mod mailbox;
 mod access;
 mod line;
+mod screening;
 mod message;
 mod outbox;
 mod calls;

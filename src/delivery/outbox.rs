@@ -221,6 +221,9 @@ impl Post {
                 Warning::Expiring { messages: *messages, first: *first }
             }
             Errand::RemoteAccessLocked => Warning::RemoteLock,
+            Errand::Credential { notice, address, agent, last } => {
+                Warning::Credential { notice: *notice, address: address.clone(), agent: agent.clone(), last: *last }
+            }
         };
         Ok(self.compose_warning(item, warning, &mailbox).into())
     }

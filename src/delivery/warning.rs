@@ -6,6 +6,7 @@ use super::{
     text::Html,
 };
 use crate::domain::{
+    credential::Notice,
     id::OutboxId,
     mailbox::Mailbox,
     rules::{self, Fullness},
@@ -13,7 +14,7 @@ use crate::domain::{
 };
 
 /// What the subscriber is warned of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Warning {
     /// The mailbox is filling up, or full.
     Filling {
@@ -29,6 +30,17 @@ pub enum Warning {
     },
     /// Access from other phones was locked after too many wrong passcodes.
     RemoteLock,
+    /// The mailbox's credentials were used in a way that is worth a look.
+    Credential {
+        /// What was noticed.
+        notice: Notice,
+        /// The address, or the network of an IPv6 address.
+        address: String,
+        /// The software, by its own word; may be empty.
+        agent: String,
+        /// Whether further ones within the hour are not mailed.
+        last: bool,
+    },
 }
 
 /// Makes the mail for a warning that arose at `written_at`. A repetition is the same mail to the last byte.
@@ -43,7 +55,7 @@ pub fn compose(
     settings: &MailSettings,
     written_at: Timestamp,
 ) -> Result<ComposedMail, AddressError> {
-    let (subject, paragraphs) = words(warning, mailbox, written_at);
+    let (subject, paragraphs) = words(&warning, mailbox, written_at);
     let text: Vec<String> = paragraphs.iter().map(|paragraph| wrapped(paragraph)).collect();
     let html: String = paragraphs.iter().map(|paragraph| format!("<p>{}</p>\n", Html(paragraph))).collect();
     let letter =
@@ -51,11 +63,11 @@ pub fn compose(
     letter.compose(mailbox, settings)
 }
 
-fn words(warning: Warning, mailbox: &Mailbox, written_at: Timestamp) -> (String, [String; 2]) {
+fn words(warning: &Warning, mailbox: &Mailbox, written_at: Timestamp) -> (String, [String; 2]) {
     let number = &mailbox.number;
     let capacity = rules::MAILBOX_CAPACITY;
     match warning {
-        Warning::Filling { held } if rules::fullness(held) == Fullness::Full => (
+        Warning::Filling { held } if rules::fullness(*held) == Fullness::Full => (
             format!("Your mailbox {number} is full"),
             [
                 format!("Your mailbox {number} holds {capacity} messages, and that is all it can hold. Callers cannot leave any more."),
@@ -71,7 +83,7 @@ fn words(warning: Warning, mailbox: &Mailbox, written_at: Timestamp) -> (String,
         ),
         Warning::Expiring { messages, first } => {
             let life = days(rules::MESSAGE_LIFE);
-            let first = moment(mailbox, first);
+            let first = moment(mailbox, *first);
             match messages {
                 1 => (
                     format!("A message in your mailbox {number} will soon be removed"),
@@ -101,6 +113,32 @@ fn words(warning: Warning, mailbox: &Mailbox, written_at: Timestamp) -> (String,
                     .to_owned(),
             ],
         ),
+        Warning::Credential { notice, address, agent, last } => {
+            let what = match notice {
+                Notice::NewAddress => "from an address that was not seen before",
+                Notice::NewAgent => "by a phone or program that was not seen before",
+                Notice::NewAddressAndAgent => "by a phone or program, and from an address, that were not seen before",
+                Notice::RightPasswordFromBlockedAddress => "from an address that is not on the access list, and was kept out",
+            };
+            let agent = if agent.is_empty() { "it did not say which".to_owned() } else { format!("\"{agent}\"") };
+            let subject = match notice {
+                Notice::RightPasswordFromBlockedAddress => format!("A blocked address knows the password of your mailbox {number}"),
+                Notice::NewAddress | Notice::NewAgent | Notice::NewAddressAndAgent => {
+                    format!("The password of your mailbox {number} was used in a new way")
+                }
+            };
+            let more = if *last { " Further such uses within this hour are in the access log, and are not mailed." } else { "" };
+            (
+                subject,
+                [
+                    format!(
+                        "On {}, the password of the phone line of your mailbox {number} was used {what}. Address: {address}. Phone or program: {agent}.",
+                        moment(mailbox, written_at)
+                    ),
+                    format!("If that was not you, have your administrator give the line a new password.{more}"),
+                ],
+            )
+        }
     }
 }
 
@@ -130,6 +168,17 @@ mod tests {
                 "the first of them on Tuesday, 24 November 2026 at 10:05 (CET)",
             ),
             (Warning::RemoteLock, "Your mailbox 1001 was locked for other phones", "after 10 wrong passcodes in a row"),
+            (
+                credential(Notice::NewAddressAndAgent, false),
+                "The password of your mailbox 1001 was used in a new way",
+                "that were not seen before. Address: 192.0.2.7.",
+            ),
+            (
+                credential(Notice::RightPasswordFromBlockedAddress, true),
+                "A blocked address knows the password of your mailbox 1001",
+                "not on the access list, and was kept out",
+            ),
+            (credential(Notice::NewAgent, true), "The password of your mailbox 1001 was used in a new way", "are not mailed"),
         ] {
             let mail = mail(warning);
 
@@ -146,6 +195,10 @@ mod tests {
     #[test]
     fn a_repeated_warning_is_the_same_mail() {
         assert_eq!(mail(Warning::RemoteLock).bytes, mail(Warning::RemoteLock).bytes);
+    }
+
+    fn credential(notice: Notice, last: bool) -> Warning {
+        Warning::Credential { notice, address: "192.0.2.7".to_owned(), agent: "Phone <b>1</b>".to_owned(), last }
     }
 
     fn mail(warning: Warning) -> ComposedMail {

@@ -8,7 +8,9 @@
 
 pub mod access;
 pub mod caller;
+pub mod credential;
 pub mod dialling;
+pub mod flooding;
 pub mod forward;
 pub mod greeting;
 pub mod id;
@@ -16,4 +18,5 @@ pub mod mailbox;
 pub mod message;
 pub mod passcode;
 pub mod rules;
+pub mod screening;
 pub mod time;

@@ -191,6 +191,13 @@ actions! {
         MainMenu: "main menu", Some(PromptId::ToMainMenu);
     }
 }
+actions! {
+    /// After the last caller's number was said.
+    BlockAction {
+        Block: "block this caller", Some(PromptId::ToBlock);
+        Leave: "leave", Some(PromptId::ToLeave);
+    }
+}
 
 /// All menus.
 #[derive(Debug)]
@@ -211,6 +218,8 @@ pub struct KeyMap {
     pub after: Menu<AfterAction>,
     /// The options.
     pub options: Menu<OptionsAction>,
+    /// After the last caller's number was said.
+    pub block: Menu<BlockAction>,
 }
 
 /// The key map everybody has.
@@ -269,6 +278,7 @@ pub static DEFAULT: KeyMap = KeyMap {
         (Digit::Star, OptionsAction::Help),
         (Digit::Pound, OptionsAction::MainMenu),
     ],
+    block: &[(Digit::One, BlockAction::Block), (Digit::Pound, BlockAction::Leave)],
 };
 
 /// What `digit` does in `menu`.
@@ -307,6 +317,11 @@ pub fn key_card() -> String {
     section(&mut card, "After a message", map.after);
     section(&mut card, "Options", map.options);
     section(&mut card, "After recording your greeting or name", map.own_review);
+    card.push_str(
+        "\n## Callers you do not want\n\nDial `*60` to block your last caller, `*77` to refuse callers who show no number, and `*77` again to accept them.\n\
+         Type your passcode when asked.\n",
+    );
+    section(&mut card, "After your last caller's number", map.block);
     card
 }
 
@@ -336,6 +351,7 @@ mod tests {
         check(DEFAULT.playing);
         check(DEFAULT.after);
         check(DEFAULT.options);
+        check(DEFAULT.block);
     }
 
     #[test]

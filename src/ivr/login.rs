@@ -2,11 +2,12 @@
 //! locked one apart.
 
 use super::{
-    Answer, Digits, Input, Item, MailboxView, PromptId, Question, Verdict,
+    Answer, Digits, Input, Item, MailboxView, PromptId, Question, ScreeningWish, Verdict,
     asking::{DigitEntry, Typed},
     enrolment::Enrolment,
     phrase::say,
     retrieval::Retrieval,
+    screening::Screening,
     session::{Call, Moment, Wait},
 };
 use crate::domain::{
@@ -25,6 +26,8 @@ pub(super) struct Login {
     own: Option<MailboxId>,
     /// Whether another mailbox can be chosen with `*`.
     may_choose: bool,
+    /// What follows the login; the messages, if nothing else is wished.
+    wish: Option<ScreeningWish>,
     attempts_left: u32,
     /// How often a number can still be asked for.
     numbers_left: u32,
@@ -42,24 +45,25 @@ enum State {
 impl Login {
     /// `*` during the greeting: straight to the passcode of the mailbox called.
     pub fn begin_from_greeting(call: &mut Call, mailbox: Option<MailboxView>) -> Moment {
-        Self::begin(call, mailbox, None, false)
+        Self::begin(call, mailbox, None, None)
     }
 
-    pub fn begin_on_own_line(call: &mut Call, mailbox: MailboxView) -> Moment {
+    pub fn begin_on_own_line(call: &mut Call, mailbox: MailboxView, wish: Option<ScreeningWish>) -> Moment {
         let own = mailbox.id.clone();
-        Self::begin(call, Some(mailbox), Some(own), true)
+        Self::begin(call, Some(mailbox), Some(own), wish)
     }
 
-    pub fn begin_with_number(call: &mut Call) -> Moment {
+    pub fn begin_with_number(call: &mut Call, wish: Option<ScreeningWish>) -> Moment {
         let entry = DigitEntry::begin(call, vec![], say([PromptId::EnterMailbox]));
         let (attempts_left, numbers_left) = (rules::ATTEMPTS_PER_CALL, rules::NUMBERS_PER_CALL.saturating_sub(1));
-        Self { mailbox: None, own: None, may_choose: true, attempts_left, numbers_left, state: State::Number(entry) }.into()
+        Self { mailbox: None, own: None, may_choose: true, wish, attempts_left, numbers_left, state: State::Number(entry) }.into()
     }
 
-    fn begin(call: &mut Call, mailbox: Option<MailboxView>, own: Option<MailboxId>, may_choose: bool) -> Moment {
+    fn begin(call: &mut Call, mailbox: Option<MailboxView>, own: Option<MailboxId>, wish: Option<ScreeningWish>) -> Moment {
+        let may_choose = own.is_some();
         let entry = DigitEntry::begin(call, vec![], say([PromptId::EnterPasscode]));
         let (attempts_left, numbers_left) = (rules::ATTEMPTS_PER_CALL, rules::NUMBERS_PER_CALL);
-        Self { mailbox, own, may_choose, attempts_left, numbers_left, state: State::Passcode(entry) }.into()
+        Self { mailbox, own, may_choose, wish, attempts_left, numbers_left, state: State::Passcode(entry) }.into()
     }
 
     pub fn step(mut self, input: Input, call: &mut Call) -> Moment {
@@ -151,7 +155,7 @@ impl Login {
     fn checking(self, passcode: Passcode, input: Input, call: &mut Call) -> Moment {
         match input {
             Input::Answer(Answer::Passcode(Verdict::Right)) => match self.mailbox {
-                Some(mailbox) => Self::enter(mailbox, passcode, call),
+                Some(mailbox) => Self::enter(mailbox, passcode, self.wish, call),
                 None => self.refuse(call),
             },
             Input::Answer(Answer::Passcode(Verdict::Wrong | Verdict::LockedOut) | Answer::MailboxGone) => self.refuse(call),
@@ -166,10 +170,15 @@ impl Login {
         }
     }
 
-    fn enter(mailbox: MailboxView, passcode: Passcode, call: &mut Call) -> Moment {
+    fn enter(mailbox: MailboxView, passcode: Passcode, wish: Option<ScreeningWish>, call: &mut Call) -> Moment {
         let enrolled = mailbox.enrolled;
         let subscriber = Subscriber { mailbox, passcode, marked: vec![] };
-        if enrolled { Retrieval::begin(call, subscriber, vec![]) } else { Enrolment::begin(call, subscriber) }
+        match wish {
+            // Whoever has yet to choose a passcode does that first, and may call again.
+            _ if !enrolled => Enrolment::begin(call, subscriber),
+            Some(wish) => Screening::begin(call, subscriber.mailbox.id, wish),
+            None => Retrieval::begin(call, subscriber, vec![]),
+        }
     }
 
     fn refuse(mut self, call: &mut Call) -> Moment {

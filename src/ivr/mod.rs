@@ -23,11 +23,13 @@
 use std::{fmt, time::Duration};
 
 use crate::domain::{
+    caller::Caller,
     greeting::GreetingKind,
     id::{AudioKey, MailboxId, MessageId},
     mailbox::{Mailbox, MailboxNumber},
     message::Message,
     passcode::Passcode,
+    screening::RefusedCaller,
     time::{TimeZone, Timestamp},
 };
 
@@ -40,6 +42,7 @@ mod retrieval;
 mod options;
 mod greeting;
 mod passcode;
+mod screening;
 mod phrase;
 pub mod keymap;
 pub mod prompts;
@@ -63,8 +66,46 @@ pub enum Entry {
         /// The mailbox of the identified line that calls; its passcode is asked at once. Without it the number is asked.
         mailbox: Option<MailboxView>,
     },
+    /// Somebody dialled the code for something that a mailbox does with callers.
+    Screening {
+        /// As for a retrieval.
+        mailbox: Option<MailboxView>,
+        /// What is to be done once the passcode is right.
+        wish: ScreeningWish,
+    },
     /// The number called is unknown or disabled. Both sound the same, also after `*`.
     Unavailable,
+    /// The mailbox does not take this call. The caller hears why, and the call ends.
+    Rejected(Rejection),
+}
+
+/// What a subscriber wants a mailbox to do with callers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScreeningWish {
+    /// To refuse the caller who called last.
+    BlockLastCaller,
+    /// To refuse callers who show no number, or to accept them again.
+    SwitchAnonymous,
+}
+
+/// Why a mailbox does not take a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// The subscriber blocks this caller.
+    Blocked,
+    /// The subscriber accepts no callers who show no number.
+    Anonymous,
+    /// The caller has called too often in a short time.
+    TooOften,
+}
+
+impl From<RefusedCaller> for Rejection {
+    fn from(refused: RefusedCaller) -> Self {
+        match refused {
+            RefusedCaller::Blocked => Self::Blocked,
+            RefusedCaller::Anonymous => Self::Anonymous,
+        }
+    }
 }
 
 /// What the menus need to know about a mailbox.
@@ -312,6 +353,12 @@ pub enum Question {
     ChangePasscode(MailboxId, Passcode),
     /// Notes that the first login is done. `Done`.
     FinishEnrolment(MailboxId),
+    /// Looks up who called the mailbox last. `LastCaller`.
+    LastCaller(MailboxId),
+    /// Lets the mailbox refuse the caller with this number. `Done`.
+    BlockCaller(MailboxId, Digits),
+    /// Lets the mailbox refuse callers who show no number, or accept them if it refuses them. `AnonymousRefused`.
+    SwitchAnonymous(MailboxId),
 }
 
 /// Digits as they were typed. Not printable: where a number is asked, a passcode may be typed.
@@ -348,6 +395,10 @@ pub enum Answer {
     Changed(Box<Message>),
     /// Nothing was changed, because the message is not what the version named: this is what it is now, if it is there.
     Conflict(Option<Box<Message>>),
+    /// Who called last, if anybody did.
+    LastCaller(Option<Caller>),
+    /// Whether callers who show no number are refused now.
+    AnonymousRefused(bool),
     /// It is done.
     Done,
     /// The mailbox was removed or disabled meanwhile.

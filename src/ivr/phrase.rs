@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::Weekday;
 
-use super::{Item, MailboxView, PromptId};
+use super::{Item, MailboxView, PromptId, Rejection};
 use crate::domain::{
     caller::Caller,
     message::{Counts, Message},
@@ -39,6 +39,24 @@ pub(super) fn greeting(mailbox: &MailboxView) -> Vec<Item> {
         (None, None) => say([PromptId::NobodyAvailable]),
     };
     items.extend([BREATH, Item::Prompt(PromptId::LeaveMessage)]);
+    items
+}
+
+/// Why the mailbox does not take the call.
+pub(super) fn rejection(rejection: Rejection) -> Vec<Item> {
+    match rejection {
+        Rejection::Blocked => say([PromptId::NotAccepted]),
+        Rejection::Anonymous => say([PromptId::NotAnonymous]),
+        Rejection::TooOften => say([PromptId::CannotRecord]),
+    }
+}
+
+/// "Your last caller was number two zero two." Nothing of a number that is not made of digits.
+pub(super) fn last_caller(caller: &Caller) -> Vec<Item> {
+    let Some(number) = caller.spoken_digits() else { return vec![] };
+    let mut items = say([PromptId::LastCaller]);
+    items.extend(digits(number));
+    items.push(BREATH);
     items
 }
 

@@ -334,6 +334,14 @@ prompts! {
     Number700 = "number-700",
     Number800 = "number-800",
     Number900 = "number-900",
+    NotAccepted = "not-accepted",
+    NotAnonymous = "not-anonymous",
+    LastCaller = "last-caller",
+    NoLastCaller = "no-last-caller",
+    ToBlock = "to-block",
+    CallerBlocked = "caller-blocked",
+    AnonymousRefused = "anonymous-refused",
+    AnonymousAccepted = "anonymous-accepted",
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::{
     options::Options,
     phrase,
     retrieval::Retrieval,
+    screening::Screening,
 };
 use crate::domain::rules;
 
@@ -39,8 +40,13 @@ impl Session {
         let moment = match entry {
             Entry::Deposit { mailbox } if mailbox.enabled => Deposit::begin(&mut call, mailbox),
             Entry::Deposit { .. } | Entry::Unavailable => Deposit::turn_away(&mut call, None),
-            Entry::Retrieval { mailbox: Some(mailbox) } if mailbox.enabled => Login::begin_on_own_line(&mut call, mailbox),
-            Entry::Retrieval { .. } => Login::begin_with_number(&mut call),
+            Entry::Rejected(rejection) => call.part(phrase::rejection(rejection)),
+            Entry::Retrieval { mailbox: Some(mailbox) } if mailbox.enabled => Login::begin_on_own_line(&mut call, mailbox, None),
+            Entry::Retrieval { .. } => Login::begin_with_number(&mut call, None),
+            Entry::Screening { mailbox: Some(mailbox), wish } if mailbox.enabled => {
+                Login::begin_on_own_line(&mut call, mailbox, Some(wish))
+            }
+            Entry::Screening { wish, .. } => Login::begin_with_number(&mut call, Some(wish)),
         };
         let effects = std::mem::take(&mut call.effects);
         (Self { call, moment, typed_ahead: VecDeque::new() }, effects)
@@ -134,6 +140,7 @@ pub(super) enum Moment {
     Enrolment(Box<Enrolment>),
     Retrieval(Box<Retrieval>),
     Options(Box<Options>),
+    Screening(Box<Screening>),
     /// The last words are being said.
     Parting,
     Over,
@@ -147,6 +154,7 @@ impl Moment {
             Self::Enrolment(enrolment) => enrolment.step(input, call),
             Self::Retrieval(retrieval) => retrieval.step(input, call),
             Self::Options(options) => options.step(input, call),
+            Self::Screening(screening) => screening.step(input, call),
             Self::Parting => parting(input, call),
             Self::Over => Self::Over,
         }
@@ -159,6 +167,7 @@ impl Moment {
             Self::Enrolment(enrolment) => enrolment.wait(),
             Self::Retrieval(retrieval) => retrieval.wait(),
             Self::Options(options) => options.wait(),
+            Self::Screening(screening) => screening.wait(),
             Self::Parting => Wait::Phrase,
             Self::Over => Wait::Nothing,
         }

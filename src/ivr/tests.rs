@@ -11,6 +11,7 @@ mod deposit;
 mod login;
 mod options;
 mod retrieval;
+mod screening;
 
 const NOW: &str = "2026-11-20T17:00:00Z";
 
@@ -210,6 +211,9 @@ fn describe(effect: &Effect) -> String {
             Question::SetGreeting(_, kind) => format!("set {}?", kind.as_str()),
             Question::ChangePasscode(_, passcode) => format!("passcode {}?", passcode.digits()),
             Question::FinishEnrolment(_) => "enrolled?".to_owned(),
+            Question::LastCaller(mailbox) => format!("last caller of {mailbox}?"),
+            Question::BlockCaller(mailbox, Digits(number)) => format!("block {number} for {mailbox}?"),
+            Question::SwitchAnonymous(mailbox) => format!("switch anonymous of {mailbox}?"),
         },
         Effect::HangUp => "hang up".to_owned(),
     }
@@ -346,6 +350,9 @@ fn fitting(question: &Question, at: usize) -> Answer {
         Question::Delete(..) | Question::SetGreeting(..) | Question::ChangePasscode(..) | Question::FinishEnrolment(_) => {
             Answer::Done
         }
+        Question::LastCaller(_) => Answer::LastCaller(Some(Caller { number: Some("202".to_owned()), name: None })),
+        Question::BlockCaller(..) => Answer::Done,
+        Question::SwitchAnonymous(_) => Answer::AnonymousRefused(at.is_multiple_of(2)),
     }
 }
 
@@ -360,6 +367,8 @@ fn live_through(mut telephone: Telephone, happenings: Vec<Happening>) {
         Answer::Changed(Box::new(message("a"))),
         Answer::Conflict(Some(Box::new(Message { version: 7, ..message("a") }))),
         Answer::Conflict(None),
+        Answer::LastCaller(None),
+        Answer::AnonymousRefused(true),
         Answer::Done,
         Answer::MailboxGone,
         Answer::Failed,
@@ -455,6 +464,12 @@ proptest! {
     }
 
     #[test]
+    fn whatever_a_subscriber_does_about_callers_nothing_is_owed(happenings in vec(happening(), 0..40), block in any::<bool>()) {
+        let wish = if block { ScreeningWish::BlockLastCaller } else { ScreeningWish::SwitchAnonymous };
+        live_through(Telephone::call(Entry::Screening { mailbox: Some(mailbox()), wish }), happenings);
+    }
+
+    #[test]
     fn whatever_a_new_subscriber_does_a_first_login_owes_nothing(happenings in vec(happening(), 0..120)) {
         live_through(options::first_login(), happenings);
     }
@@ -469,6 +484,8 @@ fn no_silence_lasts_for_ever() {
         Entry::Retrieval { mailbox: None },
         Entry::Retrieval { mailbox: Some(mailbox()) },
         Entry::Retrieval { mailbox: Some(MailboxView { enrolled: false, ..mailbox() }) },
+        Entry::Screening { mailbox: None, wish: ScreeningWish::SwitchAnonymous },
+        Entry::Screening { mailbox: Some(mailbox()), wish: ScreeningWish::BlockLastCaller },
     ] {
         let mut telephone = Telephone::call(entry);
         telephone.press("1");

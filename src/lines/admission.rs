@@ -2,18 +2,27 @@
 //!
 //! Whoever comes with credentials is told one of two things: come in, or another challenge. An unknown name, a disabled mailbox and
 //! a wrong password get the same challenge after the same work and the same time: the same question to the store, the same digests.
+//! So does a right password from an address that the access lists keep out: whoever stole it does not learn that it is right.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use rsip::{Header, Method};
-use tokio::time::{sleep_until, timeout};
+use tokio::{
+    sync::watch,
+    time::{sleep_until, timeout},
+};
 use tracing::{debug, info};
 
+use super::{
+    access::Admitted,
+    credentials::{CredentialUses, Used},
+};
 use crate::{
+    domain::{access::Purpose, credential},
     sip::{
         auth::{Authenticator, DigestSecret, Judgement, NonceCounts, offered},
         flow::Transport,
@@ -23,6 +32,10 @@ use crate::{
     store::{Store, StoreError, line::Line},
 };
 
+/// Why credentials are no line's.
+const NO_LINES: &str = "the credentials are no line's";
+/// Why right credentials are not taken.
+const NOT_ON_THE_LIST: &str = "right password, but not on the access list";
 /// How long the store may take to say whose line it is.
 const DECIDE: Duration = Duration::from_secs(5);
 /// How long after it came wrong credentials are answered. The hashes are the same for every name, but a database finds a row in another
@@ -34,7 +47,9 @@ pub struct Admission {
     store: Store,
     authenticator: Arc<Authenticator>,
     counts: Mutex<NonceCounts>,
+    admitted: Admitted,
     gate: Option<GateHandle>,
+    uses: Option<CredentialUses>,
 }
 
 /// Credentials, and what they came with.
@@ -62,8 +77,8 @@ pub enum Verdict {
     Line(Line),
     /// It may be a line, but what it has shown could be a copy: 401 with these headers, and it will come again.
     OtherNonce(Vec<Header>),
-    /// It is none: 401 with these headers.
-    Wrong(Vec<Header>),
+    /// It is none, or comes from where it may not, as the word says: 401 with these headers.
+    Wrong(Vec<Header>, &'static str),
 }
 
 impl Admission {
@@ -71,13 +86,26 @@ impl Admission {
     /// (after the Unix epoch) are not taken, for nobody knows how they were used.
     #[must_use]
     pub fn new(store: Store, authenticator: Arc<Authenticator>, since: Duration) -> Self {
-        Self { store, authenticator, counts: Mutex::new(NonceCounts::since(since)), gate: None }
+        let (admitted, counts) = (watch::channel(Arc::default()).1, Mutex::new(NonceCounts::since(since)));
+        Self { store, authenticator, counts, admitted, gate: None, uses: None }
     }
 
-    /// Tells this gate who has shown that it is there.
+    /// Lets lines in only from where these access lists allow it.
+    #[must_use]
+    pub fn admitting(self, admitted: Admitted) -> Self {
+        Self { admitted, ..self }
+    }
+
+    /// Tells this gate who has shown that it is there, and who guesses.
     #[must_use]
     pub fn telling(self, gate: GateHandle) -> Self {
         Self { gate: Some(gate), ..self }
+    }
+
+    /// Notes each use of a right password.
+    #[must_use]
+    pub fn noting(self, uses: CredentialUses) -> Self {
+        Self { uses: Some(uses), ..self }
     }
 
     /// Decides about an attempt.
@@ -102,9 +130,17 @@ impl Admission {
         let judgement = self.judge(attempt, secret.as_ref());
         let source = attempt.source.ip();
         match (judgement, found) {
+            (Judgement::Right | Judgement::Stale, Some((line, _))) if !self.admits(&line, source) => {
+                info!(mailbox.id = %line.mailbox, %source, "a right password came from an address that is not on the access list");
+                if judgement == Judgement::Right {
+                    self.note_use(attempt, &line, false);
+                }
+                Ok(self.wrong(attempt, NOT_ON_THE_LIST))
+            }
             (Judgement::Right, Some((line, _))) => {
                 debug!(mailbox.id = %line.mailbox, %source, method = %attempt.method, "a line has shown who it is");
-                if let Some(gate) = &self.gate {
+                self.note_use(attempt, &line, true);
+                if let Some(gate) = self.gate.as_ref().filter(|_| self.is_there(attempt)) {
                     gate.authenticated(source);
                 }
                 Ok(Verdict::Line(line))
@@ -115,9 +151,22 @@ impl Admission {
             }
             (Judgement::Right | Judgement::Stale | Judgement::Wrong, _) => {
                 info!(%source, method = %attempt.method, "credentials were wrong");
-                Ok(Verdict::Wrong(self.challenge(attempt, false)))
+                Ok(self.wrong(attempt, NO_LINES))
             }
         }
+    }
+
+    /// Whether the access lists let a line's phone be where it is.
+    fn admits(&self, line: &Line, source: IpAddr) -> bool {
+        self.admitted.borrow().admits(Purpose::Register, &line.tenant, Some(&line.mailbox), source)
+    }
+
+    /// Whatever is wrong about credentials, whoever sent them learns and suffers the same.
+    fn wrong(&self, attempt: &Attempt<'_>, why: &'static str) -> Verdict {
+        if let Some(gate) = self.gate.as_ref().filter(|_| self.is_there(attempt)) {
+            gate.wrong_password(attempt.source.ip());
+        }
+        Verdict::Wrong(self.challenge(attempt, false), why)
     }
 
     fn judge(&self, attempt: &Attempt<'_>, secret: Option<&DigestSecret>) -> Judgement {
@@ -128,7 +177,20 @@ impl Admission {
 
     fn challenge(&self, attempt: &Attempt<'_>, stale: bool) -> Vec<Header> {
         let algorithms = offered(attempt.user_agent, attempt.transport);
-        self.authenticator.challenge(algorithms, stale, rand::random(), Instant::now())
+        self.authenticator.challenge(algorithms, stale, rand::random(), attempt.source.ip(), Instant::now())
+    }
+
+    /// Whether whoever sent credentials receives what is sent to the address that they came from. Otherwise somebody else's address
+    /// could be put to its account, or called wrong.
+    fn is_there(&self, attempt: &Attempt<'_>) -> bool {
+        attempt.transport.is_reliable() || self.authenticator.was_sent_to(&attempt.credentials.nonce, attempt.source.ip())
+    }
+
+    fn note_use(&self, attempt: &Attempt<'_>, line: &Line, admitted: bool) {
+        if let Some(uses) = &self.uses {
+            let (address, agent) = (attempt.source.ip(), attempt.user_agent.map(|agent| credential::agent(Some(agent))));
+            uses.note(Used { mailbox: line.mailbox.clone(), address, agent, admitted });
+        }
     }
 }
 

@@ -26,8 +26,10 @@ use crate::{
     store::{Store, StoreError, line::Line, record::Records},
 };
 
+pub mod access;
 pub mod admission;
 pub mod contact;
+pub mod credentials;
 pub mod registrar;
 mod record;
 mod subscribe;
@@ -143,7 +145,9 @@ impl Lines {
         match self.admission.decide(&attempt).await {
             Ok(Verdict::Line(line)) => Ok(Some(line)),
             Ok(Verdict::OtherNonce(challenges)) => Err((Reply { headers: challenges, ..Reply::status(401) }, Standing::NotYet)),
-            Ok(Verdict::Wrong(challenges)) => Err((Reply { headers: challenges, ..Reply::status(401) }, Standing::Wrong)),
+            Ok(Verdict::Wrong(challenges, why)) => {
+                Err((Reply { headers: challenges, ..Reply::status(401) }, Standing::Wrong(why)))
+            }
             Err(error) => Err((unavailable(&error), Standing::Unknown)),
         }
     }

@@ -37,8 +37,8 @@ pub(super) enum Standing {
     Peer,
     /// Nobody knows: the store does not answer.
     Unknown,
-    /// Nobody: its credentials are no line's.
-    Wrong,
+    /// Nobody: its credentials are no line's, or come from where they may not, as the words say.
+    Wrong(&'static str),
     /// It is to come again with another nonce: nothing has happened yet.
     NotYet,
 }
@@ -81,8 +81,8 @@ impl Recorder {
                 let attempt = attempt(request, refusal(request.method(), reply.status), reply.status, now);
                 self.records.counted(Outcome::Refused, None, attempt);
             }
-            Standing::Wrong => {
-                self.records.blocked(attempt(request, "the credentials are no line's", reply.status, now));
+            Standing::Wrong(why) => {
+                self.records.blocked(attempt(request, why, reply.status, now));
             }
             Standing::NotYet => {}
         }

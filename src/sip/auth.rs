@@ -1,12 +1,13 @@
 //! Digest authentication (RFC 7616, RFC 8760): challenges made without memory, and whether credentials answer one.
 //!
-//! A nonce says when it was made, and proves with a keyed hash that we made it; nothing in it depends on whom it is for. What must be
-//! remembered is small and only of those whose credentials were right: the counts they have used with each nonce
+//! A nonce says when it was made, and proves with a keyed hash that we made it; it depends on the address it is sent to, and on nothing
+//! else of whom it is for. What must be remembered is small and only of those whose credentials were right: the counts they have used with each nonce
 //! ([`NonceCounts`]), so that no request is taken twice.
 
 use std::{
     collections::BTreeMap,
     fmt,
+    net::IpAddr,
     time::{Duration, Instant},
 };
 
@@ -104,8 +105,8 @@ impl Authenticator {
 
     /// Asks for credentials: one header for each algorithm, the preferred one first.
     #[must_use]
-    pub fn challenge(&self, algorithms: &[DigestAlgorithm], stale: bool, random: u32, now: Instant) -> Vec<Header> {
-        let nonce = self.nonce(random, now);
+    pub fn challenge(&self, algorithms: &[DigestAlgorithm], stale: bool, random: u16, to: IpAddr, now: Instant) -> Vec<Header> {
+        let nonce = self.nonce(random, to, now);
         let challenge = |algorithm| DigestChallenge {
             realm: self.realm.clone(),
             nonce: nonce.clone(),
@@ -163,11 +164,19 @@ impl Authenticator {
         self.epoch.1 + now.saturating_duration_since(self.epoch.0)
     }
 
-    /// Milliseconds, something random, and the proof that it is ours: 6, 4 and 12 bytes, so that challenges are short.
-    fn nonce(&self, random: u32, now: Instant) -> String {
+    /// Whether a nonce was sent to this address, so that whoever uses it is there. One in 65,536 of those that were sent elsewhere
+    /// seems so.
+    #[must_use]
+    pub fn was_sent_to(&self, nonce: &str, address: IpAddr) -> bool {
+        self.made_at(nonce).is_some() && nonce.get(16..20).is_some_and(|mark| mark == hex(&self.mark(address)))
+    }
+
+    /// Milliseconds, something random, the mark of the address it goes to, and the proof that it is ours: 6, 2, 2 and 12 bytes, so that
+    /// challenges are short.
+    fn nonce(&self, random: u16, to: IpAddr, now: Instant) -> String {
         let milliseconds = u64::try_from(self.on_the_wall(now).as_millis()).unwrap_or(u64::MAX);
         let [_, _, time @ ..] = milliseconds.to_be_bytes();
-        let mut nonce = [time.as_slice(), &random.to_be_bytes()].concat();
+        let mut nonce = [time.as_slice(), &random.to_be_bytes(), &self.mark(to)].concat();
         nonce.extend_from_slice(&self.proof(&nonce));
         hex(&nonce)
     }
@@ -181,7 +190,17 @@ impl Authenticator {
         is_ours.then_some(Duration::from_millis(milliseconds))
     }
 
-    /// A keyed hash. What is hashed has always the same length, so that nothing can be appended to it.
+    /// What tells an address from others, and nobody else can make.
+    fn mark(&self, address: IpAddr) -> [u8; 2] {
+        let address = match address.to_canonical() {
+            IpAddr::V4(address) => address.to_ipv6_mapped(),
+            IpAddr::V6(address) => address,
+        };
+        let proof = self.proof(&address.octets());
+        [proof[0], proof[1]]
+    }
+
+    /// A keyed hash. What is hashed has one of two lengths, a nonce's or an address's, so that nothing can be appended to it.
     fn proof(&self, signed: &[u8]) -> [u8; PROOF_LENGTH] {
         #[cfg(test)]
         work::note(DigestAlgorithm::Sha256, self.key.len() + size_of::<usize>() + self.realm.len() + signed.len());
@@ -346,6 +365,7 @@ mod tests {
     use super::*;
 
     const SECRET: &str = "correct horse";
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
     const EPOCH: Duration = Duration::from_secs(1_800_000_000);
 
     #[test]
@@ -375,7 +395,7 @@ mod tests {
     #[test]
     fn every_challenge_is_answered_with_what_it_asks_for() {
         let mut test = Test::new();
-        let challenges = test.authenticator.challenge(&DigestAlgorithm::ALL, false, 7, test.now);
+        let challenges = test.authenticator.challenge(&DigestAlgorithm::ALL, false, 7, HERE, test.now);
         let names: Vec<_> = challenges.iter().map(|header| challenge_of(header).algorithm).collect();
         assert_eq!(names, [DigestAlgorithm::Sha256, DigestAlgorithm::Md5]);
 
@@ -541,11 +561,24 @@ mod tests {
         assert!(!shown.contains(&test.secret.md5) && !shown.contains("1001") && !shown.contains("[7"), "{shown}");
     }
 
+    #[test]
+    fn a_nonce_shows_whom_it_was_sent_to() {
+        let test = Test::new();
+        let nonce = test.authenticator.nonce(7, HERE, test.now);
+        let elsewhere = |n: u32| IpAddr::from(std::net::Ipv4Addr::from_bits(0xcb00_7100 + n));
+
+        assert!(test.authenticator.was_sent_to(&nonce, HERE));
+        assert!(test.authenticator.was_sent_to(&nonce, "::ffff:192.0.2.1".parse().unwrap()));
+        assert!((0..200).filter(|n| test.authenticator.was_sent_to(&nonce, elsewhere(*n))).count() <= 1);
+        let forged = format!("{}{}", &nonce[..43], if nonce.ends_with('0') { '1' } else { '0' });
+        assert!(!test.authenticator.was_sent_to(&forged, HERE));
+    }
+
     proptest! {
         #[test]
-        fn no_text_makes_credentials_that_break_or_fit(text in "(Digest )?[ -~\\\\\"=,a-z0-9ä]{0,200}", random: u32) {
+        fn no_text_makes_credentials_that_break_or_fit(text in "(Digest )?[ -~\\\\\"=,a-z0-9ä]{0,200}", random: u16) {
             let mut test = Test::new();
-            let nonce = test.authenticator.nonce(random, test.now);
+            let nonce = test.authenticator.nonce(random, HERE, test.now);
             let text = text.replace("nonce=", &format!("nonce={nonce}"));
 
             let headers = Headers::from(vec![Header::Authorization(text.into())]);
@@ -555,9 +588,9 @@ mod tests {
         }
 
         #[test]
-        fn any_name_and_password_fit_themselves_only(name in "\\PC{1,40}", password in "\\PC{0,40}", random: u32) {
+        fn any_name_and_password_fit_themselves_only(name in "\\PC{1,40}", password in "\\PC{0,40}", random: u16) {
             let mut test = Test::new();
-            let challenge = challenge_of(&test.authenticator.challenge(&DigestAlgorithm::ALL, false, random, test.now)[0]);
+            let challenge = challenge_of(&test.authenticator.challenge(&DigestAlgorithm::ALL, false, random, HERE, test.now)[0]);
             let Header::Authorization(value) = answer(&challenge, &name, &password, ("REGISTER", "sip:vm.example"), random.into())
             else { panic!("no credentials") };
             let credentials = DigestCredentials::parse(rsip::headers::UntypedHeader::value(&value)).unwrap();
@@ -589,7 +622,7 @@ mod tests {
         }
 
         fn credentials(&self, count: u32) -> DigestCredentials {
-            let challenge = challenge_of(&self.authenticator.challenge(&DigestAlgorithm::ALL, false, 7, self.now)[0]);
+            let challenge = challenge_of(&self.authenticator.challenge(&DigestAlgorithm::ALL, false, 7, HERE, self.now)[0]);
             self.answered(&challenge, count)
         }
 
@@ -618,7 +651,7 @@ mod tests {
     }
 
     fn answered_with(authenticator: &Authenticator, now: Instant) -> DigestCredentials {
-        let challenge = challenge_of(&authenticator.challenge(&DigestAlgorithm::ALL, false, 7, now)[0]);
+        let challenge = challenge_of(&authenticator.challenge(&DigestAlgorithm::ALL, false, 7, HERE, now)[0]);
         Test::new().answered(&challenge, 1)
     }
 

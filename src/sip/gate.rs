@@ -23,7 +23,7 @@ use std::{
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
-use super::event::CallRef;
+use super::{event::CallRef, flow::Transport};
 
 /// How many sources are remembered at most.
 const MOST_SOURCES: usize = 32 * 1024;
@@ -53,6 +53,8 @@ const LONGEST_BAN_UNPROVEN: Duration = Duration::from_mins(15);
 const BAN_MEMORY: Duration = Duration::from_hours(24);
 /// How many networks a report names.
 const NAMED_NETWORKS: usize = 8;
+/// As many bytes of a request are looked at to say what was kept out.
+const LONGEST_START: usize = 256;
 /// How often a report is made at most.
 pub const REPORT_EVERY: Duration = Duration::from_mins(1);
 
@@ -61,6 +63,8 @@ pub const REPORT_EVERY: Duration = Duration::from_mins(1);
 pub struct GateConfig {
     /// Whether an address is a trusted peer's, for whom nothing here holds.
     pub trusts: Arc<dyn Fn(IpAddr) -> bool + Send + Sync>,
+    /// Is told of every request and connection that is kept out, thousands a second in a flood: it must be quick.
+    pub kept_out: Arc<dyn Fn(&KeptOut<'_>) + Send + Sync>,
     /// Messages a second from one source.
     pub requests_per_source: u32,
     /// Messages a second from all sources without calls that have not proven themselves.
@@ -85,6 +89,7 @@ impl Default for GateConfig {
     fn default() -> Self {
         Self {
             trusts: Arc::new(|_| false),
+            kept_out: Arc::new(|_| {}),
             requests_per_source: 50,
             requests_in_all: 1000,
             calls_in_all: 100,
@@ -138,6 +143,32 @@ impl Dropped {
             Self::Connections => "the source has too many connections",
             Self::Amplification => "the source has not proven that it is there",
         }
+    }
+}
+
+/// A request or a connection that was kept out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptOut<'a> {
+    /// Where it came from.
+    pub source: IpAddr,
+    /// What it came by.
+    pub transport: Transport,
+    /// The request's first word; none of a connection, or where there is none.
+    pub method: Option<&'a str>,
+    /// The user part of the Request-URI as it is written, if it is easy to see.
+    pub user: Option<&'a str>,
+    /// Why.
+    pub why: Dropped,
+}
+
+impl<'a> KeptOut<'a> {
+    fn new(source: IpAddr, transport: Transport, bytes: &'a [u8], why: Dropped) -> Self {
+        let start = bytes.get(..LONGEST_START).unwrap_or(bytes);
+        let line = start.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+        let mut words = std::str::from_utf8(line).unwrap_or_default().split(' ');
+        let method = words.next().filter(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_uppercase()));
+        let user = words.next().and_then(|uri| uri.split_once(':')?.1.split_once('@')).map(|(user, _)| user);
+        Self { source, transport, method, user, why }
     }
 }
 
@@ -274,16 +305,26 @@ impl Gate {
 
     /// Whether a datagram is let in.
     pub fn admits_datagram(&mut self, from: IpAddr, bytes: &[u8], now: Instant) -> bool {
-        self.trusts(from) || self.judge(from, bytes, false, now).map_err(|why| self.drop(from, why)).is_ok()
+        self.admits(from, Transport::Udp, bytes, now)
     }
 
     /// Whether a whole message of a connection is let in.
-    pub fn admits_message(&mut self, from: IpAddr, bytes: &[u8], now: Instant) -> bool {
-        self.trusts(from) || self.judge(from, bytes, true, now).map_err(|why| self.drop(from, why)).is_ok()
+    pub fn admits_message(&mut self, from: IpAddr, transport: Transport, bytes: &[u8], now: Instant) -> bool {
+        self.admits(from, transport, bytes, now)
+    }
+
+    fn admits(&mut self, from: IpAddr, transport: Transport, bytes: &[u8], now: Instant) -> bool {
+        if self.trusts(from) {
+            return true;
+        }
+        let Err(why) = self.judge(from, bytes, transport.is_reliable(), now) else { return true };
+        self.drop(from, why);
+        (self.config.kept_out)(&KeptOut::new(from, transport, bytes, why));
+        false
     }
 
     /// Whether a connection is let in. Each that is must be followed by [`Self::connection_closed`].
-    pub fn admits_connection(&mut self, from: IpAddr, now: Instant) -> bool {
+    pub fn admits_connection(&mut self, from: IpAddr, transport: Transport, now: Instant) -> bool {
         if self.trusts(from) {
             return true;
         }
@@ -296,7 +337,10 @@ impl Gate {
                 Ok(())
             }
         };
-        verdict.map_err(|why| self.drop(from, why)).is_ok()
+        let Err(why) = verdict else { return true };
+        self.drop(from, why);
+        (self.config.kept_out)(&KeptOut::new(from, transport, b"", why));
+        false
     }
 
     /// A connection is no more.
@@ -681,6 +725,8 @@ impl HeavyHitters {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -881,13 +927,50 @@ mod tests {
     fn connections_are_counted_by_source() {
         let (mut gate, start) = gate();
 
-        let admitted = count(1000, |_| gate.admits_connection(source(1), start));
+        let admitted = count(1000, |_| gate.admits_connection(source(1), Transport::Tcp, start));
         gate.connection_closed(source(1));
 
         assert_eq!(admitted, 100);
-        assert!(gate.admits_connection(source(1), start) && !gate.admits_connection(source(1), start));
-        assert!(gate.admits_connection(source(2), start));
-        assert_eq!(count(1000, |_| gate.admits_connection(trusted(), start)), 1000);
+        assert!(
+            gate.admits_connection(source(1), Transport::Tcp, start) && !gate.admits_connection(source(1), Transport::Tcp, start)
+        );
+        assert!(gate.admits_connection(source(2), Transport::Tcp, start));
+        assert_eq!(count(1000, |_| gate.admits_connection(trusted(), Transport::Tcp, start)), 1000);
+    }
+
+    #[test]
+    fn what_is_kept_out_is_told_with_what_it_wanted() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let start = Instant::now() + Duration::from_hours(1);
+        let teller = told.clone();
+        let kept_out = Arc::new(move |it: &KeptOut<'_>| {
+            let text = |word: Option<&str>| word.unwrap_or("-").to_owned();
+            teller.lock().unwrap().push((it.source, it.transport, text(it.method), text(it.user), it.why));
+        });
+        let config = GateConfig {
+            kept_out,
+            requests_per_source: 0,
+            requests_in_all: 0,
+            connections_per_source: 0,
+            ..GateConfig::default()
+        };
+        let mut gate = Gate::new(config, [7; 32], start);
+        gate.admits_connection(source(1), Transport::Tls, start);
+        gate.admits_message(source(1), Transport::Tcp, INVITE, start);
+        gate.admits_datagram(source(1), OPTIONS, start);
+        gate.admits_datagram(source(1), b"\xff\xfe rubbish", start);
+
+        let word = ToOwned::to_owned;
+        let udp = Transport::Udp;
+        assert_eq!(
+            *told.lock().unwrap(),
+            [
+                (source(1), Transport::Tls, word("-"), word("-"), Dropped::Connections),
+                (source(1), Transport::Tcp, word("INVITE"), word("1001"), Dropped::TooMuch),
+                (source(1), udp, word("OPTIONS"), word("-"), Dropped::TooMuch),
+                (source(1), udp, word("-"), word("-"), Dropped::TooMuch),
+            ]
+        );
     }
 
     #[test]

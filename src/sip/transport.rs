@@ -328,7 +328,8 @@ impl Edge {
                 self.silent.remove(&id);
                 let now = Instant::now();
                 if let Some(connection) = self.connections.get(&id)
-                    && (connection.flow.proof.is_trusted() || self.gate.admits_message(connection.flow.remote.ip(), &bytes, now))
+                    && (connection.flow.proof.is_trusted()
+                        || self.gate.admits_message(connection.flow.remote.ip(), connection.flow.transport, &bytes, now))
                 {
                     self.uas.handle(&connection.flow, &bytes, now);
                     if connection.alias.is_none() && connection.introduction().is_certified() {
@@ -362,7 +363,7 @@ impl Edge {
             debug!(%remote, "refused a connection, for there are too many");
             return;
         }
-        if !self.gate.admits_connection(remote.ip(), Instant::now()) {
+        if !self.gate.admits_connection(remote.ip(), transport, Instant::now()) {
             return;
         }
         let flow = Flow::connected(transport, local, remote, self.new_connection_id());

@@ -13,6 +13,8 @@ pub mod mailbox;
 pub mod access;
 pub mod line;
 pub mod registration;
+pub mod screening;
+pub mod credential;
 mod hash;
 pub mod passcode;
 pub mod forward_greeting;

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::{ChangeError, Store, StoreError, database::Columns as _, deposit::StoredFullness as _, message};
 use crate::domain::{
+    credential::Notice,
     id::{MailboxId, MessageId, OutboxId},
     rules::{self, Fullness},
     time::Timestamp,
@@ -37,6 +38,17 @@ pub enum Errand {
     },
     /// A warning that remote access is locked after too many wrong passcodes.
     RemoteAccessLocked,
+    /// An alert about a use of the mailbox's credentials.
+    Credential {
+        /// What was noticed.
+        notice: Notice,
+        /// The address, or the network of an IPv6 address.
+        address: String,
+        /// The software, by its own word; may be empty.
+        agent: String,
+        /// Whether further ones within the hour are not mailed.
+        last: bool,
+    },
 }
 
 impl Errand {
@@ -48,6 +60,7 @@ impl Errand {
             Self::Fullness { .. } => "fullness",
             Self::Expiring { .. } => "expiring",
             Self::RemoteAccessLocked => "remote_access_locked",
+            Self::Credential { .. } => "credential",
         }
     }
 }
@@ -370,7 +383,7 @@ pub(super) async fn insert(
 ) -> Result<(), sqlx::Error> {
     let message = match errand {
         Errand::Message { message } => Some(message.as_str()),
-        Errand::Fullness { .. } | Errand::Expiring { .. } | Errand::RemoteAccessLocked => None,
+        Errand::Fullness { .. } | Errand::Expiring { .. } | Errand::RemoteAccessLocked | Errand::Credential { .. } => None,
     };
     let payload = serde_json::to_string(errand).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
     sqlx::query(

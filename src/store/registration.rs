@@ -33,6 +33,22 @@ impl fmt::Debug for Registration {
     }
 }
 
+/// A registered phone among those of all lines.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RegisteredPhone {
+    /// Whose it is.
+    pub mailbox: MailboxId,
+    /// The mailbox's tenant.
+    pub tenant: String,
+    /// The mailbox's number.
+    pub number: String,
+    key: String,
+    /// The contact's URI as it was given.
+    pub contact: String,
+    /// The socket address that its REGISTER came from.
+    pub remote: String,
+}
+
 /// A transport, two socket addresses and a connection, as text: what they mean is for those who know SIP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Way {
@@ -183,6 +199,43 @@ impl Store {
     pub async fn registrations(&self, mailbox: &MailboxId, now: Timestamp) -> Result<Vec<Registration>, StoreError> {
         let mut connection = self.0.database.reader().acquire().await?;
         Ok(read_all(&mut connection, mailbox, now).await?)
+    }
+
+    /// Up to `limit` registrations of all lines, in an order of their own; with `after`, those that come after it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn registered_phones(
+        &self,
+        after: Option<&RegisteredPhone>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<RegisteredPhone>, StoreError> {
+        let (mailbox, key) = after.map_or(("", ""), |phone| (phone.mailbox.as_str(), phone.key.as_str()));
+        let rows = sqlx::query(
+            "SELECT r.mailbox_id, r.contact_key, r.contact, r.remote, m.tenant, m.number
+             FROM registrations r JOIN mailboxes m ON m.id = r.mailbox_id
+             WHERE r.expires_at > $1 AND (r.mailbox_id, r.contact_key) > ($2, $3)
+             ORDER BY r.mailbox_id, r.contact_key LIMIT $4",
+        )
+        .bind(now.as_millis())
+        .bind(mailbox)
+        .bind(key)
+        .bind(i64::from(limit))
+        .fetch_all(self.0.database.reader())
+        .await?;
+        let phone = |row: &AnyRow| {
+            Ok(RegisteredPhone {
+                mailbox: MailboxId::from_stored(row.text("mailbox_id")?),
+                tenant: row.text("tenant")?,
+                number: row.text("number")?,
+                key: row.text("contact_key")?,
+                contact: row.text("contact")?,
+                remote: row.text("remote")?,
+            })
+        };
+        rows.iter().map(phone).collect()
     }
 
     /// Forgets one contact of a line, which is not there any more or must not be; whether it was there.

@@ -18,6 +18,7 @@ use afterbeep::{
         driver::{Driver, Line},
         library::Library,
         record::RunningRecord,
+        screening::{Screening, ScreeningCodes},
         session,
     },
     domain::{
@@ -209,7 +210,13 @@ async fn a_call_whose_media_thread_is_gone_ends_and_leaves_its_message() {
         }
     });
     let entry = Entry::Deposit { mailbox: MailboxView::of(&house.mailbox, false) };
-    let line = Line { id: CallId::random(), caller: Caller::private(), guesser: "nobody".to_owned(), domain: String::new() };
+    let line = Line {
+        id: CallId::random(),
+        caller: Caller::private(),
+        guesser: "nobody".to_owned(),
+        source: [127, 0, 0, 1].into(),
+        domain: String::new(),
+    };
     let driver = Driver::new(house.calls.clone(), session, line, entry, record);
     let (_stop, stopping) = watch::channel(false);
     let driver = tokio::spawn(driver.run(stopping));
@@ -267,7 +274,9 @@ impl InProcess {
             srtp: afterbeep::sdp::Policy::Optional,
             codecs: Codec::ALL.to_vec(),
             wideband: true,
+            screening: Screening::open(),
             access_codes: Vec::new(),
+            screening_codes: ScreeningCodes::default(),
             ring: Duration::ZERO,
             trusts: Box::new(|_| false),
             dial_rule: Box::new(|_| None),

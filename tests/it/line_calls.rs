@@ -64,8 +64,8 @@ async fn a_line_reaches_mailboxes_and_nothing_else_and_a_stranger_not_even_them(
     assert_eq!(refused(Caller::try_to_dial(server.udp(), "1001", |phone| phone).await), 401);
     assert_eq!(refused(Caller::try_to_dial(server.udp(), "*98", |phone| phone).await), 401);
 
-    let refusals: Vec<Value> = calls(&server, 3).into_iter().filter(|call| call["status"] == 401).collect();
-    assert_eq!(refusals.len(), 2);
+    let refusals: Vec<Value> = calls(&server, 2).into_iter().filter(|call| call["status"] == 401).collect();
+    assert_eq!(refusals.iter().filter_map(|call| call["attempts"].as_u64()).sum::<u64>(), 2);
     assert!(refusals.iter().all(|call| call["reason"] == "the credentials are no line's"), "{refusals:?}");
     server.expect_tidiness();
 }
@@ -174,7 +174,9 @@ fn line(server: &Server) -> fn(Phone) -> Phone {
 /// The records of all calls, once there are so many that are over.
 fn calls(server: &Server, count: usize) -> Vec<Value> {
     eventually("every call is recorded", || {
-        let calls: Vec<Value> = serde_json::from_str(&server.run(&["calls", "--json"])).expect("a JSON array");
+        let mut calls: Vec<Value> = serde_json::from_str(&server.run(&["calls", "--json"])).expect("a JSON array");
+        // Every phone is asked for its password once, which says nothing about what becomes of the call.
+        calls.retain(|call| call["reason"] != "asked for a password");
         let is_over = |call: &Value| call["outcome"] != "running";
         (calls.len() == count && calls.iter().all(is_over)).then_some(calls)
     })

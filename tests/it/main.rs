@@ -34,6 +34,7 @@ mod rejection;
 mod resolving;
 mod retrieval;
 mod reuse;
+mod screening;
 mod sip_transport;
 mod soak;
 mod store;

@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
     domain::{
+        access::{AccessPolicy, Scope},
         passcode::Passcode,
         time::{TimeZone, Timestamp},
     },
@@ -45,8 +46,8 @@ async fn wrong_credentials_get_the_same_answer_for_the_same_work_whoever_they_na
             }
             let (challenges, work) = first;
             assert_eq!(challenges.len(), 2);
-            // The proof of the nonce that came, the request's hash, the response, and the proof of the nonce that is given.
-            assert_eq!(work.len(), 4, "{work:?}");
+            // The proof of the nonce that came, the request's hash, the response, and the mark and the proof of the nonce that is given.
+            assert_eq!(work.len(), 5, "{work:?}");
             assert!(work.iter().filter(|(used, _)| *used == algorithm).count() >= 2, "{work:?}");
         }
     }
@@ -68,12 +69,38 @@ async fn only_the_right_password_of_an_enabled_line_lets_in() {
     assert_eq!(let_in, [("1001", "1001".to_owned()), ("ann1", "1001".to_owned())]);
 }
 
+#[tokio::test]
+async fn a_right_password_from_where_it_may_not_come_looks_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut policy = AccessPolicy::default();
+    policy.set(Scope::Service, Purpose::Register, Some("198.51.100.0/24".parse().unwrap()));
+    let admission = admission(folder.path()).await.admitting(watch::channel(Arc::new(policy)).1);
+    let wrong = credentials("1001", "not the password", DigestAlgorithm::Sha256, &nonce(&admission));
+    let as_wrong = refusal(&admission, &wrong).await;
+
+    let right = credentials("1001", SECRET, DigestAlgorithm::Sha256, &nonce(&admission));
+    // The second time, its nonce has been used.
+    for _ in 0..2 {
+        let Verdict::Wrong(headers, why) = admission.decide(&attempt(&right, &uri())).await.unwrap() else { panic!("let in") };
+
+        assert_eq!((headers.iter().map(shape).collect::<Vec<_>>(), why), (as_wrong.clone(), NOT_ON_THE_LIST));
+    }
+    let request_uri = uri();
+    let elsewhere = Attempt { source: "198.51.100.7:5060".parse().unwrap(), ..attempt(&right, &request_uri) };
+    assert!(matches!(admission.decide(&elsewhere).await.unwrap(), Verdict::OtherNonce(_)));
+}
+
 /// The challenges that wrong credentials get, without their nonces.
 async fn refusal(admission: &Admission, credentials: &DigestCredentials) -> Vec<DigestChallenge> {
     let verdict = admission.decide(&attempt(credentials, &uri())).await.unwrap();
-    let Verdict::Wrong(headers) = verdict else { panic!("{verdict:?}") };
-    let without_nonce = |challenge: DigestChallenge| DigestChallenge { nonce: "x".repeat(challenge.nonce.len()), ..challenge };
-    headers.iter().map(|header| without_nonce(challenge(header))).collect()
+    let Verdict::Wrong(headers, NO_LINES) = verdict else { panic!("{verdict:?}") };
+    headers.iter().map(shape).collect()
+}
+
+/// A challenge without its nonce, but for the length.
+fn shape(header: &Header) -> DigestChallenge {
+    let challenge = challenge(header);
+    DigestChallenge { nonce: "x".repeat(challenge.nonce.len()), ..challenge }
 }
 
 fn credentials(name: &str, password: &str, algorithm: DigestAlgorithm, nonce: &str) -> DigestCredentials {
@@ -94,10 +121,14 @@ fn attempt<'a>(credentials: &'a DigestCredentials, request_uri: &'a SipUri) -> A
         request_uri,
         credentials,
         domain: "vm.example",
-        source: "192.0.2.7:5060".parse().unwrap(),
+        source: SocketAddr::new(source(), 5060),
         transport: Transport::Udp,
         user_agent: Some("Phone 1.0"),
     }
+}
+
+fn source() -> IpAddr {
+    IpAddr::from([192, 0, 2, 7])
 }
 
 fn uri() -> SipUri {
@@ -105,14 +136,14 @@ fn uri() -> SipUri {
 }
 
 fn nonce(admission: &Admission) -> String {
-    challenge(&admission.authenticator.challenge(&DigestAlgorithm::ALL, false, rand::random(), Instant::now())[0]).nonce
+    challenge(&admission.authenticator.challenge(&DigestAlgorithm::ALL, false, rand::random(), source(), Instant::now())[0]).nonce
 }
 
 /// One with a proof of ours, but made so long ago that nobody knows how it was used.
 fn nonce_from_before(admission: &Admission) -> String {
     let earlier = Authenticator::new(REALM, [7; 32], Instant::now(), Duration::from_secs(1_700_000_000));
     assert_eq!(admission.authenticator.realm(), earlier.realm());
-    challenge(&earlier.challenge(&DigestAlgorithm::ALL, false, rand::random(), Instant::now())[0]).nonce
+    challenge(&earlier.challenge(&DigestAlgorithm::ALL, false, rand::random(), source(), Instant::now())[0]).nonce
 }
 
 fn challenge(header: &Header) -> DigestChallenge {

@@ -19,7 +19,8 @@ impl Uas {
         inbound.credentials = policy.authenticator.credentials(&inbound.request.headers).map(Box::new);
         if inbound.credentials.is_none() {
             let algorithms = offered(inbound.request.headers.user_agent().as_deref(), inbound.flow.transport);
-            let challenges = policy.authenticator.challenge(algorithms, false, self.random.random(), now);
+            let challenges =
+                policy.authenticator.challenge(algorithms, false, self.random.random(), inbound.flow.remote.ip(), now);
             self.challenge(inbound, challenges);
         }
         inbound.credentials.is_some()

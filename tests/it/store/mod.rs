@@ -43,6 +43,7 @@ use crate::support::postgres;
 mod access;
 mod calendar;
 mod cleanup;
+mod credentials;
 mod deposit;
 mod greetings;
 mod lines;

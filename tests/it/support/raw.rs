@@ -1,7 +1,7 @@
 //! A phone that says what it is told to, over UDP, and shows the answer as it came.
 
 use std::{
-    net::{SocketAddr, UdpSocket},
+    net::{IpAddr, SocketAddr, UdpSocket},
     time::Duration,
 };
 
@@ -10,7 +10,7 @@ use rsip::{Header, headers::UntypedHeader as _};
 
 /// A socket, and what names the phone's requests.
 pub struct RawPhone {
-    socket: UdpSocket,
+    pub socket: UdpSocket,
     server: SocketAddr,
     /// The number it says is its own.
     pub number: String,
@@ -18,14 +18,25 @@ pub struct RawPhone {
     call_id: u64,
     /// The number in the latest CSeq.
     pub sequence: u32,
+    /// What it calls itself.
+    pub agent: String,
 }
+
+/// What a phone calls itself that is not told otherwise.
+const AGENT: &str = "Raw Phone 1.0, which says what it is told to";
 
 impl RawPhone {
     /// A phone without a password.
     pub fn new(server: SocketAddr, number: &str) -> Self {
-        let socket = UdpSocket::bind((server.ip(), 0)).expect("a socket");
+        Self::at(server.ip(), server, number)
+    }
+
+    /// A phone at another address of this machine, such as any that begins with 127.
+    pub fn at(address: IpAddr, server: SocketAddr, number: &str) -> Self {
+        let socket = UdpSocket::bind((address, 0)).expect("a socket");
         socket.set_read_timeout(Some(Duration::from_secs(30))).expect("a socket has a time-out");
-        Self { socket, server, number: number.to_owned(), password: None, call_id: rand::random(), sequence: 0 }
+        let (number, agent) = (number.to_owned(), AGENT.to_owned());
+        Self { socket, server, number, password: None, call_id: rand::random(), sequence: 0, agent }
     }
 
     pub fn with_password(self, password: &str) -> Self {
@@ -70,11 +81,11 @@ impl RawPhone {
     /// A request as it would be sent now.
     pub fn request(&self, method: &str, uri: &str, to: &str, headers: &str) -> String {
         let (host, own) = (self.server.ip(), self.socket.local_addr().expect("a bound socket"));
-        let (number, call, sequence) = (&self.number, self.call_id, self.sequence);
+        let (number, call, sequence, agent) = (&self.number, self.call_id, self.sequence, &self.agent);
         format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {own};rport;branch=z9hG4bK{call:x}{sequence}{method}\r\n\
              Max-Forwards: 70\r\nFrom: <sip:{number}@{host}>;tag=t{call:x}\r\nTo: <sip:{to}@{host}>\r\n\
-             Call-ID: {call:x}@raw\r\nCSeq: {sequence} {method}\r\nUser-Agent: Raw Phone 1.0, which says what it is told to\r\n\
+             Call-ID: {call:x}@raw\r\nCSeq: {sequence} {method}\r\nUser-Agent: {agent}\r\n\
              {headers}Content-Length: 0\r\n\r\n"
         )
     }

@@ -83,7 +83,12 @@ impl Server {
         let own = format!("data_dir = \"data\"\n{top}{log}");
         std::fs::write(folder.path().join("afterbeep.toml"), format!("{own}{settings}")).expect("the configuration is written");
         let log = std::fs::File::options().create(true).append(true).open(folder.path().join("log")).expect("the log is opened");
-        let mut process = command()
+        let mut serve = command();
+        if !settings.contains("calls_per_") {
+            // One caller of a test is everybody who calls.
+            serve.envs([("AFTERBEEP_DEPOSIT_CALLS_PER_MINUTE", "0"), ("AFTERBEEP_DEPOSIT_CALLS_PER_HOUR", "0")]);
+        }
+        let mut process = serve
             .args(["serve", "--config"])
             .arg(folder.path().join("afterbeep.toml"))
             .stdin(Stdio::null())
@@ -217,6 +222,14 @@ impl Server {
             String::from_utf8_lossy(&output.stderr)
         );
         String::from_utf8(output.stdout).expect("commands print UTF-8")
+    }
+
+    /// Runs a command that fails, and gives back what it says.
+    pub fn fails(&self, arguments: &[&str]) -> String {
+        let output =
+            command().args(arguments).arg("--config").arg(self.path("afterbeep.toml")).output().expect("the command starts");
+        assert!(!output.status.success(), "{arguments:?} did not fail");
+        String::from_utf8(output.stderr).expect("commands print UTF-8")
     }
 
     /// The messages of a mailbox, as `message list --json` prints them.
