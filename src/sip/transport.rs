@@ -164,6 +164,7 @@ impl SipServer {
             outgoing,
             outcomes: HashMap::new(),
             local_addresses: LocalAddresses::default(),
+            shed: Shed::default(),
         };
         let mut buffer = vec![0; super::wire::MAX_MESSAGE];
         let mut next_socket = 0;
@@ -243,6 +244,7 @@ struct Edge {
     /// Who waits for what becomes of our requests, and whom they were sent to.
     outcomes: HashMap<OutgoingRef, (oneshot::Sender<Outcome>, Option<IpAddr>)>,
     local_addresses: LocalAddresses,
+    shed: Shed,
 }
 
 /// The connections of one host.
@@ -641,7 +643,7 @@ impl Edge {
         match self.requests.try_reserve() {
             Ok(place) => place.send(NewRequest { request, handle: request_handle(reference, self.orders.clone()) }),
             Err(_) => {
-                warn!("refused a request, for those before it wait to be taken");
+                self.shed.note();
                 self.uas.shed(reference, Instant::now());
             }
         }
@@ -653,10 +655,27 @@ impl Edge {
         let (handle, events) = handle(call, self.orders.clone());
         self.calls.insert(call, LiveCall { events, _connection: connection });
         if let Err(error) = self.incoming.try_send(NewCall { invite, handle }) {
-            warn!("refused a call, for those before it wait to be taken");
+            self.shed.note();
             let command = Command::Refuse { status: 503, retry_after: Some(self.uas.retry_after()) };
             self.uas.command(call, command, Instant::now());
             drop(error);
+        }
+    }
+}
+
+/// Calls and requests that were refused because nobody took those before them, which a flood must not turn into a flood of log lines.
+#[derive(Debug, Default)]
+struct Shed {
+    count: u64,
+    told_at: Option<Instant>,
+}
+
+impl Shed {
+    fn note(&mut self) {
+        self.count += 1;
+        if self.told_at.is_none_or(|at| at.elapsed() >= Duration::from_secs(1)) {
+            warn!(count = self.count, "refused calls or requests, for those before them wait to be taken");
+            *self = Self { count: 0, told_at: Some(Instant::now()) };
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod pjsip;
 pub mod postgres;
 pub mod process;
 pub mod raw;
+pub mod raw_call;
 pub mod server;
 pub mod sipp;
 pub mod smtp;
