@@ -440,6 +440,20 @@ mod tests {
         }
 
         #[test]
+        fn whoever_can_subscribe_reads_the_same_after_it_was_kept(contact in "[a-zA-Z0-9%:@;=?&.\\[\\]_-]{1,24}",
+                                                                  route in "[a-zA-Z0-9%:@;=?&.\\[\\]_-]{1,24}", name in "\\PC{0,12}") {
+            let request = subscribe(&format!("Event: message-summary\r\nRecord-Route: <sip:{route};lr>\r\n"));
+            let text = String::from_utf8_lossy(&wire::write_request(&request.request)).into_owned();
+            let text = text.replace("<sip:ann@10.0.0.1:5070>", &format!("<sip:{contact}>")).replace("To: <", &format!("To: {name} <"));
+            if let Ok(Message::Request(read)) = wire::parse(text.as_bytes()) {
+                let request = OutsideRequest { request: read, ..request };
+                if let Ok(watcher) = Wish::of(&request).and_then(|wish| Watcher::subscribing(&request, &wish, "ours")) {
+                    prop_assert_eq!(Watcher::from_text(&watcher.to_text()), Ok(watcher));
+                }
+            }
+        }
+
+        #[test]
         fn every_outcome_has_a_bounded_pause(status in 200_u16..700, after in proptest::option::of(0_u64..u64::MAX),
                                              attempt in 0_u32..u32::MAX, random in 0.0..1.0) {
             for verdict in [verdict, unsolicited_verdict] {

@@ -322,6 +322,24 @@ async fn a_subscription_ends_with_the_password_or_the_mailbox_it_is_for_and_says
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_challenge_to_a_notify_gets_no_credentials() {
+    let server = Server::start(WARY);
+    let mut phone = Phone::of_line(&server, "1001");
+    assert_eq!(status(&phone.subscribes("Expires: 600\r\n")), 200);
+
+    let challenge = "WWW-Authenticate: Digest realm=\"afterbeep\",nonce=\"1\",algorithm=MD5,qop=\"auth\"";
+    let first = phone.lamp.hears_and_answers(&format!("401 Unauthorized\r\n{challenge}"));
+    let second = phone.lamp.hears_and_answers(&format!("407 Proxy Authentication Required\r\nProxy-{}", &challenge[4..]));
+    let third = phone.lamp.hears();
+
+    assert!(first.sequence() < second.sequence() && second.sequence() < third.sequence());
+    for told in [first, second, third] {
+        assert!(!told.text.contains("uthorization: "), "{}", told.text);
+        assert_eq!(told.counts(), "0/0");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mailbox_has_so_many_subscriptions_and_no_more() {
     let server = Server::start(WARY);
     let first = Phone::of_line(&server, "1001");
