@@ -223,13 +223,13 @@ const PROOF_LENGTH: usize = 12;
 /// The algorithms that a phone is offered, the preferred one first.
 ///
 /// RFC 8760 has phones pass over what they do not know, but some give up instead: baresip (libre) before version 3 at any challenge that
-/// is not MD5, and the browsers' JsSIP and SIP.js look at the first challenge only, and know MD5.
+/// is not MD5, and browsers' libraries, which know MD5 only, look at one of several: SIP.js at the first, JsSIP at the last.
 #[must_use]
 pub fn offered(user_agent: Option<&str>, transport: Transport) -> &'static [DigestAlgorithm] {
     const MD5_ONLY: [&str; 3] = ["baresip v0.", "baresip v1.", "baresip v2."];
     match user_agent {
         Some(agent) if MD5_ONLY.iter().any(|start| agent.starts_with(start)) => &[DigestAlgorithm::Md5],
-        _ if transport.is_websocket() => &[DigestAlgorithm::Md5, DigestAlgorithm::Sha256],
+        _ if transport.is_websocket() => &[DigestAlgorithm::Md5],
         _ => &DigestAlgorithm::ALL,
     }
 }
@@ -413,7 +413,7 @@ mod tests {
         assert_eq!(names(None, Transport::Udp), ["SHA-256", "MD5"]);
         assert_eq!(names(Some("baresip v1.0.0 (x86_64/linux)"), Transport::Tls), ["MD5"]);
         assert_eq!(names(Some("baresip v3.1.0"), Transport::Tls), ["SHA-256", "MD5"]);
-        assert_eq!(names(Some("anything"), Transport::Wss), ["MD5", "SHA-256"]);
+        assert_eq!(names(Some("anything"), Transport::Wss), ["MD5"]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ class Phone {
     register() {
         return new Promise((done, fail) => {
             this.ua.once('registered', () => done('registered'));
-            this.ua.once('registrationFailed', ({ cause }) => fail(new Error(cause)));
+            this.ua.once('registrationFailed', ({ cause, response }) => fail(new Error(`${cause}\n${response?.data}`)));
             this.ua.start();
         });
     }
