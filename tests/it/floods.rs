@@ -43,6 +43,8 @@ struct Scale {
     seconds: u32,
     sources: u32,
     unacknowledged: u32,
+    /// How often they come; the last time counts.
+    rounds: u32,
     connections: usize,
     /// How soon others must get through.
     soon: Duration,
@@ -56,11 +58,21 @@ impl Scale {
         let second = Duration::from_secs(1);
         if is_full {
             let (rate, unacknowledged) = (10_000, 50_000);
-            Self { recordings: 100, rate, seconds: 30, sources: 1000, unacknowledged, connections: 5000, soon: second, is_full }
+            Self {
+                recordings: 100,
+                rate,
+                seconds: 30,
+                sources: 1000,
+                unacknowledged,
+                rounds: 2,
+                connections: 5000,
+                soon: second,
+                is_full,
+            }
         } else {
             // An unoptimised server on a machine that runs other tests beside it.
             let (rate, unacknowledged, soon) = (1000, 2000, second * 15);
-            Self { recordings: 10, rate, seconds: 3, sources: 100, unacknowledged, connections: 400, soon, is_full }
+            Self { recordings: 10, rate, seconds: 3, sources: 100, unacknowledged, rounds: 1, connections: 400, soon, is_full }
         }
     }
 }
@@ -140,36 +152,39 @@ fn calls_that_nobody_acknowledges_leave_no_memory_behind() {
         server.add_mailbox("1001", &[]);
         let stranger = || RawCall::begin(server.udp(), "127.99.0.2".parse().expect("an address"), TRUSTED, "1001", "6001");
         stranger().expect("the call is answered").hang_up();
-        let memory = Watch::start(server.process_id());
-        let files = open_files(server.process_id());
+        // What is needed for the first time, tables that have grown and an allocator's reserve stay: the second flood finds them.
+        for round in 1..=scale.rounds {
+            let memory = Watch::start(server.process_id());
+            let files = open_files(server.process_id());
 
-        let flood = Flood::start(server.udp(), scale.sources, 5000, scale.unacknowledged);
-        let flooded = flood.end();
-        let end = Instant::now();
-        let (returned, left, left_open) = loop {
-            let left = resident(server.process_id()).saturating_sub(memory.before);
-            let left_open = open_files(server.process_id());
-            // What came before has been looked at when this is answered.
-            let is_normal = stranger().map(RawCall::hang_up).is_ok();
-            if is_normal && left <= LEFT && left_open <= files + 8 || end.elapsed() > Duration::from_secs(75) {
-                break (end.elapsed(), left, left_open);
-            }
-            std::thread::sleep(Duration::from_millis(200));
-        };
-        let highest = memory.end();
+            let flooded = Flood::start(server.udp(), scale.sources, 5000, scale.unacknowledged).end();
+            let end = Instant::now();
+            let (returned, left, left_open) = loop {
+                let left = resident(server.process_id()).saturating_sub(memory.before);
+                let left_open = open_files(server.process_id());
+                // What came before has been looked at when this is answered.
+                let is_normal = stranger().map(RawCall::hang_up).is_ok();
+                let is_down = left <= LEFT || round < scale.rounds;
+                if is_normal && is_down && left_open <= files + 8 || end.elapsed() > Duration::from_secs(75) {
+                    break (end.elapsed(), left, left_open);
+                }
+                std::thread::sleep(Duration::from_millis(200));
+            };
+            let highest = memory.end();
 
-        println!(
-            "{what}: {} INVITEs in {:?}; memory {:.1} MB before, +{:.1} MB at most, +{:.1} MB {returned:?} after the last",
-            flooded.sent,
-            flooded.took,
-            memory.before as f64 / MEGABYTE as f64,
-            highest.saturating_sub(memory.before) as f64 / MEGABYTE as f64,
-            left as f64 / MEGABYTE as f64
-        );
-        assert!(
-            returned <= Duration::from_secs(60),
-            "{left} bytes and {left_open} files (before {files}) are left {returned:?} after"
-        );
+            println!(
+                "{what}, flood {round}: {} INVITEs in {:?}; memory {:.1} MB before, +{:.1} MB at most, +{:.1} MB {returned:?} after the last",
+                flooded.sent,
+                flooded.took,
+                memory.before as f64 / MEGABYTE as f64,
+                highest.saturating_sub(memory.before) as f64 / MEGABYTE as f64,
+                left as f64 / MEGABYTE as f64
+            );
+            assert!(
+                returned <= Duration::from_secs(60),
+                "{left} bytes and {left_open} files (before {files}) are left {returned:?} after"
+            );
+        }
     }
 }
 
