@@ -83,7 +83,7 @@ fn line(server: &Server, number: &str) -> String {
 }
 
 /// Both phrases are there, as far from each other as they were said.
-fn expect_speech(message: &[i16]) {
+pub fn expect_speech(message: &[i16]) {
     let find = |prompt| listen::find(&words(prompt), message).expect("a message longer than the phrase");
     let (first, second) = (find(FIRST_PHRASE), find(SECOND_PHRASE));
     assert!(first.likeness > ALIKE && second.likeness > ALIKE, "{first:?} {second:?} in {} samples", message.len());

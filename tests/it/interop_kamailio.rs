@@ -1,15 +1,22 @@
-//! Kamailio in front: calls go to nodes in turn, past a node that is gone, and come over TLS.
+//! Kamailio in front: calls go to nodes in turn, past a node that is gone, and come over TLS and WebSockets.
 
 use std::time::Duration;
 
-use afterbeep::audio::{law::Law, wav};
+use afterbeep::{
+    audio::{law::Law, resample::resample, wav},
+    ivr::PromptId,
+};
 
-use crate::support::{
-    caller::{expect_speech, speech},
-    kamailio::Kamailio,
-    pjsip,
-    server::{Server, TRUSTING},
-    sipp::{Call, Step},
+use crate::{
+    browser,
+    support::{
+        caller::{FIRST_PHRASE, SECOND_PHRASE, expect_speech, speech, words},
+        chromium::{Chromium, Page},
+        kamailio::Kamailio,
+        pjsip,
+        server::{CALLER, PASSCODE, Server, TRUSTING},
+        sipp::{Call, Step},
+    },
 };
 
 #[test]
@@ -57,5 +64,34 @@ fn a_call_over_tls_is_passed_on_to_a_node() {
 
     node.wait_for_messages("1001", 1);
     expect_speech(&node.audio("1001")[0]);
+    node.expect_tidiness();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_leaves_and_hears_a_message_through_the_proxy() {
+    let page = Page::serve().await;
+    let node = Server::start(TRUSTING);
+    node.add_mailbox("1001", &[]);
+    let proxy = Kamailio::start(&[node.udp()]);
+
+    let mut caller = Chromium::connect(&page, proxy.tls().port(), CALLER).await;
+    caller.dial("1001").await;
+    caller.hears("leave-message", &words(PromptId::LeaveMessage), 0).await;
+    caller.says(&[&[0; 16_000], &speech().0[..], &[0; 8000]].concat()).await;
+    caller.hangs_up().await;
+    assert_eq!(node.wait_for_messages("1001", 1)[0]["caller_number"], CALLER);
+    browser::expect_speech(&resample(&node.audio_at("1001", 16_000)[0], 16_000, 8000));
+
+    let mut subscriber = Chromium::connect(&page, proxy.tls().port(), CALLER).await;
+    subscriber.dial("*98").await;
+    let at = subscriber.hears("enter-mailbox", &words(PromptId::EnterMailbox), 0).await;
+    subscriber.presses("1001#").await;
+    let at = subscriber.hears("enter-passcode", &words(PromptId::EnterPasscode), at).await;
+    subscriber.presses(&format!("{PASSCODE}#1")).await;
+    let at = subscriber.hears("the first phrase", &words(FIRST_PHRASE), at).await;
+    subscriber.hears("the second phrase", &words(SECOND_PHRASE), at).await;
+    subscriber.presses("##").await;
+
+    assert_eq!(subscriber.waits_for_the_end().await, "Terminated by remote");
     node.expect_tidiness();
 }

@@ -72,6 +72,18 @@ pub struct Chromium {
 impl Chromium {
     /// Opens the page with a telephone that registers over a secure WebSocket as the line of a mailbox.
     pub async fn register(page: &Page, server: &Server, number: &str, password: &str) -> Self {
+        let socket = format!("wss://localhost:{}", server.address("wss").port());
+        let account = json!({ "socket": socket, "host": "127.0.0.1", "number": number, "password": password });
+        Self::open(page, &account, "register").await
+    }
+
+    /// Opens the page with a telephone that connects to a secure WebSocket of a proxy on this port, and is nobody's line.
+    pub async fn connect(page: &Page, port: u16, number: &str) -> Self {
+        let account = json!({ "socket": format!("wss://localhost:{port}"), "host": "127.0.0.1", "number": number });
+        Self::open(page, &account, "connect").await
+    }
+
+    async fn open(page: &Page, account: &Value, begin: &str) -> Self {
         let mut browser = Self::start().await;
         let target = browser.command("Target.createTarget", json!({ "url": page.origin() })).await["targetId"].take();
         let attached = browser.command("Target.attachToTarget", json!({ "targetId": target, "flatten": true })).await;
@@ -80,9 +92,7 @@ impl Chromium {
         while browser.evaluate("document.readyState + typeof Phone").await != "completefunction" {
             assert!(Instant::now() < deadline, "the page is not there");
         }
-        let socket = format!("wss://localhost:{}", server.address("wss").port());
-        let account = json!({ "socket": socket, "host": "127.0.0.1", "number": number, "password": password });
-        browser.evaluate(&format!("globalThis.phone = new Phone({account}); phone.register()")).await;
+        browser.evaluate(&format!("globalThis.phone = new Phone({account}); phone.{begin}()")).await;
         browser
     }
 

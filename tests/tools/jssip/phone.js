@@ -12,7 +12,8 @@ class Phone {
             sockets: [new JsSIP.WebSocketInterface(socket)],
             uri: `sip:${number}@${host}`,
             password,
-            register: true,
+            // Without a password it calls as a stranger, or through a proxy.
+            register: password !== undefined,
         });
     }
 
@@ -20,6 +21,13 @@ class Phone {
         return new Promise((done, fail) => {
             this.ua.once('registered', () => done('registered'));
             this.ua.once('registrationFailed', ({ cause, response }) => fail(new Error(`${cause}\n${response?.data}`)));
+            this.ua.start();
+        });
+    }
+
+    connect() {
+        return new Promise((done) => {
+            this.ua.once('connected', () => done('connected'));
             this.ua.start();
         });
     }
