@@ -11,7 +11,7 @@ use crate::support::{
 };
 
 /// What is left of the waveform after Opus and a browser.
-const ALIKE: f64 = 0.85;
+pub const ALIKE: f64 = 0.85;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_leaves_a_message_and_another_hears_it() {

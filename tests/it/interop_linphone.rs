@@ -2,11 +2,14 @@
 
 use afterbeep::{ivr::PromptId, phone::listen};
 
-use crate::support::{
-    caller::{expect_speech, speech, words},
-    impaired_network::LonelyNetwork,
-    linphone::Linphone,
-    server::{PASSCODE, eventually},
+use crate::{
+    browser,
+    support::{
+        caller::{FIRST_PHRASE, SECOND_PHRASE, speech, words},
+        impaired_network::LonelyNetwork,
+        linphone::Linphone,
+        server::{PASSCODE, eventually},
+    },
 };
 
 #[test]
@@ -24,7 +27,7 @@ fn linphone_leaves_a_message_and_hears_it_back() {
     std::thread::sleep(std::time::Duration::from_secs(7));
     caller.hang_up();
     server.wait_until_idle();
-    expect_speech(&server.only_message("1001"));
+    browser::expect_speech(&server.only_message("1001"));
 
     let mut subscriber = Linphone::start(&network);
     subscriber.dial("sip:*98@127.0.0.1:5070;transport=tcp");
@@ -34,7 +37,8 @@ fn linphone_leaves_a_message_and_hears_it_back() {
     subscriber.press(&format!("{PASSCODE}#"));
     let at = hears(&subscriber, "new-1", &words(PromptId::New1), at);
     subscriber.press("1");
-    hears(&subscriber, "the message", &speech, at);
+    let at = hears(&subscriber, "the first phrase", &words(FIRST_PHRASE), at);
+    hears(&subscriber, "the second phrase", &words(SECOND_PHRASE), at);
     subscriber.hang_up();
     server.wait_until_idle();
 }
@@ -44,6 +48,6 @@ fn hears(phone: &Linphone, what: &str, known: &[i16], from: usize) -> usize {
     eventually(&format!("linphone hears {what}"), || {
         let heard = phone.heard();
         let found = listen::find(known, heard.get(from..)?)?;
-        (found.likeness > 0.9).then_some(from + found.at + known.len())
+        (found.likeness > browser::ALIKE).then_some(from + found.at + known.len())
     })
 }

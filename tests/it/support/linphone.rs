@@ -6,13 +6,16 @@ use std::{
     time::Duration,
 };
 
-use afterbeep::audio::wav;
+use afterbeep::audio::{resample::resample, wav};
 use tempfile::TempDir;
 
 use super::{
     impaired_network::LonelyNetwork,
     server::{CALLER, eventually},
 };
+
+/// The rate of what it records: that of Opus, which it calls with.
+const RATE: u32 = 48_000;
 
 /// A running `linphonec`. It puts the machine's own address into its offers, so it lives in a network that has only loopback.
 pub struct Linphone {
@@ -69,11 +72,12 @@ impl Linphone {
         self.play(&[samples, &[0; 8000 * 60]].concat());
     }
 
-    /// What was heard so far.
+    /// What was heard so far, at 8000 Hz.
     pub fn heard(&self) -> Vec<i16> {
         let bytes = std::fs::read(self.folder.path().join("heard.wav")).unwrap_or_default();
-        // The sizes in the header are written at the end of the call.
-        bytes.get(44..).unwrap_or_default().as_chunks().0.iter().map(|&pair| i16::from_le_bytes(pair)).collect()
+        // The header is written at the end of the call.
+        let samples = bytes.get(44..).unwrap_or_default().as_chunks().0.iter().map(|&pair| i16::from_le_bytes(pair));
+        resample(&samples.collect::<Vec<_>>(), RATE, 8000)
     }
 
     pub fn hang_up(mut self) {
