@@ -314,17 +314,6 @@ fn g729_is_known_by_its_number_and_by_its_names_and_sends_no_silence() {
 }
 
 #[test]
-fn a_stray_crypto_line_is_left_alone() {
-    let key = "inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20|1:4";
-    let offer = format!("m=audio 40000 RTP/AVP 0 101\na=crypto:1 AES_CM_128_HMAC_SHA1_80 {key}\n");
-
-    let (bytes, negotiated) = answered(&with_audio(&offer));
-
-    assert!(bytes.contains("m=audio 30000 RTP/AVP 0") && !bytes.contains("crypto"), "{bytes}");
-    assert_eq!((negotiated.codec, negotiated.security), (Codec::Pcmu, Security::None));
-}
-
-#[test]
 fn a_codec_that_was_left_out_is_not_answered() {
     let offer = parse_offer(with_audio("m=audio 40000 RTP/AVP 9 0\n").as_bytes()).unwrap();
 

@@ -39,7 +39,9 @@ async fn a_message_is_left_and_heard_in_every_codec() {
         let found = find_wide(&speech, &kept);
         assert!(found.likeness > alike, "{codec:?}: {found:?} in what was kept");
         assert_eq!(has_treble(&kept), codec.is_wideband(), "{codec:?}");
-        assert!((kept.len() - found.at).abs_diff(speech.len() + 8000) <= 2 * TOLERANCE, "{} from {}", kept.len(), found.at);
+        // How long the line is still open after the last word is up to the machine.
+        let behind = (kept.len() - found.at).checked_sub(speech.len() + 8000 - 2 * TOLERANCE);
+        assert!(behind.is_some_and(|behind| behind < 16_000), "{codec:?}: {} from {}", kept.len(), found.at);
 
         let mut subscriber = Caller::dial_as(&server, "*98", in_codec).await;
         subscriber.presses(&format!("1001#{PASSCODE}#")).await;

@@ -181,21 +181,26 @@ impl Baresip {
 
     /// What it heard so far, at a rate in samples a second.
     pub fn heard_at(&self, rate: u32) -> Vec<i16> {
-        self.recording("dec", rate)
+        self.recording("dec", rate, 0)
     }
 
     /// What it said so far.
     pub fn said(&self) -> Vec<i16> {
-        self.recording("enc", 8000)
+        self.recording("enc", 8000, 0)
     }
 
     /// Waits until it has heard known audio, after the first `from` samples. Says where that audio ends.
     pub fn hears(&self, what: &str, known: &[i16], from: usize) -> usize {
-        let found = eventually(&format!("{what} is heard"), || {
-            let heard = self.heard();
-            listen::find(known, heard.get(from..)?).filter(|found| found.likeness > 0.88)
-        });
-        from + found.at + known.len()
+        let deadline = Instant::now() + Duration::from_secs(120);
+        loop {
+            let heard = self.recording("dec", 8000, from);
+            if let Some(found) = listen::find(known, &heard).filter(|found| found.likeness > 0.88) {
+                return from + found.at + known.len();
+            }
+            assert!(Instant::now() < deadline, "waited two minutes until {what} is heard\n{}", self.log());
+            // Looking for it is work.
+            std::thread::sleep(Duration::from_millis(500));
+        }
     }
 
     /// Waits until it has heard nothing for `span`: no sound, and no packets either.
@@ -209,8 +214,9 @@ impl Baresip {
         });
     }
 
-    /// The samples of a WAV that it writes, at a rate in samples a second. It writes none after a hold.
-    fn recording(&self, which: &str, rate: u32) -> Vec<i16> {
+    /// The samples of a WAV that it writes, at a rate in samples a second, without the first `from`. It writes none
+    /// after a hold.
+    fn recording(&self, which: &str, rate: u32, from: usize) -> Vec<i16> {
         let recordings = std::fs::read_dir(self.folder.path().join("heard")).expect("a folder with recordings");
         let recording = recordings.flatten().map(|entry| entry.path()).find(|path| path.to_string_lossy().contains(which));
         let Some(recording) = recording else { return Vec::new() };
@@ -220,7 +226,8 @@ impl Baresip {
         let channels = usize::from(header[22].max(1));
         let written = u32::from_le_bytes([header[24], header[25], header[26], header[27]]);
         let first = samples.chunks_exact(2 * channels).map(|s| i16::from_le_bytes([s[0], s[1]]));
-        resample(&first.collect::<Vec<i16>>(), written, rate)
+        let before = (from as u64 * u64::from(written) / u64::from(rate)) as usize;
+        resample(&first.skip(before).collect::<Vec<i16>>(), written, rate)
     }
 
     fn command(&mut self, command: &str, params: &str) {
