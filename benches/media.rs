@@ -1,7 +1,7 @@
 //! What the media of a call costs: CPU of the media threads and the writer, and how even what they send is.
 //!
-//! `cargo bench --bench media` runs a table; `cargo bench --bench media -- record 1600 20` or `play 800 20 opus` one row. The
-//! media threads run on core 0 and the callers on core 1, where there are two. Recordings go to the directory in
+//! `cargo bench --bench media` runs a table; `cargo bench --bench media -- record 1600 20` or `play 800 20 opus` one row;
+//! `cargo bench --bench media -- encrypted 200 10` what encryption adds, each suite in turn with calls without, and `handshakes` the public-key work before that. The media threads run on core 0 and the callers on core 1, where there are two. Recordings go to the directory in
 //! `BENCH_DIR`, or to the one for temporary files.
 
 use std::{
@@ -18,12 +18,17 @@ use std::{
 
 use afterbeep::{
     audio::{codec::Codec, encoder::Encoder, form::Form, resample::resample, wav},
+    dtls::{Handshake, Identity, Output},
     ivr::PromptId,
     media::{
         DigitSet, EncodedAudio, MediaConfig, MediaEngine, MediaEvent, MediaSession, PlayId, RecordSpec, RecordingEnd,
         RecordingId, SessionSpec, Stream,
     },
-    rtp::{Packet, Security},
+    rtp::{
+        Packet, Security,
+        secure::DtlsTerms,
+        srtp::{LONGEST_KEY, LONGEST_TRAILER, MasterKey, Protector, Suite},
+    },
 };
 use rustix::thread::{CpuSet, Pid, sched_setaffinity};
 use tokio::sync::mpsc;
@@ -36,6 +41,8 @@ const SOCKETS: usize = 64;
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["handshakes"] => handshakes(),
+        ["encrypted", calls, seconds] => encrypted(number(calls)?, number(seconds)?),
         [kind, calls, seconds] => row(kind, number(calls)?, number(seconds)?, Codec::Pcmu),
         [kind, calls, seconds, codec] => {
             let codec = Codec::from_name(codec).ok_or_else(|| io::Error::other(format!("{codec} is no codec of ours")))?;
@@ -54,7 +61,9 @@ fn main() -> io::Result<()> {
             }
             Ok(())
         }
-        _ => Err(io::Error::other("usage: media [codecs | record|play CALLS SECONDS [CODEC]]")),
+        _ => Err(io::Error::other(
+            "usage: media [codecs | handshakes | encrypted CALLS SECONDS | record|play CALLS SECONDS [CODEC]]",
+        )),
     }
 }
 
@@ -65,13 +74,80 @@ fn number<T: std::str::FromStr>(text: &str) -> io::Result<T> {
 fn row(kind: &str, calls: usize, seconds: u32, codec: Codec) -> io::Result<()> {
     print!("{:5} ", codec.name());
     match kind {
-        "record" => record(calls, seconds, codec),
-        "play" => play(calls, seconds, codec),
+        "record" => record(calls, seconds, codec, None).map(drop),
+        "play" => play(calls, seconds, codec, None).map(drop),
         _ => Err(io::Error::other("measure `record` or `play`")),
     }
 }
 
-fn record(calls: usize, seconds: u32, codec: Codec) -> io::Result<()> {
+/// Every suite beside calls without, three rounds of all, so that what else the machine does falls on all of them; the best counts.
+fn encrypted(calls: usize, seconds: u32) -> io::Result<()> {
+    for kind in ["record", "play"] {
+        let measure = if kind == "record" { record } else { play };
+        let suites: Vec<Option<Suite>> = [None].into_iter().chain(Suite::ALL.map(Some)).collect();
+        let mut costs = vec![f64::INFINITY; suites.len()];
+        for _ in 0..3 {
+            for (cost, &suite) in costs.iter_mut().zip(&suites) {
+                *cost = cost.min(measure(calls, seconds, Codec::Pcmu, suite)?);
+            }
+        }
+        for (cost, suite) in costs.iter().zip(&suites) {
+            let name = suite.map_or("without", Suite::name);
+            println!("{kind:6} {calls:5} calls: {cost:.3} CPU-s per 1000 call-s, {:.2} times without: {name}", cost / costs[0]);
+        }
+    }
+    Ok(())
+}
+
+/// What the handshake of a call costs the side that answers it.
+fn handshakes() -> io::Result<()> {
+    const COUNT: u32 = 100;
+    let peer = SocketAddr::from((LOOPBACK, 9));
+    let [ours, theirs] = [Arc::new(Identity::generate()?), Arc::new(Identity::generate()?)];
+    let (mut spent, mut most, mut done) = (Duration::ZERO, Duration::ZERO, 0);
+    for _ in 0..COUNT {
+        let now = Instant::now();
+        let terms = |peer: &Identity, active| DtlsTerms { peer: peer.fingerprint(), active, ice: None };
+        let mut server = Handshake::new(&ours, terms(&theirs, false), peer, now);
+        let mut client = Handshake::new(&theirs, terms(&ours, true), peer, now);
+        let mut on_the_way = Vec::new();
+        client.step(now, None, &mut |output| on_the_way.extend(datagram(&output)));
+        let mut is_for_us = true;
+        while !on_the_way.is_empty() {
+            for bytes in std::mem::take(&mut on_the_way) {
+                let side = if is_for_us { &mut server } else { &mut client };
+                let began = Instant::now();
+                side.step(now, Some((peer, &bytes)), &mut |output| on_the_way.extend(datagram(&output)));
+                if is_for_us {
+                    spent += began.elapsed();
+                    most = most.max(began.elapsed());
+                }
+            }
+            is_for_us = !is_for_us;
+        }
+        done += u32::from(server.is_finished() && client.is_finished());
+    }
+    println!(
+        "{done} of {COUNT} handshakes: {:.2} ms each for the side that answers, {:.2} ms at most at once",
+        spent.as_secs_f64() * 1000.0 / f64::from(COUNT),
+        most.as_secs_f64() * 1000.0
+    );
+    Ok(())
+}
+
+fn datagram(output: &Output<'_>) -> Option<Vec<u8>> {
+    match output {
+        Output::Send(_, bytes) => Some(bytes.to_vec()),
+        Output::Keys { .. } | Output::Failed => None,
+    }
+}
+
+/// The key of both directions.
+fn key(suite: Suite) -> MasterKey {
+    MasterKey::new(suite, &[7; LONGEST_KEY]).expect("as long as the longest")
+}
+
+fn record(calls: usize, seconds: u32, codec: Codec, suite: Option<Suite>) -> io::Result<f64> {
     let directory = std::env::var_os("BENCH_DIR").map_or_else(std::env::temp_dir, Into::into);
     let engine = MediaEngine::start(MediaConfig::default())?;
     let threads = Threads::find("media-")?;
@@ -80,7 +156,7 @@ fn record(calls: usize, seconds: u32, codec: Codec) -> io::Result<()> {
     let mut events = Vec::new();
     let mut sessions = Vec::new();
     for call in 0..calls {
-        let (session, told) = open(&engine, sockets[call % SOCKETS].local_addr()?, codec)?;
+        let (session, told) = open(&engine, sockets[call % SOCKETS].local_addr()?, codec, suite)?;
         let path = directory.join(format!("afterbeep-bench-{}-{call}", std::process::id()));
         let file = File::create_new(&path)?;
         fs::remove_file(path)?;
@@ -99,23 +175,23 @@ fn record(calls: usize, seconds: u32, codec: Codec) -> io::Result<()> {
     let frames = seconds * 50;
     let targets: Vec<SocketAddr> = sessions.iter().map(MediaSession::local_addr).collect();
     let (before, started) = (threads.cpu()?, Instant::now());
-    let callers = on_core(1, move || talk(&sockets, &targets, frames, codec));
+    let callers = on_core(1, move || talk(&sockets, &targets, frames, codec, suite));
     let late = callers.join().map_err(|_| io::Error::other("the callers failed"))?;
     let (cpu, wall) = (threads.cpu()? - before, started.elapsed());
     sessions.iter().for_each(MediaSession::stop_recording);
     // Callers that are late leave pauses in a recording, but nothing may be missing.
     let whole = events.iter_mut().map(recorded).filter(|written| *written >= Some(u64::from(frames) * 160)).count();
 
+    let cost = cost(cpu, Duration::from_secs(u64::from(seconds)), calls);
     println!(
-        "record {calls:5} calls: {:.3} CPU-s per 1000 call-s ({:.0} % of a core); {whole} of {calls} recordings whole; callers at most {:.1} ms late",
-        cost(cpu, Duration::from_secs(u64::from(seconds)), calls),
+        "record {calls:5} calls: {cost:.3} CPU-s per 1000 call-s ({:.0} % of a core); {whole} of {calls} recordings whole; callers at most {:.1} ms late",
         100.0 * cpu.as_secs_f64() / wall.as_secs_f64(),
         late.as_secs_f64() * 1000.0
     );
-    Ok(())
+    Ok(cost)
 }
 
-fn play(calls: usize, seconds: u32, codec: Codec) -> io::Result<()> {
+fn play(calls: usize, seconds: u32, codec: Codec, suite: Option<Suite>) -> io::Result<f64> {
     let engine = MediaEngine::start(MediaConfig::default())?;
     let threads = Threads::find("media-")?;
     threads.pin(0);
@@ -125,7 +201,7 @@ fn play(calls: usize, seconds: u32, codec: Codec) -> io::Result<()> {
     let mut sessions = Vec::new();
     let mut events = Vec::new();
     for call in 0..calls {
-        let (session, told) = open(&engine, sockets[call % SOCKETS].local_addr()?, codec)?;
+        let (session, told) = open(&engine, sockets[call % SOCKETS].local_addr()?, codec, suite)?;
         sessions.push(session);
         events.push(told);
     }
@@ -158,22 +234,27 @@ fn play(calls: usize, seconds: u32, codec: Codec) -> io::Result<()> {
     }
     deviations.sort_unstable();
     let quantile = |share: f64| deviations.get((deviations.len() as f64 * share) as usize).copied().unwrap_or_default();
+    let cost = cost(cpu, wall, calls);
     println!(
-        "play   {calls:5} calls: {:.3} CPU-s per 1000 call-s ({:.0} % of a core); {whole} of {calls} heard whole; deviation p50 {:.1} ms, p99 {:.1} ms, most {:.1} ms",
-        cost(cpu, wall, calls),
+        "play   {calls:5} calls: {cost:.3} CPU-s per 1000 call-s ({:.0} % of a core); {whole} of {calls} heard whole; deviation p50 {:.1} ms, p99 {:.1} ms, most {:.1} ms",
         100.0 * cpu.as_secs_f64() / wall.as_secs_f64(),
         quantile(0.5).as_secs_f64() * 1000.0,
         quantile(0.99).as_secs_f64() * 1000.0,
         deviations.last().copied().unwrap_or_default().as_secs_f64() * 1000.0
     );
-    Ok(())
+    Ok(cost)
 }
 
 fn cost(cpu: Duration, wall: Duration, calls: usize) -> f64 {
     cpu.as_secs_f64() / (wall.as_secs_f64() * calls as f64) * 1000.0
 }
 
-fn open(engine: &MediaEngine, peer: SocketAddr, codec: Codec) -> io::Result<(MediaSession, mpsc::Receiver<MediaEvent>)> {
+fn open(
+    engine: &MediaEngine,
+    peer: SocketAddr,
+    codec: Codec,
+    suite: Option<Suite>,
+) -> io::Result<(MediaSession, mpsc::Receiver<MediaEvent>)> {
     let (sender, events) = mpsc::channel(8);
     let session = engine.open(SessionSpec { local_ip: LOOPBACK, proven: None, events: sender })?;
     session.connect(Stream {
@@ -187,7 +268,7 @@ fn open(engine: &MediaEngine, peer: SocketAddr, codec: Codec) -> io::Result<(Med
         send: true,
         receive: true,
         detect_inband: false,
-        security: Security::None,
+        security: suite.map(key).map_or(Security::None, |key| Security::Keys { send: key, receive: key }),
     });
     Ok((session, events))
 }
@@ -222,7 +303,8 @@ fn payloads(codec: Codec) -> Vec<Vec<u8>> {
 }
 
 /// Talks to every target, each at its own moment of the 20 ms; answers how late it was at most.
-fn talk(sockets: &[UdpSocket], targets: &[SocketAddr], frames: u32, codec: Codec) -> Duration {
+fn talk(sockets: &[UdpSocket], targets: &[SocketAddr], frames: u32, codec: Codec, suite: Option<Suite>) -> Duration {
+    let mut protectors: Option<Vec<Protector>> = suite.map(key).map(|key| targets.iter().map(|_| Protector::new(key)).collect());
     let payloads = payloads(codec);
     let started = Instant::now();
     let mut most = Duration::ZERO;
@@ -246,7 +328,10 @@ fn talk(sockets: &[UdpSocket], targets: &[SocketAddr], frames: u32, codec: Codec
                 let mut datagram = [0; 1500];
                 datagram[..12].copy_from_slice(&packet.header());
                 datagram[12..12 + payload.len()].copy_from_slice(payload);
-                let _ = sockets[call % SOCKETS].send_to(&datagram[..12 + payload.len()], targets[call]);
+                let length = 12 + payload.len();
+                let room = &mut datagram[..length + LONGEST_TRAILER];
+                let length = protectors.as_mut().map_or(Some(length), |protectors| protectors[call].protect(room, length));
+                let _ = sockets[call % SOCKETS].send_to(&datagram[..length.unwrap_or(0)], targets[call]);
             }
         }
     }
