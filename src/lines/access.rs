@@ -90,12 +90,13 @@ impl FollowingAccess {
         if policy.is_open(Purpose::Register) {
             return Ok(0);
         }
+        let now = (self.now)();
         let mut dropped = 0;
         let mut last = None;
         loop {
-            let page = self.store.registered_phones(last.as_ref(), PAGE, (self.now)()).await?;
+            let page = self.store.registered_phones(last.as_ref(), PAGE, now).await?;
             for phone in page.iter().filter(|phone| !may_register(policy, phone)) {
-                dropped += u32::from(self.store.drop_registration(&phone.mailbox, &phone.contact).await?);
+                dropped += u32::from(self.store.drop_registration(&phone.mailbox, &phone.contact, now).await?);
             }
             match page.into_iter().next_back() {
                 Some(phone) => last = Some(phone),

@@ -238,20 +238,25 @@ impl Store {
         rows.iter().map(phone).collect()
     }
 
-    /// Forgets one contact of a line, which is not there any more or must not be; whether it was there.
+    /// Forgets one contact of a line, which must not be there any more; whether it was there. Whoever subscribes to the mailbox's counts
+    /// must show anew that they may: the phone behind that contact is among them, if it does.
     ///
     /// # Errors
     ///
     /// [`StoreError::Database`].
-    pub async fn drop_registration(&self, mailbox: &MailboxId, contact: &str) -> Result<bool, StoreError> {
+    pub async fn drop_registration(&self, mailbox: &MailboxId, contact: &str, now: Timestamp) -> Result<bool, StoreError> {
         let mut transaction = self.0.database.begin().await?;
         let dropped = sqlx::query("DELETE FROM registrations WHERE mailbox_id = $1 AND contact = $2")
             .bind(mailbox.as_str())
             .bind(contact)
             .execute(&mut *transaction)
             .await?;
+        let dropped = dropped.rows_affected() > 0;
+        if dropped {
+            subscription::line_changed(&mut transaction, mailbox, now).await?;
+        }
         transaction.commit().await?;
-        Ok(dropped.rows_affected() > 0)
+        Ok(dropped)
     }
 }
 

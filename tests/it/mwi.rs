@@ -287,6 +287,23 @@ async fn a_phone_that_takes_nothing_unasked_is_asked_once_a_change() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_phone_that_the_access_lists_drop_is_told_no_more() {
+    let server = Server::start(WARY);
+    let mut phone = Phone::of_line(&server, "1001");
+    let store = server.store().await;
+    assert_eq!(status(&phone.registers("Expires: 600\r\n")), 200);
+    phone.lamp.hears();
+    assert_eq!(status(&phone.subscribes("Expires: 600\r\n")), 200);
+    phone.lamp.hears();
+
+    server.run(&["access", "set", "register", "192.0.2.0/24", "--yes"]);
+    assert_eq!(phone.lamp.hears().state(), "terminated;reason=deactivated");
+    leave(&server, &store, "1001").await;
+
+    phone.lamp.hears_nothing(A_WHILE);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subscription_ends_with_the_password_or_the_mailbox_it_is_for_and_says_why() {
     let proxy = Lamp::new();
     let server = Server::start(&format!("[mwi]\nproxy = \"sip:{}\"\n{WARY}", proxy.address()));
