@@ -28,8 +28,8 @@ async fn a_browser_leaves_a_message_and_another_hears_it() {
     caller.hears("leave-message", &words(PromptId::LeaveMessage), 0).await;
     let security = caller.security().await;
     assert_eq!((&security["dtls"], &security["codec"]), (&"connected".into(), &"audio/opus".into()), "{security}");
-    // The beep comes first, and what is on its way through the browser when it hangs up is lost.
-    caller.says(&[&[0; 16_000], &speech[..], &[0; 8000]].concat()).await;
+    // The rest of the prompt and the beep come first, and what is on its way through the browser when it hangs up is lost.
+    caller.says(&[&[0; 32_000], &speech[..], &[0; 8000]].concat()).await;
     caller.hangs_up().await;
     // Speech of the same voice that was not spoken.
     assert!(caller.share_heard(&words(SECOND_PHRASE)) < 0.2);
@@ -65,7 +65,7 @@ async fn a_browser_that_holds_its_call_and_finds_another_way_goes_on_speaking() 
     caller.reoffers("hold", &json!({})).await;
     caller.reoffers("unhold", &json!({})).await;
     caller.reoffers("renegotiate", &json!({ "rtcOfferConstraints": { "iceRestart": true } })).await;
-    caller.says(&[&[0; 16_000], &speech().0[..], &[0; 8000]].concat()).await;
+    caller.says(&[&[0; 32_000], &speech().0[..], &[0; 8000]].concat()).await;
     let security = caller.security().await;
     caller.hangs_up().await;
 
