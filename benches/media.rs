@@ -379,7 +379,8 @@ impl Threads {
         let mut found = Vec::new();
         for task in fs::read_dir("/proc/self/task")? {
             let task = task?;
-            if fs::read_to_string(task.path().join("comm"))?.starts_with(name) {
+            // Threads of the row before may be ending.
+            if fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.starts_with(name)) {
                 found.extend(task.file_name().to_str().and_then(|id| id.parse().ok()).and_then(Pid::from_raw));
             }
         }
