@@ -301,7 +301,7 @@ mod tests {
 
         let expected = [
             "/etc/vm/x.toml:2: sip.listen: \"5060\" must start with udp:, tcp:, tls:, wss: or ws:, as in udp:0.0.0.0:5060",
-            "/etc/vm/x.toml:4: retrieval.acces: there is no such key; [retrieval] has access_codes",
+            "/etc/vm/x.toml:4: retrieval.acces: there is no such key; [retrieval] has access_codes, block_codes, anonymous_codes",
             "/etc/vm/x.toml:6: deposit.shortest: integer `2`, expected a string; write for example shortest = \"3s\"",
             "AFTERBEEP_RTP_PORTS: rtp.ports: \"many\" is no port range; \
              write the lowest (at least 1024) and the highest port, as in 30000-39999",
