@@ -118,7 +118,7 @@ fn an_operator_reads_why() {
         "mailbox       1001, by Diversion",
         "forwarded     no-answer",
         "hears         number",
-        "audio         PCMU 0, telephone-event 101, to 192.0.2.12:16384",
+        "audio         G729 18, telephone-event 101, to 192.0.2.12:16384",
         "answer        200",
     ] {
         assert!(told.contains(words), "{words:?} is not in\n{told}");
