@@ -77,7 +77,7 @@ async fn a_browser_leaves_and_hears_a_message_through_the_proxy() {
     let mut caller = Chromium::connect(&page, proxy.tls().port(), CALLER).await;
     caller.dial("1001").await;
     caller.hears("leave-message", &words(PromptId::LeaveMessage), 0).await;
-    caller.says(&[&[0; 16_000], &speech().0[..], &[0; 8000]].concat()).await;
+    caller.says(&[&[0; 32_000], &speech().0[..], &[0; 8000]].concat()).await;
     caller.hangs_up().await;
     assert_eq!(node.wait_for_messages("1001", 1)[0]["caller_number"], CALLER);
     browser::expect_speech(&resample(&node.audio_at("1001", 16_000)[0], 16_000, 8000));
