@@ -23,6 +23,7 @@ use afterbeep::audio::law::Law;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::support::{
+    process::{open_files, resident},
     raw_call::{RawCall, invite},
     server::{Server, eventually},
 };
@@ -378,16 +379,4 @@ impl Watch {
         self.stop.store(true, Ordering::Relaxed);
         self.highest()
     }
-}
-
-/// The memory of a process, in bytes; nothing of one that is gone.
-fn resident(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let kilobytes =
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
-    kilobytes.unwrap_or(0) * 1024
-}
-
-fn open_files(process: u32) -> usize {
-    std::fs::read_dir(format!("/proc/{process}/fd")).map_or(0, Iterator::count)
 }
