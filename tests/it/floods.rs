@@ -23,7 +23,7 @@ use afterbeep::audio::law::Law;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::support::{
-    process::{open_files, resident},
+    process::{open_files, own_memory},
     raw_call::{RawCall, invite},
     server::{Server, eventually},
 };
@@ -161,7 +161,7 @@ fn calls_that_nobody_acknowledges_leave_no_memory_behind() {
             let flooded = Flood::start(server.udp(), scale.sources, 5000, scale.unacknowledged).end();
             let end = Instant::now();
             let (returned, left, left_open) = loop {
-                let left = resident(server.process_id()).saturating_sub(memory.before);
+                let left = own_memory(server.process_id()).saturating_sub(memory.before);
                 let left_open = open_files(server.process_id());
                 // What came before has been looked at when this is answered.
                 let is_normal = stranger().map(RawCall::hang_up).is_ok();
@@ -359,12 +359,12 @@ struct Watch {
 
 impl Watch {
     fn start(process: u32) -> Self {
-        let before = resident(process);
+        let before = own_memory(process);
         let (highest, stop) = (Arc::new(AtomicU64::new(before)), Arc::new(AtomicBool::new(false)));
         let (seen, stopped) = (highest.clone(), stop.clone());
         std::thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
-                seen.fetch_max(resident(process), Ordering::Relaxed);
+                seen.fetch_max(own_memory(process), Ordering::Relaxed);
                 std::thread::sleep(Duration::from_millis(50));
             }
         });

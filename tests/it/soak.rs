@@ -8,7 +8,7 @@ use afterbeep::audio::law::Law;
 
 use crate::support::{
     caller::speech,
-    process::{open_files, resident},
+    process::{open_files, own_memory},
     server::{PASSCODE, Server, TRUSTING},
     sipp::{Call, Step},
 };
@@ -79,7 +79,7 @@ impl Use {
         std::thread::sleep(FORGOTTEN);
         let process = server.process_id();
         let tasks = tasks(&server.log()).pop().expect("they are counted");
-        Self { memory: resident(process), files: open_files(process), tasks }
+        Self { memory: own_memory(process), files: open_files(process), tasks }
     }
 }
 
