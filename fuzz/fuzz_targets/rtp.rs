@@ -4,7 +4,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use afterbeep::rtp::{Latch, Packet, Run, Timeline, Verdict};
+use afterbeep::rtp::{Extent, Latch, Packet, Run, Timeline, Verdict};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -62,7 +62,8 @@ impl Talk {
         if flags & 32 == 32 {
             self.timeline.poll(self.now, &mut out);
         }
-        self.timeline.push(&packet, self.now, &mut out);
+        let extent = Extent { length: payload.len() as u64, clock_factor: 1 };
+        self.timeline.push(&packet, extent, self.now, &mut out);
         if flags & 192 == 192 {
             self.timeline.finish(self.now, &mut out);
         }
@@ -82,14 +83,7 @@ impl Talk {
 }
 
 fn length_of(run: Run<'_>) -> u64 {
-    match run {
-        Run::Audio(audio) => {
-            assert!(!audio.is_empty());
-            audio.len() as u64
-        }
-        Run::Silence(length) => {
-            assert!(length > 0);
-            length
-        }
-    }
+    assert!(run.lost <= run.missing);
+    assert!(run.from + run.length <= run.payload.len() as u64);
+    run.missing + run.length
 }
