@@ -1,5 +1,5 @@
 #!/bin/sh
-# Brings what the tests talk to: the packages of .ci/packages (Debian 12), aiosmtpd from PyPI into target/python, and JsSIP from npm
+# Brings what the tests talk to: the packages of .ci/packages (Debian 12), aiosmtpd and PJSIP from PyPI into target/python, and JsSIP from npm
 # into target/jssip.
 # Needs root, or sudo, only while a package is missing.
 set -eu
