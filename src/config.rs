@@ -22,7 +22,12 @@ use serde::{Deserialize, Serialize};
 use crate::{
     audio::codec::Codec,
     delivery::{Relay, Sender},
-    domain::{dialling::DialRule, rules, time::TimeZone},
+    domain::{
+        dialling::DialRule,
+        keys::{KeyProfile, MenuLength},
+        rules,
+        time::TimeZone,
+    },
     sdp::Policy,
     sip::{
         transport::TlsSettings,
@@ -35,7 +40,9 @@ pub use crate::sip::flow::{ListenAddr, Transport};
 use crate::sip::session_timer::SHORTEST_SESSION;
 pub use load::{ConfigError, Loaded, Problem};
 pub use reference::{example_file, reference_page, show};
-pub use value::{CodecName, CronExpression, DnsServer, LogFormat, LogLevel, Network, PeerDialRule, PortRange, Secret, SecretUrl};
+pub use value::{
+    CodecName, CronExpression, DnsServer, LogFormat, LogLevel, Network, PeerDialRule, PortRange, Secret, SecretUrl, TenantKeys,
+};
 
 use value::{Shape, span, time_zone};
 
@@ -196,6 +203,16 @@ settings! {
         block_codes: Vec<String> = vec!["*60".to_owned()], r#"["*60"]"#;
         /// What subscribers dial to have their mailbox refuse callers who show no number, or accept them again.
         anonymous_codes: Vec<String> = vec!["*77".to_owned()], r#"["*77"]"#;
+    }
+
+    /// What all telephone menus have in common.
+    menus: MenuSettings {
+        /// Which keys do what, where a mailbox and its tenant say nothing else: our own, or those of the system that people know.
+        keys: KeyProfile = KeyProfile::Afterbeep, r#""asterisk""#;
+        /// Which keys do what for the mailboxes of single tenants.
+        tenant_keys: Vec<TenantKeys> = Vec::new(), r#"["example.com=asterisk", "example.net=unity"]"#;
+        /// How much the menus tell unasked: `brief` what is needed most, `full` everything.
+        length: MenuLength = MenuLength::Brief, r#""full""#;
     }
 
     /// Passcodes.

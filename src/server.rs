@@ -137,6 +137,11 @@ impl Server {
                 shortest_message: config.deposit.shortest,
                 trailing_silence: Some(config.deposit.trailing_silence).filter(|silence| !silence.is_zero()),
                 shortest_passcode: config.passcode.shortest,
+                keys: ivr::KeySettings {
+                    otherwise: config.menus.keys,
+                    tenants: Arc::new(config.menus.tenant_keys.iter().map(|it| (it.tenant.clone(), it.keys)).collect()),
+                },
+                menu_length: config.menus.length,
             },
             srtp: config.rtp.srtp,
             codecs: config.rtp.codecs.iter().map(|name| name.0).collect(),

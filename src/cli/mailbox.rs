@@ -12,8 +12,10 @@ use crate::{
     config::{Config, LANGUAGES},
     delivery::Sender,
     domain::{
+        keys::{KeyProfile, MenuLength},
         mailbox::{Mailbox, MailboxNumber},
         passcode::Passcode,
+        preferences::Preferences,
         time::{TimeZone, Timestamp},
     },
     store::mailbox::{MailboxChange, MailboxPage, NewMailbox},
@@ -118,6 +120,12 @@ pub struct Settings {
     /// A further number that reaches the mailbox; can be given several times
     #[arg(long = "alias", value_name = "NUMBER")]
     aliases: Vec<MailboxNumber>,
+    /// Which keys do what: afterbeep, asterisk, freeswitch, unity or audix
+    #[arg(long, value_name = "PROFILE")]
+    keys: Option<KeyProfile>,
+    /// How much its menus tell unasked: brief or full
+    #[arg(long, value_name = "brief|full")]
+    menus: Option<MenuLength>,
     /// Whether the first login is done; off asks for passcode, name and greeting at the next
     #[arg(long, value_name = "on|off", hide_possible_values = true)]
     enrolled: Option<Switch>,
@@ -138,6 +146,9 @@ pub struct Change {
     /// A number that does not reach the mailbox any longer; can be given several times
     #[arg(long = "remove-alias", value_name = "NUMBER")]
     removed_aliases: Vec<MailboxNumber>,
+    /// Forget all preferences that are not named: they are those of the tenant or the service again
+    #[arg(long)]
+    default_preferences: bool,
     /// Forget the mail address
     #[arg(long, conflicts_with = "email")]
     no_email: bool,
@@ -197,6 +208,7 @@ async fn add(place: &Workplace, which: Which, settings: Settings, passcode: &Giv
         Some(passcode) => (passcode, None),
         None => generate(&place.config, &numbers),
     };
+    let preferences = settings.preferences();
     let new = NewMailbox {
         tenant: which.tenant,
         number: which.number,
@@ -209,9 +221,10 @@ async fn add(place: &Workplace, which: Which, settings: Settings, passcode: &Giv
         passcode,
     };
     let mut mailbox = place.store.create_mailbox(new, place.now).await?;
-    if settings.enrolled == Some(Switch::On) {
-        let enrolled = MailboxChange { enrolled: Some(true), ..MailboxChange::default() };
-        mailbox = place.store.update_mailbox(&mailbox.id, enrolled, place.now).await?;
+    let enrolled = (settings.enrolled == Some(Switch::On)).then_some(true);
+    if enrolled.is_some() || preferences != Preferences::default() {
+        let change = MailboxChange { enrolled, preferences, ..MailboxChange::default() };
+        mailbox = place.store.update_mailbox(&mailbox.id, change, place.now).await?;
     }
     print_one(place, mailbox, generated, json).await
 }
@@ -311,6 +324,8 @@ async fn print_one(place: &Workplace, mailbox: Mailbox, generated: Option<String
         ("voice-to-email", on_off(shown.listed.voice_to_email).to_owned()),
         ("time zone", time_zone.clone()),
         ("language", language.clone()),
+        ("keys", preferred(shown.listed.preferences.keys)),
+        ("menus", preferred(shown.listed.preferences.menu_length)),
         ("state", shown.listed.state().to_owned()),
         ("remote access", remote),
         ("messages", format!("{} new, {} saved", shown.new_messages, shown.saved_messages)),
@@ -344,7 +359,15 @@ impl Change {
             language: settings.language.clone(),
             enabled: (self.enable || self.disable).then_some(self.enable),
             enrolled: settings.enrolled.map(|switch| switch == Switch::On),
+            preferences: settings.preferences(),
+            forget_preferences: self.default_preferences,
         })
+    }
+}
+
+impl Settings {
+    fn preferences(&self) -> Preferences {
+        Preferences { keys: self.keys, menu_length: self.menus }
     }
 }
 
@@ -394,6 +417,7 @@ struct Listed {
     enrolled: bool,
     has_greeting: bool,
     has_spoken_name: bool,
+    preferences: Preferences,
     mail_problem: Option<String>,
     created_at: String,
 }
@@ -425,6 +449,7 @@ impl From<Mailbox> for Listed {
             enrolled: mailbox.enrolled,
             has_greeting: mailbox.greeting.is_some(),
             has_spoken_name: mailbox.spoken_name.is_some(),
+            preferences: mailbox.preferences,
             mail_problem: mailbox.mail_problem,
             created_at: Timestamp::to_string(&mailbox.created_at),
         }
@@ -443,6 +468,11 @@ impl Listed {
 
 fn or_dash(text: &str) -> String {
     if text.is_empty() { "-".to_owned() } else { text.to_owned() }
+}
+
+/// A preference, or that there is none.
+fn preferred(preference: Option<impl ToString>) -> String {
+    preference.map_or_else(|| "default".to_owned(), |preference| preference.to_string())
 }
 
 fn on_off(on: bool) -> &'static str {

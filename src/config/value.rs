@@ -13,7 +13,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     audio::codec::Codec,
     delivery::Sender,
-    domain::{dialling::DialRule, time::TimeZone},
+    domain::{
+        dialling::DialRule,
+        keys::{KeyProfile, MenuLength},
+        time::TimeZone,
+    },
     sdp::Policy,
     sip::{
         flow::{ListenAddr, Transport},
@@ -57,6 +61,7 @@ text_values! {
     ListenAddr: "transport and address";
     Network: "address or network";
     CodecName: "codec";
+    TenantKeys: "tenant=profile";
     PeerDialRule: "address, network or `any`, and what its numbers mean";
     PortRange: "port range";
     CronExpression: "cron expression";
@@ -67,6 +72,14 @@ text_values! {
     SipUri: "SIP URI";
     Secret: "secret";
     SecretUrl: "URL";
+}
+
+impl Shape for KeyProfile {
+    const SHAPE: &'static str = "`afterbeep`, `asterisk`, `freeswitch`, `unity` or `audix`";
+}
+
+impl Shape for MenuLength {
+    const SHAPE: &'static str = "`brief` or `full`";
 }
 
 impl Shape for String {
@@ -290,6 +303,33 @@ impl fmt::Display for PeerDialRule {
             Some(network) => write!(f, "{network} {}", self.rule),
             None => write!(f, "any {}", self.rule),
         }
+    }
+}
+
+/// The key map of one tenant: `example.com=asterisk`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantKeys {
+    /// The tenant's SIP domain.
+    pub tenant: String,
+    /// What its mailboxes have.
+    pub keys: KeyProfile,
+}
+
+impl FromStr for TenantKeys {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let Some((tenant, keys)) = text.split_once('=') else { return wrong(format!("{text:?}: write tenant=profile")) };
+        match keys.trim().parse() {
+            Ok(keys) => Ok(Self { tenant: tenant.trim().to_owned(), keys }),
+            Err(error) => wrong(format!("{text:?}: {error}")),
+        }
+    }
+}
+
+impl fmt::Display for TenantKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.tenant, self.keys)
     }
 }
 
@@ -621,6 +661,16 @@ pub mod time_zone {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_keys_of_a_tenant_are_read_as_they_are_written() {
+        let keys: TenantKeys = "example.com = unity".parse().unwrap();
+
+        assert_eq!(keys, TenantKeys { tenant: "example.com".to_owned(), keys: KeyProfile::Unity });
+        assert_eq!(keys.to_string(), "example.com=unity");
+        assert!("example.com".parse::<TenantKeys>().is_err());
+        assert!("example.com=nortel".parse::<TenantKeys>().is_err());
+    }
 
     #[test]
     fn spans_read_and_print() {

@@ -407,6 +407,7 @@ pub(super) mod tests {
             enrolled: true,
             greeting: None,
             spoken_name: None,
+            preferences: Default::default(),
             mail_problem: None,
             created_at: Timestamp::from_millis(0),
         }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     id::{AudioKey, MailboxId},
+    preferences::Preferences,
     time::{TimeZone, Timestamp},
 };
 
@@ -38,6 +39,8 @@ pub struct Mailbox {
     pub greeting: Option<AudioKey>,
     /// The spoken name.
     pub spoken_name: Option<AudioKey>,
+    /// What the subscriber prefers on the telephone.
+    pub preferences: Preferences,
     /// Why mail to the subscriber was finally refused, until a later mail is accepted or the address changes.
     pub mail_problem: Option<String>,
     /// When it was made.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     Answer, Effect, Input, Item, MailboxView, PromptId, Question, RecordKind, RecordingEnd,
     asking::Asking,
-    keymap::{self, DEFAULT, GreetingAction, ReviewAction},
+    keymap::{self, GreetingAction, Meaning, ReviewAction},
     login::Login,
     phrase::{self, say},
     session::{Call, Moment, Wait},
@@ -44,6 +44,7 @@ enum State {
 
 impl Deposit {
     pub fn begin(call: &mut Call, mailbox: MailboxView) -> Moment {
+        call.follow(&mailbox);
         if mailbox.full {
             return Self::turn_away(call, Some(mailbox));
         }
@@ -89,14 +90,14 @@ impl Deposit {
 
     fn greeting(self, input: Input, call: &mut Call) -> Moment {
         match input {
-            Input::Digit(digit) => match keymap::action(DEFAULT.greeting, digit) {
-                Some(GreetingAction::SkipGreeting) => {
+            Input::Digit(digit) => match call.key(call.keys().greeting, digit) {
+                Meaning::Does(GreetingAction::SkipGreeting) => {
                     call.effect(Effect::StopPlaying);
                     self.prepare(call)
                 }
-                Some(GreetingAction::LogIn) => self.log_in(call),
+                Meaning::Does(GreetingAction::LogIn) => self.log_in(call),
                 // A slip of the finger does not cut the greeting off.
-                None => self.at(State::Greeting),
+                Meaning::Begins | Meaning::Nothing => self.at(State::Greeting),
             },
             Input::PlaybackDone | Input::PlaybackFailed | Input::Timeout => self.prepare(call),
             Input::Hangup => Moment::Over,
@@ -106,9 +107,11 @@ impl Deposit {
 
     fn turned_away(self, speaking: bool, input: Input, call: &mut Call) -> Moment {
         match input {
-            Input::Digit(digit) => match keymap::action(DEFAULT.greeting, digit) {
-                Some(GreetingAction::LogIn) => self.log_in(call),
-                Some(GreetingAction::SkipGreeting) | None => self.at(State::TurnedAway { speaking }),
+            Input::Digit(digit) => match call.key(call.keys().greeting, digit) {
+                Meaning::Does(GreetingAction::LogIn) => self.log_in(call),
+                Meaning::Does(GreetingAction::SkipGreeting) | Meaning::Begins | Meaning::Nothing => {
+                    self.at(State::TurnedAway { speaking })
+                }
             },
             Input::PlaybackDone | Input::PlaybackFailed => self.at(State::TurnedAway { speaking: false }),
             Input::Timeout => call.hang_up(),
@@ -138,7 +141,7 @@ impl Deposit {
 
     fn beep(self, input: Input, call: &mut Call) -> Moment {
         match input {
-            Input::Digit(digit) if keymap::action(DEFAULT.greeting, digit) == Some(GreetingAction::LogIn) => {
+            Input::Digit(digit) if call.key(call.keys().greeting, digit) == Meaning::Does(GreetingAction::LogIn) => {
                 call.discard_recording();
                 self.log_in(call)
             }
@@ -159,7 +162,7 @@ impl Deposit {
             Input::RecordingDone { kept, ended_by } => self.recorded(kept, ended_by, call),
             Input::Digit(digit) => {
                 // An end digit that did not come in the media stream, such as one by INFO.
-                if DEFAULT.end_recording.contains(&digit) {
+                if call.keys().end_recording.contains(&digit) {
                     call.stop_recording();
                 }
                 self.at(State::Recording)
@@ -199,27 +202,28 @@ impl Deposit {
             | RecordingEnd::Hangup
             | RecordingEnd::Failed => vec![],
         };
-        let asking = Asking::begin(call, preface, keymap::tell(DEFAULT.review, |_| true));
+        let asking = Asking::begin(call, preface, keymap::tell(call.keys().review, |_| true));
         self.at(State::Review(asking))
     }
 
     fn review(self, asking: Asking, input: Input, call: &mut Call) -> Moment {
         match input {
-            Input::Digit(digit) => match keymap::action(DEFAULT.review, digit) {
-                Some(ReviewAction::Accept) => self.store(call),
-                Some(ReviewAction::Listen) => {
+            Input::Digit(digit) => match call.key(call.keys().review, digit) {
+                Meaning::Does(ReviewAction::Accept) => self.store(call),
+                Meaning::Does(ReviewAction::Listen) => {
                     let asking = asking.repeat(call, vec![Item::TheRecording, phrase::BREATH]);
                     self.at(State::Review(asking))
                 }
-                Some(ReviewAction::RecordAgain) => {
+                Meaning::Does(ReviewAction::RecordAgain) => {
                     call.discard_recording();
                     self.prepare(call)
                 }
-                Some(ReviewAction::Cancel) => {
+                Meaning::Does(ReviewAction::Cancel) => {
                     call.discard_recording();
                     call.part(say([PromptId::MessageCancelled, PromptId::Goodbye]))
                 }
-                None => {
+                Meaning::Begins => self.at(State::Review(asking.silent())),
+                Meaning::Nothing => {
                     let asking = asking.repeat(call, say([PromptId::InvalidChoice]));
                     self.at(State::Review(asking))
                 }

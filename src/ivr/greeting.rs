@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     Answer, Effect, Input, Item, PromptId, Question,
     asking::Asking,
-    keymap::{self, DEFAULT, Digit, OwnReviewAction},
+    keymap::{self, Digit, Meaning, OwnReviewAction},
     phrase::{self, say},
     session::{Call, Wait},
 };
@@ -129,7 +129,7 @@ impl OwnRecording {
             Input::RecordingDone { .. } if call.hung_up() => discarded(Outcome::Cancelled, call),
             Input::RecordingDone { kept, .. } if rules::is_long_enough(kept, SHORTEST) => {
                 let preface = vec![Item::Prompt(PromptId::YouRecorded), Item::TheRecording, phrase::BREATH];
-                let asking = Asking::begin(call, preface, keymap::tell(DEFAULT.own_review, |_| true));
+                let asking = Asking::begin(call, preface, keymap::tell(call.keys().own_review, |_| true));
                 self.at(State::Review(asking))
             }
             Input::RecordingDone { .. } => {
@@ -142,7 +142,7 @@ impl OwnRecording {
                 self.at(State::Instruction)
             }
             Input::Digit(digit) => {
-                if DEFAULT.end_recording.contains(&digit) {
+                if call.keys().end_recording.contains(&digit) {
                     call.stop_recording();
                 }
                 self.at(State::Recording)
@@ -157,22 +157,23 @@ impl OwnRecording {
 
     fn review(self, asking: Asking, input: Input, call: &mut Call) -> Step {
         match input {
-            Input::Digit(digit) => match keymap::action(DEFAULT.own_review, digit) {
-                Some(OwnReviewAction::Accept) => {
+            Input::Digit(digit) => match call.key(call.keys().own_review, digit) {
+                Meaning::Does(OwnReviewAction::Accept) => {
                     call.effect(Effect::StopPlaying);
                     call.ask(Question::SetGreeting(self.mailbox.clone(), self.kind));
                     self.at(State::Storing)
                 }
-                Some(OwnReviewAction::Listen) => {
+                Meaning::Does(OwnReviewAction::Listen) => {
                     let asking = asking.repeat(call, vec![Item::TheRecording, phrase::BREATH]);
                     self.at(State::Review(asking))
                 }
-                Some(OwnReviewAction::RecordAgain) => {
+                Meaning::Does(OwnReviewAction::RecordAgain) => {
                     call.discard_recording();
                     self.prepare(call)
                 }
-                Some(OwnReviewAction::Cancel) => discarded(Outcome::Cancelled, call),
-                None => {
+                Meaning::Does(OwnReviewAction::Cancel) => discarded(Outcome::Cancelled, call),
+                Meaning::Begins => self.at(State::Review(asking.silent())),
+                Meaning::Nothing => {
                     let asking = asking.repeat(call, say([PromptId::InvalidChoice]));
                     self.at(State::Review(asking))
                 }

@@ -1,6 +1,16 @@
-//! What each key does where. The menus, the help and the printed key card all follow this table.
+//! What each key does where: a table for each [`KeyProfile`]. The menus, the help and the printed key card all follow them.
+//!
+//! An action has one key or several in a row. Where the keys of one action begin those of another, as `4` and `44`, the
+//! shorter one acts when no further key comes.
 
 use super::{Item, PromptId};
+use crate::domain::keys::KeyProfile;
+
+mod afterbeep;
+mod asterisk;
+mod audix;
+mod freeswitch;
+mod unity;
 
 /// A key of a telephone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -62,8 +72,19 @@ impl Digit {
         }
     }
 
-    const fn press(self) -> PromptId {
+    /// "Press four", or what is said of it after another key.
+    const fn pressed(self, first: bool) -> PromptId {
         match self {
+            Self::Zero if !first => PromptId::Digit0End,
+            Self::One if !first => PromptId::Digit1End,
+            Self::Two if !first => PromptId::Digit2End,
+            Self::Three if !first => PromptId::Digit3End,
+            Self::Four if !first => PromptId::Digit4End,
+            Self::Five if !first => PromptId::Digit5End,
+            Self::Six if !first => PromptId::Digit6End,
+            Self::Seven if !first => PromptId::Digit7End,
+            Self::Eight if !first => PromptId::Digit8End,
+            Self::Nine if !first => PromptId::Digit9End,
             Self::Zero => PromptId::Press0,
             Self::One => PromptId::Press1,
             Self::Two => PromptId::Press2,
@@ -80,11 +101,14 @@ impl Digit {
     }
 }
 
-/// One menu of the key map: keys and what they do, in the order in which they are told.
-pub type Menu<A> = &'static [(Digit, A)];
+/// One menu of a key map: the signs of the keys and what they do, in the order in which they are told.
+pub type Menu<A> = &'static [(&'static str, A)];
 
 /// What a key can be made to do in one menu.
-pub trait Action: Copy + PartialEq + 'static {
+pub trait Action: Copy + PartialEq + std::fmt::Debug + 'static {
+    /// All of the menu's actions.
+    const ALL: &[Self];
+
     /// What the key card says it does.
     fn describe(self) -> &'static str;
 
@@ -101,6 +125,8 @@ macro_rules! actions {
         }
 
         impl Action for $name {
+            const ALL: &[Self] = &[$(Self::$action,)*];
+
             fn describe(self) -> &'static str {
                 match self {
                     $(Self::$action => $text,)*
@@ -163,6 +189,7 @@ actions! {
         Back: "back 3 seconds", Some(PromptId::ToBack);
         Ahead: "ahead 3 seconds", Some(PromptId::ToAhead);
         PauseOrContinue: "pause or continue", Some(PromptId::ToPause);
+        MainMenu: "main menu", Some(PromptId::ToMainMenu);
     }
 }
 actions! {
@@ -222,69 +249,36 @@ pub struct KeyMap {
     pub block: Menu<BlockAction>,
 }
 
-/// The key map everybody has.
-pub static DEFAULT: KeyMap = KeyMap {
-    greeting: &[(Digit::Pound, GreetingAction::SkipGreeting), (Digit::Star, GreetingAction::LogIn)],
-    end_recording: &[Digit::Pound],
-    review: &[
-        (Digit::One, ReviewAction::Accept),
-        (Digit::Two, ReviewAction::Listen),
-        (Digit::Three, ReviewAction::RecordAgain),
-        (Digit::Star, ReviewAction::Cancel),
-        (Digit::Zero, ReviewAction::Cancel),
-    ],
-    own_review: &[
-        (Digit::One, OwnReviewAction::Accept),
-        (Digit::Two, OwnReviewAction::Listen),
-        (Digit::Three, OwnReviewAction::RecordAgain),
-        (Digit::Star, OwnReviewAction::Cancel),
-        (Digit::Zero, OwnReviewAction::Cancel),
-    ],
-    main: &[
-        (Digit::One, MainAction::HearNew),
-        (Digit::Two, MainAction::HearSaved),
-        (Digit::Zero, MainAction::Options),
-        (Digit::Star, MainAction::Help),
-        (Digit::Pound, MainAction::Leave),
-    ],
-    playing: &[
-        (Digit::Zero, PlayingAction::PauseOrContinue),
-        (Digit::Star, PlayingAction::Back),
-        (Digit::Pound, PlayingAction::Ahead),
-        (Digit::Three, PlayingAction::Envelope),
-        (Digit::Four, PlayingAction::Previous),
-        (Digit::Five, PlayingAction::Repeat),
-        (Digit::Six, PlayingAction::Next),
-        (Digit::Seven, PlayingAction::DeleteOrRestore),
-        (Digit::Nine, PlayingAction::Save),
-    ],
-    after: &[
-        (Digit::Seven, AfterAction::DeleteOrRestore),
-        (Digit::Nine, AfterAction::Save),
-        (Digit::Six, AfterAction::Next),
-        (Digit::Five, AfterAction::Repeat),
-        (Digit::Four, AfterAction::Previous),
-        (Digit::Three, AfterAction::Envelope),
-        (Digit::One, AfterAction::HearNew),
-        (Digit::Two, AfterAction::HearSaved),
-        (Digit::Zero, AfterAction::Options),
-        (Digit::Star, AfterAction::Help),
-        (Digit::Pound, AfterAction::MainMenu),
-    ],
-    options: &[
-        (Digit::One, OptionsAction::Greeting),
-        (Digit::Two, OptionsAction::Name),
-        (Digit::Three, OptionsAction::Passcode),
-        (Digit::Star, OptionsAction::Help),
-        (Digit::Pound, OptionsAction::MainMenu),
-    ],
-    block: &[(Digit::One, BlockAction::Block), (Digit::Pound, BlockAction::Leave)],
-};
-
-/// What `digit` does in `menu`.
+/// The key map of a profile.
 #[must_use]
-pub fn action<A: Action>(menu: Menu<A>, digit: Digit) -> Option<A> {
-    menu.iter().find(|(key, _)| *key == digit).map(|(_, action)| *action)
+pub fn of(profile: KeyProfile) -> &'static KeyMap {
+    match profile {
+        KeyProfile::Afterbeep => &afterbeep::KEYS,
+        KeyProfile::Asterisk => &asterisk::KEYS,
+        KeyProfile::FreeSwitch => &freeswitch::KEYS,
+        KeyProfile::Unity => &unity::KEYS,
+        KeyProfile::Audix => &audix::KEYS,
+    }
+}
+
+/// What the keys pressed so far mean in a menu.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning<A> {
+    /// This is to be done.
+    Does(A),
+    /// They begin the keys of an action.
+    Begins,
+    /// Nothing.
+    Nothing,
+}
+
+/// What `pressed` means in `menu`, if further keys may follow or, when `complete`, none.
+pub fn meaning<A: Action>(menu: Menu<A>, pressed: &str, complete: bool) -> Meaning<A> {
+    let begins = |keys: &str| keys.len() > pressed.len() && keys.starts_with(pressed);
+    if !complete && menu.iter().any(|(keys, _)| begins(keys)) {
+        return Meaning::Begins;
+    }
+    menu.iter().find(|(keys, _)| *keys == pressed).map_or(Meaning::Nothing, |(_, action)| Meaning::Does(*action))
 }
 
 /// "To …, press …" for every action that `told` admits, in the order of `menu`; an action with two keys is told once.
@@ -293,16 +287,22 @@ pub fn tell<A: Action>(menu: Menu<A>, told: impl Fn(A) -> bool) -> Vec<Item> {
     for (at, (key, action)) in menu.iter().enumerate() {
         let repeated = menu[..at].iter().any(|(_, earlier)| earlier == action);
         if let (false, true, Some(purpose)) = (repeated, told(*action), action.purpose()) {
-            items.extend([Item::Prompt(purpose), Item::Prompt(key.press())]);
+            items.push(Item::Prompt(purpose));
+            items.extend(press(key));
         }
     }
     items
 }
 
+/// "Press four.", or "Press star. Four." where it takes several keys.
+fn press(keys: &str) -> Vec<Item> {
+    keys.chars().filter_map(Digit::from_char).enumerate().map(|(at, key)| key.pressed(at == 0)).map(Item::Prompt).collect()
+}
+
 /// The key card for subscribers, `docs/key-card.md`.
 #[must_use]
 pub fn key_card() -> String {
-    let map = &DEFAULT;
+    let map = of(KeyProfile::Afterbeep);
     let ends: Vec<_> = map.end_recording.iter().map(|key| format!("`{}`", key.as_char())).collect();
     let mut card = String::from(
         "# Key card\n\n<!-- Made from the key map by `afterbeep`'s tests: change `src/ivr/keymap.rs`, not this page. -->\n\n\
@@ -328,7 +328,7 @@ pub fn key_card() -> String {
 fn section<A: Action>(card: &mut String, title: &str, menu: Menu<A>) {
     card.push_str(&format!("\n## {title}\n\n| Key | |\n|---|---|\n"));
     for (key, action) in menu {
-        card.push_str(&format!("| `{}` | {} |\n", key.as_char(), action.describe()));
+        card.push_str(&format!("| `{key}` | {} |\n", action.describe()));
     }
 }
 
@@ -336,22 +336,59 @@ fn section<A: Action>(card: &mut String, title: &str, menu: Menu<A>) {
 mod tests {
     use super::*;
 
+    /// What need not have a key while a message plays, because it has one after it.
+    const AFTER_IS_ENOUGH: [PlayingAction; 3] = [PlayingAction::MainMenu, PlayingAction::Previous, PlayingAction::Envelope];
+    /// What other menus lead to as well.
+    const MAIN_MENU_IS_ENOUGH: [AfterAction; 4] =
+        [AfterAction::HearNew, AfterAction::HearSaved, AfterAction::Options, AfterAction::Help];
+
     #[test]
-    fn no_menu_has_a_key_twice() {
-        fn check<A: Action>(menu: Menu<A>) {
-            for (at, (key, _)) in menu.iter().enumerate() {
-                assert!(menu[..at].iter().all(|(earlier, _)| earlier != key), "{key:?}");
+    fn no_keys_clash_and_everything_has_a_key() {
+        fn check<A: Action>(profile: KeyProfile, menu: Menu<A>, may_lack: &[A]) {
+            for (at, (keys, _)) in menu.iter().enumerate() {
+                assert!(menu[..at].iter().all(|(earlier, _)| earlier != keys), "{profile}: {keys} in {menu:?}");
+                assert!((1..=3).contains(&keys.len()), "{profile}: {keys}");
+                assert!(keys.chars().all(|key| Digit::from_char(key).is_some()), "{profile}: {keys}");
+                assert_eq!(meaning(menu, keys, true), Meaning::Does(menu[at].1), "{profile}: {keys}");
+            }
+            for action in A::ALL {
+                let has_key = menu.iter().any(|(_, it)| it == action);
+                assert!(has_key || may_lack.contains(action), "{profile}: {action:?} has no key");
             }
         }
 
-        check(DEFAULT.greeting);
-        check(DEFAULT.review);
-        check(DEFAULT.own_review);
-        check(DEFAULT.main);
-        check(DEFAULT.playing);
-        check(DEFAULT.after);
-        check(DEFAULT.options);
-        check(DEFAULT.block);
+        for profile in KeyProfile::ALL {
+            let map = of(profile);
+            check(profile, map.greeting, &[]);
+            check(profile, map.review, &[]);
+            check(profile, map.own_review, &[]);
+            check(profile, map.main, &[]);
+            check(profile, map.playing, &AFTER_IS_ENOUGH);
+            check(profile, map.after, &MAIN_MENU_IS_ENOUGH);
+            check(profile, map.options, &[]);
+            check(profile, map.block, &[]);
+            assert!(!map.end_recording.is_empty(), "{profile}");
+        }
+    }
+
+    /// Whoever calls hears nothing of who is called: the way to the passcode is the same everywhere.
+    #[test]
+    fn a_star_during_any_greeting_leads_to_the_passcode() {
+        for profile in KeyProfile::ALL {
+            assert_eq!(meaning(of(profile).greeting, "*", false), Meaning::Does(GreetingAction::LogIn), "{profile}");
+        }
+    }
+
+    #[test]
+    fn keys_that_begin_others_wait_for_more() {
+        let menu: Menu<MainAction> = &[("4", MainAction::Help), ("44", MainAction::Leave), ("*7", MainAction::Options)];
+
+        assert_eq!(meaning(menu, "4", false), Meaning::Begins);
+        assert_eq!(meaning(menu, "4", true), Meaning::Does(MainAction::Help));
+        assert_eq!(meaning(menu, "44", false), Meaning::Does(MainAction::Leave));
+        assert_eq!(meaning(menu, "*", false), Meaning::Begins);
+        assert_eq!(meaning(menu, "*", true), Meaning::Nothing);
+        assert_eq!(meaning(menu, "45", false), Meaning::Nothing);
     }
 
     #[test]
@@ -364,9 +401,17 @@ mod tests {
 
     #[test]
     fn an_action_with_two_keys_is_told_once() {
-        let told = tell(DEFAULT.review, |action| action == ReviewAction::Cancel);
+        let told = tell(of(KeyProfile::Afterbeep).review, |action| action == ReviewAction::Cancel);
 
         assert_eq!(told, [Item::Prompt(PromptId::ToCancel), Item::Prompt(PromptId::PressStar)]);
+    }
+
+    #[test]
+    fn several_keys_are_told_one_after_the_other() {
+        let told = tell(of(KeyProfile::Audix).after, |action| action == AfterAction::Save);
+
+        let said = [PromptId::ToSave, PromptId::PressStar, PromptId::PressStar, PromptId::Digit4End];
+        assert_eq!(told, said.map(Item::Prompt));
     }
 
     /// Run with `AFTERBEEP_WRITE_DOCS=1` to write the page instead.

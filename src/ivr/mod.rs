@@ -20,15 +20,17 @@
 // Tests may take their first moment from the clock.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use crate::domain::{
     caller::Caller,
     greeting::GreetingKind,
     id::{AudioKey, MailboxId, MessageId},
+    keys::{KeyProfile, MenuLength},
     mailbox::{Mailbox, MailboxNumber},
     message::Message,
     passcode::Passcode,
+    preferences::Preferences,
     screening::RefusedCaller,
     time::{TimeZone, Timestamp},
 };
@@ -133,6 +135,8 @@ pub struct MailboxView {
     pub full: bool,
     /// Whether anybody may leave messages or log in.
     pub enabled: bool,
+    /// What the subscriber prefers.
+    pub preferences: Preferences,
 }
 
 impl MailboxView {
@@ -151,6 +155,7 @@ impl MailboxView {
             enrolled: mailbox.enrolled,
             full,
             enabled: mailbox.enabled,
+            preferences: mailbox.preferences.clone(),
         }
     }
 }
@@ -164,11 +169,38 @@ pub struct Settings {
     pub trailing_silence: Option<Duration>,
     /// The fewest digits of a new passcode.
     pub shortest_passcode: usize,
+    /// The key maps of those who have none of their own.
+    pub keys: KeySettings,
+    /// How much menus tell, where a mailbox has no wish of its own.
+    pub menu_length: MenuLength,
+}
+
+/// The key maps of those who have none of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeySettings {
+    /// Of everybody else.
+    pub otherwise: KeyProfile,
+    /// By tenant.
+    pub tenants: Arc<BTreeMap<String, KeyProfile>>,
+}
+
+impl KeySettings {
+    /// The key map of a tenant's mailboxes.
+    #[must_use]
+    pub fn of(&self, tenant: &str) -> KeyProfile {
+        self.tenants.get(tenant).copied().unwrap_or(self.otherwise)
+    }
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { shortest_message: Duration::from_secs(2), trailing_silence: Some(Duration::from_secs(10)), shortest_passcode: 8 }
+        Self {
+            shortest_message: Duration::from_secs(2),
+            trailing_silence: Some(Duration::from_secs(10)),
+            shortest_passcode: 8,
+            keys: KeySettings::default(),
+            menu_length: MenuLength::default(),
+        }
     }
 }
 

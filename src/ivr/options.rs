@@ -4,7 +4,7 @@ use super::{
     Input, Item, PromptId,
     asking::Asking,
     greeting::{self, OwnRecording},
-    keymap::{self, DEFAULT, OptionsAction},
+    keymap::{self, Meaning, OptionsAction},
     login::Subscriber,
     passcode::{self, NewPasscode},
     phrase::say,
@@ -50,7 +50,7 @@ impl Options {
     }
 
     fn offer(who: Subscriber, preface: Vec<Item>, call: &mut Call) -> Moment {
-        let menu = keymap::tell(DEFAULT.options, |action| action != OptionsAction::Help);
+        let menu = keymap::tell(call.keys().options, |action| action != OptionsAction::Help);
         let asking = Asking::begin(call, preface, menu);
         at(who, State::Menu(asking))
     }
@@ -62,16 +62,17 @@ fn at(who: Subscriber, state: State) -> Moment {
 
 fn menu(who: Subscriber, asking: Asking, input: Input, call: &mut Call) -> Moment {
     match input {
-        Input::Digit(digit) => match keymap::action(DEFAULT.options, digit) {
-            Some(OptionsAction::Greeting) => begin_recording(who, GreetingKind::Greeting, call),
-            Some(OptionsAction::Name) => begin_recording(who, GreetingKind::Name, call),
-            Some(OptionsAction::Passcode) => {
+        Input::Digit(digit) => match call.key(call.keys().options, digit) {
+            Meaning::Does(OptionsAction::Greeting) => begin_recording(who, GreetingKind::Greeting, call),
+            Meaning::Does(OptionsAction::Name) => begin_recording(who, GreetingKind::Name, call),
+            Meaning::Does(OptionsAction::Passcode) => {
                 let passcode = NewPasscode::begin(call, vec![]);
                 at(who, State::Passcode(passcode))
             }
-            Some(OptionsAction::Help) => at(who, State::Menu(asking.repeat(call, vec![]))),
-            Some(OptionsAction::MainMenu) => Retrieval::begin(call, who, vec![]),
-            None => at(who, State::Menu(asking.repeat(call, say([PromptId::InvalidChoice])))),
+            Meaning::Does(OptionsAction::Help) => at(who, State::Menu(asking.repeat(call, vec![]))),
+            Meaning::Does(OptionsAction::MainMenu) => Retrieval::begin(call, who, vec![]),
+            Meaning::Begins => at(who, State::Menu(asking.silent())),
+            Meaning::Nothing => at(who, State::Menu(asking.repeat(call, say([PromptId::InvalidChoice])))),
         },
         Input::PlaybackDone | Input::PlaybackFailed => at(who, State::Menu(asking.silent())),
         Input::Timeout => match asking.nothing_came(call) {

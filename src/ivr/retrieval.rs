@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     Answer, Effect, Input, Item, PlayFrom, PromptId, Question, Seek,
     asking::Asking,
-    keymap::{self, AfterAction, DEFAULT, Digit, MainAction, PlayingAction},
+    keymap::{self, AfterAction, Digit, MainAction, Meaning, PlayingAction},
     login::Subscriber,
     options::Options,
     phrase::{self, say},
@@ -212,7 +212,7 @@ fn part_for(answer: Answer, call: &mut Call) -> Moment {
 }
 
 fn offer_main_menu(who: Subscriber, counts: Counts, preface: Vec<Item>, call: &mut Call) -> Moment {
-    let menu = keymap::tell(DEFAULT.main, |action| match action {
+    let menu = keymap::tell(call.keys().main, |action| match action {
         MainAction::HearNew => counts.new > 0,
         MainAction::HearSaved => counts.saved > 0,
         MainAction::Options | MainAction::Help | MainAction::Leave => true,
@@ -223,19 +223,20 @@ fn offer_main_menu(who: Subscriber, counts: Counts, preface: Vec<Item>, call: &m
 
 fn main_menu(who: Subscriber, asking: Asking, input: Input, call: &mut Call) -> Moment {
     match input {
-        Input::Digit(digit) => match keymap::action(DEFAULT.main, digit) {
-            Some(MainAction::HearNew) => list(who, Purpose::Listen(Folder::New), call),
-            Some(MainAction::HearSaved) => list(who, Purpose::Listen(Folder::Saved), call),
-            Some(MainAction::Options) => Options::begin(call, who),
-            Some(MainAction::Help) => {
-                let mut help = keymap::tell(DEFAULT.main, |_| true);
+        Input::Digit(digit) => match call.key(call.keys().main, digit) {
+            Meaning::Does(MainAction::HearNew) => list(who, Purpose::Listen(Folder::New), call),
+            Meaning::Does(MainAction::HearSaved) => list(who, Purpose::Listen(Folder::Saved), call),
+            Meaning::Does(MainAction::Options) => Options::begin(call, who),
+            Meaning::Does(MainAction::Help) => {
+                let mut help = keymap::tell(call.keys().main, |_| true);
                 help.extend([phrase::BREATH, Item::Prompt(PromptId::WhilePlaying)]);
-                help.extend(keymap::tell(DEFAULT.playing, |_| true));
+                help.extend(keymap::tell(call.keys().playing, |_| true));
                 help.push(phrase::BREATH);
                 at(who, State::Main(asking.repeat(call, help)))
             }
-            Some(MainAction::Leave) => Retrieval::leave(call, who),
-            None => at(who, State::Main(asking.repeat(call, say([PromptId::InvalidChoice])))),
+            Meaning::Does(MainAction::Leave) => Retrieval::leave(call, who),
+            Meaning::Begins => at(who, State::Main(asking.silent())),
+            Meaning::Nothing => at(who, State::Main(asking.repeat(call, say([PromptId::InvalidChoice])))),
         },
         Input::PlaybackDone | Input::PlaybackFailed => at(who, State::Main(asking.silent())),
         Input::Timeout => match asking.nothing_came(call) {
@@ -287,12 +288,12 @@ fn hearing(who: Subscriber, list: List, part: Part, paused: bool, input: Input, 
 
 fn hearing_key(who: Subscriber, list: List, part: Part, paused: bool, digit: Digit, call: &mut Call) -> Moment {
     let stay = |who, list, paused| at(who, State::Hearing { list, part, paused });
-    match keymap::action(DEFAULT.playing, digit) {
-        Some(PlayingAction::PauseOrContinue) => {
+    match call.key(call.keys().playing, digit) {
+        Meaning::Does(PlayingAction::PauseOrContinue) => {
             call.effect(if paused { Effect::ResumePlaying } else { Effect::PausePlaying });
             stay(who, list, !paused)
         }
-        Some(skip @ (PlayingAction::Back | PlayingAction::Ahead)) => match part {
+        Meaning::Does(skip @ (PlayingAction::Back | PlayingAction::Ahead)) => match part {
             Part::Message => {
                 let seek = if skip == PlayingAction::Back { Seek::Back(SKIP) } else { Seek::Ahead(SKIP) };
                 call.effect(Effect::Seek(seek));
@@ -308,7 +309,7 @@ fn hearing_key(who: Subscriber, list: List, part: Part, paused: bool, digit: Dig
             }
             Part::Stamp(from) => play(who, list, from, call),
         },
-        Some(PlayingAction::Envelope) => {
+        Meaning::Does(PlayingAction::Envelope) => {
             let from = match part {
                 Part::Stamp(from) => from,
                 Part::Message => PlayFrom::WhereItStopped,
@@ -316,13 +317,14 @@ fn hearing_key(who: Subscriber, list: List, part: Part, paused: bool, digit: Dig
             call.tell(envelope(&who, &list));
             at(who, State::Hearing { list, part: Part::Stamp(from), paused: false })
         }
-        Some(PlayingAction::Previous) => previous(who, list, call),
-        Some(PlayingAction::Repeat) => repeat(who, list, call),
-        Some(PlayingAction::Next) => next(who, list, call),
-        Some(PlayingAction::DeleteOrRestore) => delete_or_restore(who, list, call),
-        Some(PlayingAction::Save) => save(who, list, call),
+        Meaning::Does(PlayingAction::Previous) => previous(who, list, call),
+        Meaning::Does(PlayingAction::Repeat) => repeat(who, list, call),
+        Meaning::Does(PlayingAction::Next) => next(who, list, call),
+        Meaning::Does(PlayingAction::DeleteOrRestore) => delete_or_restore(who, list, call),
+        Meaning::Does(PlayingAction::Save) => save(who, list, call),
+        Meaning::Does(PlayingAction::MainMenu) => Retrieval::begin(call, who, vec![]),
         // A slip of the finger does not disturb the message.
-        None => stay(who, list, paused),
+        Meaning::Begins | Meaning::Nothing => stay(who, list, paused),
     }
 }
 
@@ -392,7 +394,7 @@ fn gone(who: Subscriber, mut list: List, call: &mut Call) -> Moment {
 
 fn offer_message_menu(who: Subscriber, list: List, preface: Vec<Item>, call: &mut Call) -> Moment {
     let is_last = list.is_at_last();
-    let menu = message_menu(&who, &list, |action| match action {
+    let menu = message_menu(call, &who, &list, |action| match action {
         AfterAction::DeleteOrRestore | AfterAction::Save | AfterAction::Help => true,
         AfterAction::Next => !is_last,
         AfterAction::MainMenu => is_last,
@@ -407,8 +409,8 @@ fn offer_message_menu(who: Subscriber, list: List, preface: Vec<Item>, call: &mu
     at(who, State::After { list, asking })
 }
 
-fn message_menu(who: &Subscriber, list: &List, told: impl Fn(AfterAction) -> bool) -> Vec<Item> {
-    let mut menu = keymap::tell(DEFAULT.after, told);
+fn message_menu(call: &Call, who: &Subscriber, list: &List, told: impl Fn(AfterAction) -> bool) -> Vec<Item> {
+    let mut menu = keymap::tell(call.keys().after, |action| told(action) || call.tells_all());
     if who.is_marked(&list.current().id) {
         for item in &mut menu {
             if *item == Item::Prompt(PromptId::ToDelete) {
@@ -433,25 +435,26 @@ fn after(who: Subscriber, list: List, asking: Asking, input: Input, call: &mut C
 }
 
 fn after_key(who: Subscriber, list: List, asking: Asking, digit: Digit, call: &mut Call) -> Moment {
-    match keymap::action(DEFAULT.after, digit) {
-        Some(AfterAction::DeleteOrRestore) => delete_or_restore(who, list, call),
-        Some(AfterAction::Save) => save(who, list, call),
-        Some(AfterAction::Next) => next(who, list, call),
-        Some(AfterAction::Repeat) => repeat(who, list, call),
-        Some(AfterAction::Previous) => previous(who, list, call),
-        Some(AfterAction::Envelope) => {
+    match call.key(call.keys().after, digit) {
+        Meaning::Does(AfterAction::DeleteOrRestore) => delete_or_restore(who, list, call),
+        Meaning::Does(AfterAction::Save) => save(who, list, call),
+        Meaning::Does(AfterAction::Next) => next(who, list, call),
+        Meaning::Does(AfterAction::Repeat) => repeat(who, list, call),
+        Meaning::Does(AfterAction::Previous) => previous(who, list, call),
+        Meaning::Does(AfterAction::Envelope) => {
             let items = envelope(&who, &list);
             at(who, State::After { list, asking: asking.repeat(call, items) })
         }
-        Some(AfterAction::HearNew) => self::list(who, Purpose::Listen(Folder::New), call),
-        Some(AfterAction::HearSaved) => self::list(who, Purpose::Listen(Folder::Saved), call),
-        Some(AfterAction::Options) => Options::begin(call, who),
-        Some(AfterAction::Help) => {
-            let asking = Asking::begin(call, vec![], message_menu(&who, &list, |action| action != AfterAction::Help));
+        Meaning::Does(AfterAction::HearNew) => self::list(who, Purpose::Listen(Folder::New), call),
+        Meaning::Does(AfterAction::HearSaved) => self::list(who, Purpose::Listen(Folder::Saved), call),
+        Meaning::Does(AfterAction::Options) => Options::begin(call, who),
+        Meaning::Does(AfterAction::Help) => {
+            let asking = Asking::begin(call, vec![], message_menu(call, &who, &list, |action| action != AfterAction::Help));
             at(who, State::After { list, asking })
         }
-        Some(AfterAction::MainMenu) => Retrieval::begin(call, who, vec![]),
-        None => at(who, State::After { list, asking: asking.repeat(call, say([PromptId::InvalidChoice])) }),
+        Meaning::Does(AfterAction::MainMenu) => Retrieval::begin(call, who, vec![]),
+        Meaning::Begins => at(who, State::After { list, asking: asking.silent() }),
+        Meaning::Nothing => at(who, State::After { list, asking: asking.repeat(call, say([PromptId::InvalidChoice])) }),
     }
 }
 

@@ -5,7 +5,7 @@
 use super::{
     Answer, Digits, Input, Item, PromptId, Question, ScreeningWish,
     asking::Asking,
-    keymap::{self, BlockAction, DEFAULT},
+    keymap::{self, BlockAction, Meaning},
     phrase::{self, say},
     session::{Call, Moment, Wait},
 };
@@ -65,7 +65,7 @@ fn finding(mailbox: MailboxId, input: Input, call: &mut Call) -> Moment {
     match input {
         Input::Answer(Answer::LastCaller(Some(Caller { number: Some(number), name }))) => {
             let who = phrase::last_caller(&Caller { number: Some(number.clone()), name });
-            let menu = keymap::tell(DEFAULT.block, |_| true);
+            let menu = keymap::tell(call.keys().block, |_| true);
             let asking = Asking::begin(call, who, menu);
             Screening { mailbox, state: State::Offer(asking, Digits(number)) }.into()
         }
@@ -83,13 +83,14 @@ fn finding(mailbox: MailboxId, input: Input, call: &mut Call) -> Moment {
 
 fn offer(mailbox: MailboxId, asking: Asking, number: Digits, input: Input, call: &mut Call) -> Moment {
     let asking = match input {
-        Input::Digit(digit) => match keymap::action(DEFAULT.block, digit) {
-            Some(BlockAction::Block) => {
+        Input::Digit(digit) => match call.key(call.keys().block, digit) {
+            Meaning::Does(BlockAction::Block) => {
                 call.ask(Question::BlockCaller(mailbox.clone(), number));
                 return Screening { mailbox, state: State::Doing }.into();
             }
-            Some(BlockAction::Leave) => return call.part(say([PromptId::Goodbye])),
-            None => asking.repeat(call, say([PromptId::InvalidChoice])),
+            Meaning::Does(BlockAction::Leave) => return call.part(say([PromptId::Goodbye])),
+            Meaning::Begins => asking.silent(),
+            Meaning::Nothing => asking.repeat(call, say([PromptId::InvalidChoice])),
         },
         Input::PlaybackDone | Input::PlaybackFailed => asking.silent(),
         Input::Timeout => match asking.nothing_came(call) {

@@ -3,17 +3,17 @@
 use std::{collections::VecDeque, fmt, time::Duration};
 
 use super::{
-    Effect, Entry, Input, Item, PromptId, Question, RecordKind, RecordingEnd, Settings,
+    Effect, Entry, Input, Item, MailboxView, PromptId, Question, RecordKind, RecordingEnd, Settings,
     deposit::Deposit,
     enrolment::Enrolment,
-    keymap::{self, Digit},
+    keymap::{self, Action, Digit, KeyMap, Meaning, Menu},
     login::Login,
     options::Options,
     phrase,
     retrieval::Retrieval,
     screening::Screening,
 };
-use crate::domain::rules;
+use crate::domain::{keys::MenuLength, rules};
 
 /// The menus of one call.
 pub struct Session {
@@ -36,7 +36,9 @@ impl Session {
     /// Starts a session and gives its first effects.
     #[must_use]
     pub fn new(entry: Entry, settings: Settings) -> (Self, Vec<Effect>) {
-        let mut call = Call { settings, effects: vec![], hung_up: false };
+        let keys = keymap::of(settings.keys.of(""));
+        let (pressed, complete, menu_length) = (String::new(), false, settings.menu_length);
+        let mut call = Call { settings, keys, menu_length, pressed, complete, effects: vec![], hung_up: false };
         let moment = match entry {
             Entry::Deposit { mailbox } if mailbox.enabled => Deposit::begin(&mut call, mailbox),
             Entry::Deposit { .. } | Entry::Unavailable => Deposit::turn_away(&mut call, None),
@@ -69,6 +71,7 @@ impl Session {
                 self.call.hung_up = true;
                 self.step(input);
             }
+            Input::Timeout if self.awaits_further_keys() => self.complete_keys(),
             Input::Digit(_)
             | Input::PlaybackDone
             | Input::PlaybackFailed
@@ -85,6 +88,7 @@ impl Session {
     #[must_use]
     pub fn timeout(&self) -> Option<Duration> {
         match self.moment.wait() {
+            Wait::Phrase | Wait::Keys(_) if self.awaits_further_keys() => Some(FURTHER_KEY),
             // A phrase ends by itself; the deadline is for one that never does.
             Wait::Phrase => Some(rules::LONGEST_MESSAGE * 2),
             Wait::Keys(wait) => Some(wait),
@@ -103,6 +107,22 @@ impl Session {
     fn step(&mut self, input: Input) {
         let moment = std::mem::replace(&mut self.moment, Moment::Over);
         self.moment = moment.step(input, &mut self.call);
+    }
+
+    /// Whether keys were pressed that begin those of an action.
+    fn awaits_further_keys(&self) -> bool {
+        !self.call.pressed.is_empty() && matches!(self.moment.wait(), Wait::Phrase | Wait::Keys(_))
+    }
+
+    /// No further key came: hands in the last one again, as the end of what was pressed.
+    fn complete_keys(&mut self) {
+        let last = self.call.pressed.pop().and_then(Digit::from_char);
+        self.call.complete = true;
+        if let Some(digit) = last {
+            self.step(Input::Digit(digit));
+        }
+        self.call.complete = false;
+        self.call.pressed.clear();
     }
 
     fn hand_in_what_was_typed(&mut self) {
@@ -131,6 +151,9 @@ impl Session {
 
 /// After how long an unanswered question is excused to the caller.
 const ONE_MOMENT: Duration = Duration::from_secs(5);
+
+/// How long a further key is waited for where one key, or two, begin the keys of an action.
+const FURTHER_KEY: Duration = Duration::from_secs(2);
 
 /// Where the caller is.
 #[derive(Debug)]
@@ -196,10 +219,15 @@ pub(super) enum Wait {
     Nothing,
 }
 
-/// What all moments share: the settings, the effects so far, and whether anybody still listens.
-#[derive(Debug)]
+/// What all moments share: the settings, the keys, the effects so far, and whether anybody still listens.
 pub(super) struct Call {
     pub settings: Settings,
+    keys: &'static KeyMap,
+    menu_length: MenuLength,
+    /// The signs of the keys that begin those of an action.
+    pressed: String,
+    /// Whether no further key follows those pressed.
+    complete: bool,
     effects: Vec<Effect>,
     hung_up: bool,
 }
@@ -208,6 +236,33 @@ impl Call {
     /// Whether the caller is gone: then nothing is played any more, and moments end.
     pub fn hung_up(&self) -> bool {
         self.hung_up
+    }
+
+    /// From here on the keys, and how much is told of them, are those of `mailbox`.
+    pub fn follow(&mut self, mailbox: &MailboxView) {
+        self.keys = keymap::of(mailbox.preferences.keys.unwrap_or_else(|| self.settings.keys.of(&mailbox.tenant)));
+        self.menu_length = mailbox.preferences.menu_length.unwrap_or(self.settings.menu_length);
+        self.pressed.clear();
+    }
+
+    /// What each key does.
+    pub fn keys(&self) -> &'static KeyMap {
+        self.keys
+    }
+
+    /// Whether everything is told that can be done, and not only what is needed most.
+    pub fn tells_all(&self) -> bool {
+        self.menu_length == MenuLength::Full
+    }
+
+    /// What `digit` means in `menu`, after the keys pressed before it. While it only begins something, the moment stays.
+    pub fn key<A: Action>(&mut self, menu: Menu<A>, digit: Digit) -> Meaning<A> {
+        self.pressed.push(digit.as_char());
+        let meaning = keymap::meaning(menu, &self.pressed, self.complete);
+        if meaning != Meaning::Begins {
+            self.pressed.clear();
+        }
+        meaning
     }
 
     pub fn effect(&mut self, effect: Effect) {
@@ -241,7 +296,8 @@ impl Call {
 
     pub fn record(&mut self, kind: RecordKind, longest: Duration) {
         let trailing_silence = self.settings.trailing_silence;
-        let end_digits = keymap::DEFAULT.end_recording.to_vec();
+        let end_digits = self.keys.end_recording.to_vec();
+        self.pressed.clear();
         self.effects.push(Effect::Record { kind, longest, trailing_silence, end_digits });
     }
 

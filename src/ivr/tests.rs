@@ -8,6 +8,7 @@ use super::*;
 use crate::domain::{caller::Caller, rules};
 
 mod deposit;
+mod keys;
 mod login;
 mod options;
 mod retrieval;
@@ -232,6 +233,7 @@ fn mailbox() -> MailboxView {
         enrolled: true,
         full: false,
         enabled: true,
+        preferences: Preferences::default(),
     }
 }
 

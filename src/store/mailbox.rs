@@ -9,6 +9,7 @@ use crate::domain::{
     id::{AudioKey, MailboxId},
     mailbox::{Mailbox, MailboxNumber},
     passcode::Passcode,
+    preferences::Preferences,
     rules,
     time::{TimeZone, Timestamp},
 };
@@ -57,6 +58,10 @@ pub struct MailboxChange {
     pub enabled: Option<bool>,
     /// Whether the first login is done.
     pub enrolled: Option<bool>,
+    /// What is preferred otherwise than before.
+    pub preferences: Preferences,
+    /// Whether all preferences that are not named are forgotten.
+    pub forget_preferences: bool,
 }
 
 /// A part of the list of mailboxes, which is in order of tenant and number.
@@ -207,6 +212,8 @@ impl Store {
         after.language = change.language.unwrap_or(after.language);
         after.enabled = change.enabled.unwrap_or(after.enabled);
         after.enrolled = change.enrolled.unwrap_or(after.enrolled);
+        let kept = if change.forget_preferences { Preferences::default() } else { after.preferences };
+        after.preferences = kept.changed(change.preferences);
         match change.voice_to_email {
             Some(true) => after.voice_to_email_since = Some(after.voice_to_email_since.unwrap_or(now)),
             Some(false) => after.voice_to_email_since = None,
@@ -217,7 +224,7 @@ impl Store {
         }
         sqlx::query(
             "UPDATE mailboxes SET number = $2, name = $3, email = $4, voice_to_email_since = $5, time_zone = $6, language = $7,
-                                  enabled = $8, enrolled = $9, mail_problem = $10
+                                  enabled = $8, enrolled = $9, mail_problem = $10, preferences = $11
              WHERE id = $1",
         )
         .bind(id.as_str())
@@ -230,6 +237,7 @@ impl Store {
         .bind(i64::from(after.enabled))
         .bind(i64::from(after.enrolled))
         .bind(after.mail_problem.as_deref())
+        .bind(serde_json::to_string(&after.preferences).map_err(|_| StoreError::Unreadable { what: "preferences" })?)
         .execute(&mut *transaction)
         .await
         .map_err(|error| match error.as_database_error() {
@@ -397,9 +405,14 @@ fn read(row: &AnyRow, id: MailboxId) -> Result<Mailbox, StoreError> {
         enrolled: row.flag("enrolled")?,
         greeting: row.maybe_text("greeting")?.map(AudioKey::from_stored),
         spoken_name: row.maybe_text("spoken_name")?.map(AudioKey::from_stored),
+        preferences: preferences(&row.text("preferences")?)?,
         mail_problem: row.maybe_text("mail_problem")?,
         created_at: row.moment("created_at")?,
     })
+}
+
+fn preferences(stored: &str) -> Result<Preferences, StoreError> {
+    serde_json::from_str(stored).map_err(|_| StoreError::Unreadable { what: "mailboxes.preferences" })
 }
 
 fn parse<T: std::str::FromStr>(text: &str, what: &'static str) -> Result<T, StoreError> {

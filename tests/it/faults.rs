@@ -270,7 +270,7 @@ impl InProcess {
             admission: Arc::new(Admission::new(store.clone(), Arc::new(authenticator), Duration::ZERO)),
             media: MediaEngine::start(MediaConfig::default()).expect("media threads"),
             library: Library::default(),
-            menus: ivr::Settings { shortest_message: SECOND, trailing_silence: None, shortest_passcode: 8 },
+            menus: ivr::Settings { shortest_message: SECOND, trailing_silence: None, ..ivr::Settings::default() },
             srtp: afterbeep::sdp::Policy::Optional,
             codecs: Codec::ALL.to_vec(),
             wideband: true,

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use afterbeep::{
-    domain::rules,
+    domain::{
+        keys::{KeyProfile, MenuLength},
+        preferences::Preferences,
+        rules,
+    },
     store::{
         ChangeError,
         mailbox::{MailboxChange, MailboxError, MailboxPage, NewMailbox},
@@ -18,6 +22,7 @@ on_both_databases! {
     a_number_is_given_once_in_a_tenant
     of_two_mailboxes_made_at_once_with_one_number_one_is_refused
     changing_a_mailbox_changes_what_was_named_only
+    preferences_change_one_by_one_and_are_forgotten_together
     numbers_move_with_their_mailbox
     the_list_comes_in_pages
     a_removed_mailbox_takes_everything_with_it
@@ -104,6 +109,23 @@ async fn changing_a_mailbox_changes_what_was_named_only(house: House) {
     house.store.remove_mailbox(&made.id, NOW).await.unwrap();
     let gone = house.store.update_mailbox(&made.id, MailboxChange::default(), NOW).await;
     assert!(matches!(gone, Err(MailboxError::Gone)));
+}
+
+async fn preferences_change_one_by_one_and_are_forgotten_together(house: House) {
+    let made = house.mailbox("1001").await;
+    let change = |preferences| MailboxChange { preferences, ..MailboxChange::default() };
+    let keys = Preferences { keys: Some(KeyProfile::Unity), ..Preferences::default() };
+    let menus = Preferences { menu_length: Some(MenuLength::Full), ..Preferences::default() };
+
+    house.store.update_mailbox(&made.id, change(keys.clone()), NOW).await.unwrap();
+    let both = house.store.update_mailbox(&made.id, change(menus.clone()), NOW).await.unwrap();
+    let forget = MailboxChange { forget_preferences: true, ..change(menus.clone()) };
+    let one = house.store.update_mailbox(&made.id, forget, NOW).await.unwrap();
+
+    assert_eq!(made.preferences, Preferences::default());
+    assert_eq!(both.preferences, keys.changed(menus.clone()));
+    assert_eq!(one.preferences, menus);
+    assert_eq!(house.store.mailbox(&made.id).await.unwrap(), Some(one));
 }
 
 async fn numbers_move_with_their_mailbox(house: House) {
