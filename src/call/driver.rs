@@ -207,7 +207,7 @@ impl Driver {
                 self.session.refreshed(&answer);
                 None
             }
-            Event::Incoming(_) | Event::EarlyAnswer { .. } => None,
+            Event::Incoming(_) | Event::EarlyAnswer { .. } | Event::Transferred(_) => None,
         }
     }
 

@@ -149,7 +149,7 @@ pub async fn answer(
             Event::Ended(reason) => return Err(NoSession::Ended(reason)),
             // Nothing can be changed or keyed before there is a session.
             Event::Reoffer { .. } => sip.send(Command::RefuseReoffer { status: 491 }),
-            Event::Incoming(_) | Event::Refreshed { .. } | Event::Info { .. } => {}
+            Event::Incoming(_) | Event::Refreshed { .. } | Event::Info { .. } | Event::Transferred(_) => {}
         }
     }
 }

@@ -47,8 +47,25 @@ pub enum Event {
         /// The body, a few hundred bytes at most.
         body: Vec<u8>,
     },
+    /// What came of [`Command::Transfer`], once for each, unless the call ends before. The call goes on whatever came of it.
+    Transferred(TransferEnd),
     /// The call is over; no command has an effect any more.
     Ended(EndReason),
+}
+
+/// What came of a transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferEnd {
+    /// The other side has been connected with whom we named.
+    Reached,
+    /// The other side does as it was asked, and tells nothing more (RFC 4488).
+    Untold,
+    /// The other side was asked in vain, with this status: it does not transfer calls, or not this one.
+    Refused(u16),
+    /// The other side has called whom we named, who did not take the call, with this status.
+    Failed(u16),
+    /// Nothing was heard in time: of the request in 10 s, or of whom we named in 90 s.
+    Silent,
 }
 
 /// The body of an INFO request is a key, and may be one of a passcode.
@@ -61,6 +78,7 @@ impl fmt::Debug for Event {
             Self::Refreshed { .. } => f.write_str("Refreshed"),
             Self::Reoffer { .. } => f.write_str("Reoffer"),
             Self::Info { .. } => f.write_str("Info"),
+            Self::Transferred(end) => f.debug_tuple("Transferred").field(end).finish(),
             Self::Ended(reason) => f.debug_tuple("Ended").field(reason).finish(),
         }
     }
@@ -124,11 +142,29 @@ pub enum Command {
         /// The status, like 488.
         status: u16,
     },
+    /// Asks the other side of an answered call to call somebody else instead of us: REFER.
+    Transfer(Box<Referral>),
     /// Ends the call: BYE, or 480 when it was not answered yet.
     Hangup {
         /// What the BYE says of it (RFC 3326), for the other side's records and for those who read traces.
         reason: Option<Reason>,
     },
+}
+
+/// Whom the other side is to call instead of us.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Referral {
+    /// Whom to call (Refer-To).
+    pub target: SipUri,
+    /// On whose behalf (Referred-By, RFC 3892).
+    pub referred_by: SipUri,
+}
+
+/// Logs must not carry full numbers.
+impl fmt::Debug for Referral {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Referral").finish_non_exhaustive()
+    }
 }
 
 /// A call that arrives, as its INVITE tells it. Nothing in it is proven: who is believed is decided by `call`.

@@ -627,6 +627,7 @@ impl Edge {
             | Event::Acknowledged { .. }
             | Event::Reoffer { .. }
             | Event::Refreshed { .. }
+            | Event::Transferred(_)
             | Event::Info { .. } => {
                 // All of them name our tag, which only whoever got our answer knows.
                 self.gate.call_confirmed(call, Instant::now());

@@ -35,6 +35,7 @@ use super::{
     wire::{self, Capabilities, HeaderViews, Message, Reason, Refusal, Rejected, SessionExpires, SipUri, body_of_type},
 };
 
+use refer::{Referring, Transfer};
 use refresh::Refresh;
 use replace::Refused;
 use update::Updating;
@@ -63,6 +64,7 @@ pub const CAPABILITIES: Capabilities = Capabilities {
         Method::Update,
         Method::Register,
         Method::Subscribe,
+        Method::Notify,
     ],
     extensions: &["100rel", "timer", "replaces", "path"],
     bodies: &["application/sdp", INFO_TYPES[0], INFO_TYPES[1]],
@@ -163,6 +165,7 @@ pub struct Uas {
     /// Dialogs, by our tag, whose BYE somebody else sends.
     departing: HashSet<u64>,
     refreshes: HashMap<TransactionId, Refresh>,
+    referring: HashMap<TransactionId, Referring>,
     waiting: WaitingRequests,
     outgoing: Outgoing,
     /// INVITEs by what a second copy that came another way has in common with the first (§8.2.2.2).
@@ -182,6 +185,7 @@ enum Timer {
     Farewell(TransactionId),
     Outgoing(TransactionId),
     Refresh(TransactionId),
+    Referring(TransactionId),
     Call(CallRef),
     Waiting(RequestRef),
 }
@@ -242,6 +246,8 @@ struct Call {
     refreshing: bool,
     /// Whether it is an INVITE, with an offer.
     reoffering: bool,
+    /// The transfer that the other side was asked for last.
+    transfer: Option<Transfer>,
     /// The description that we sent last.
     description: Vec<u8>,
     /// Whether the call is counted among its address's calls that wait for their first ACK.
@@ -298,6 +304,7 @@ impl Uas {
             farewells: HashMap::new(),
             departing: HashSet::new(),
             refreshes: HashMap::new(),
+            referring: HashMap::new(),
             waiting: WaitingRequests::default(),
             outgoing: Outgoing::default(),
             merged: HashMap::new(),
@@ -345,6 +352,7 @@ impl Uas {
             + self.farewells.len()
             + self.departing.len()
             + self.refreshes.len()
+            + self.referring.len()
             + self.waiting.len()
             + self.outgoing.len()
     }
@@ -395,7 +403,7 @@ impl Uas {
             Method::Invite => self.invite(inbound, now),
             Method::Options if inbound.credentials.is_some() => self.outside(inbound, now),
             Method::Options => self.options(&inbound, now),
-            // BYE and INFO; other methods are not among our capabilities.
+            // BYE, INFO and NOTIFY; other methods are not among our capabilities.
             _ => self.reject(&inbound, 481),
         }
     }
@@ -669,6 +677,7 @@ impl Uas {
             Method::Info => self.info(reference, inbound, now),
             Method::PRack => self.prack(reference, &inbound, now),
             Method::Update => self.update(reference, inbound, now),
+            Method::Notify => self.notify(reference, &inbound, now),
             _ => self.options(&inbound, now),
         }
     }
@@ -776,6 +785,7 @@ impl Uas {
                 self.refuse_offered(reference, refusing(status), Vec::new(), now);
                 self.set_call_timer(reference);
             }
+            (Command::Transfer(referral), Phase::Talking) => self.refer(reference, &referral, now),
             (Command::Hangup { .. }, Phase::Early) => {
                 self.refuse_offered(reference, 480, Vec::new(), now);
                 self.end(reference, EndReason::Refused(480), now);
@@ -785,7 +795,7 @@ impl Uas {
                 Command::Answer { .. } | Command::Refuse { .. } | Command::Challenge { .. } | Command::Ring { .. },
                 Phase::Talking,
             )
-            | (Command::AnswerReoffer { .. } | Command::RefuseReoffer { .. }, Phase::Early) => {}
+            | (Command::AnswerReoffer { .. } | Command::RefuseReoffer { .. } | Command::Transfer(_), Phase::Early) => {}
         }
     }
 
@@ -975,7 +985,7 @@ impl Uas {
                 self.dialogs.remove(&farewell.tag);
             }
             self.timers.set(Timer::Farewell(id), Some(farewell.transaction.deadline()));
-        } else {
+        } else if !self.referred(id, response, now) {
             self.refreshed(id, response, now);
         }
     }
@@ -1034,6 +1044,7 @@ impl Uas {
                 Timer::Farewell(id) => self.farewell_is_due(id, now),
                 Timer::Outgoing(id) => self.outgoing_is_due(id, now),
                 Timer::Refresh(id) => self.refresh_is_due(id, now),
+                Timer::Referring(id) => self.referring_is_due(id, now),
                 Timer::Call(reference) => self.call_is_due(reference, now),
                 Timer::Waiting(reference) => self.shed(reference, now),
             }
@@ -1101,6 +1112,7 @@ impl Uas {
         if self.calls.get(&reference).is_some_and(|call| call.updating.as_ref().is_some_and(|it| it.give_up_at <= now)) {
             self.refuse_update(reference, 504, now);
         }
+        self.transfer_is_due(reference, now);
         if self.reliable_is_due(reference, now) && self.session_is_due(reference, now) {
             self.set_call_timer(reference);
         }
@@ -1114,7 +1126,8 @@ impl Uas {
         let updating = call.updating.as_ref().map(|waiting| waiting.give_up_at);
         let is_talking = matches!(call.phase, Phase::Talking);
         let session = call.session.as_ref().filter(|_| is_talking).map(SessionTimer::deadline);
-        let first = [answered, offered, reliable, updating, session].into_iter().flatten().min();
+        let transfer = call.transfer.as_ref().and_then(Transfer::deadline);
+        let first = [answered, offered, reliable, updating, session, transfer].into_iter().flatten().min();
         self.timers.set(Timer::Call(reference), first);
     }
 }
@@ -1139,6 +1152,7 @@ impl Call {
             takes_update: false,
             refreshing: false,
             reoffering: false,
+            transfer: None,
             description: Vec::new(),
             counted: true,
         }
@@ -1218,6 +1232,7 @@ fn incoming_call(inbound: &Inbound) -> Result<IncomingCall, wire::HeaderError> {
 mod challenge;
 mod early;
 mod outside;
+mod refer;
 mod refresh;
 mod replace;
 mod update;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::{tests::message, *};
-use crate::sip::request::Reply;
+use crate::sip::{event::Referral, request::Reply};
 
 const MAX_CALLS: usize = 3;
 
@@ -50,6 +50,8 @@ const LINES: &[&str] = &[
     "Session-Expires: 5\r\nSupported: timer\r\n",
     "Min-SE: 600\r\n",
     "Replaces: call-1;to-tag=TAG;from-tag=c\r\n",
+    "Event: refer\r\nSubscription-State: active\r\n",
+    "Event: refer;id=1\r\nSubscription-State: terminated\r\n",
 ];
 
 fn request() -> impl Strategy<Value = Step> {
@@ -69,11 +71,13 @@ fn request() -> impl Strategy<Value = Step> {
             "BOGUS",
             "REGISTER",
             "SUBSCRIBE",
+            "NOTIFY",
+            "NOTIFY",
         ]),
         1..6_u8,
         1..6_u32,
         any::<bool>(),
-        select(vec!["", "v=0"]),
+        select(vec!["", "v=0", "SIP/2.0 200 OK"]),
         0..3_u8,
         proptest::bool::weighted(0.2),
         select(LINES),
@@ -90,6 +94,10 @@ fn request() -> impl Strategy<Value = Step> {
         })
 }
 
+fn uri(text: &str) -> SipUri {
+    SipUri::parse(text).unwrap()
+}
+
 fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         Just(Command::Ring { offer: None }),
@@ -100,6 +108,7 @@ fn command() -> impl Strategy<Value = Command> {
         Just(Command::AnswerReoffer { sdp: b"v=0".to_vec() }),
         (100..800_u16).prop_map(|status| Command::RefuseReoffer { status }),
         Just(Command::Hangup { reason: None }),
+        Just(Command::Transfer(Box::new(Referral { target: uri("sip:0@192.0.2.1"), referred_by: uri("sip:6001@192.0.2.9") }))),
     ]
 }
 
@@ -199,6 +208,7 @@ impl World {
         let content_type = match (*body, *method) {
             ("", _) => "",
             (_, "INFO") => "application/dtmf",
+            (_, "NOTIFY") => "message/sipfrag",
             _ => "application/sdp",
         };
         let call = call.to_string();
@@ -257,7 +267,10 @@ impl World {
     fn look_at(&mut self, bytes: &[u8]) -> Result<(), TestCaseError> {
         match wire::parse(bytes) {
             Ok(Message::Request(request)) => {
-                prop_assert!(matches!(request.method, Method::Bye | Method::Update | Method::Invite | Method::Ack));
+                prop_assert!(matches!(
+                    request.method,
+                    Method::Bye | Method::Update | Method::Invite | Method::Ack | Method::Refer
+                ));
                 prop_assert!(request.headers.value("Authorization").is_none());
                 if request.method != Method::Ack {
                     self.latest_request = Some(String::from_utf8_lossy(bytes).into_owned());

@@ -4,6 +4,7 @@ use super::*;
 
 mod early;
 mod ending;
+mod refer;
 mod refresh;
 mod replace;
 mod routes;
@@ -362,7 +363,7 @@ fn what_is_malformed_inside_a_call_is_refused_and_the_call_goes_on() {
     for (from, to, expected) in [
         ("CSeq: 2 BYE", "CSeq: two BYE", 400),
         ("CSeq: 2 BYE", "CSeq: 2 INFO", 400),
-        ("BYE sip:", "NOTIFY sip:", 405),
+        ("BYE sip:", "MESSAGE sip:", 405),
         ("BYE sip:", "BOGUS sip:", 405),
         ("SIP/2.0\r\nVia", "SIP/3.0\r\nVia", 505),
         ("Max-Forwards: 70", "Max-Forwards: many", 400),
@@ -370,13 +371,14 @@ fn what_is_malformed_inside_a_call_is_refused_and_the_call_goes_on() {
     ] {
         let bad = good.replacen(from, to, 1);
         let bad =
-            if expected == 405 { bad.replace("2 BYE", if to.starts_with('N') { "2 NOTIFY" } else { "2 BOGUS" }) } else { bad };
+            if expected == 405 { bad.replace("2 BYE", if to.starts_with('M') { "2 MESSAGE" } else { "2 BOGUS" }) } else { bad };
         assert_ne!(bad, good);
         test.send(bad);
         let refusal = test.received();
         assert_eq!(status(&refusal), expected, "{to}: {refusal}");
         assert_eq!(
-            refusal.contains("\r\nAllow: INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, PRACK, UPDATE, REGISTER, SUBSCRIBE\r\n"),
+            refusal
+                .contains("\r\nAllow: INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, PRACK, UPDATE, REGISTER, SUBSCRIBE, NOTIFY\r\n"),
             expected == 405
         );
     }

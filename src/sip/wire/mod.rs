@@ -18,6 +18,7 @@ mod parse;
 #[cfg(test)]
 mod properties;
 mod reason;
+mod refer;
 mod reliable;
 mod remote_party;
 mod replaces;
@@ -39,6 +40,7 @@ pub use authorization::{DigestAlgorithm, DigestChallenge, DigestCredentials, byt
 pub use body::{MediaType, body_of_type};
 pub use parse::{Message, Rejected, parse};
 pub use reason::Reason;
+pub use refer::{NoReferNews, ReferNews};
 pub use reliable::{RAck, reliable_number};
 pub use remote_party::RemoteParty;
 pub use replaces::Replaces;

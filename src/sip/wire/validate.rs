@@ -112,7 +112,7 @@ impl From<HeaderError> for Refusal {
 ///
 /// After it, the views of `Via`, `From`, `To`, `Call-ID`, `CSeq`, `Contact`, `Route`, `Record-Route` and `Content-Type` do not
 /// fail. An ACK is checked for syntax only, and whoever sent a bad one is never answered; nor does a strange body keep anyone
-/// from hanging up. `Max-Forwards: 0` is fine here, since nothing is forwarded.
+/// from hanging up; that of a NOTIFY is left to whoever knows its event. `Max-Forwards: 0` is fine here, since nothing is forwarded.
 ///
 /// # Errors
 ///
@@ -141,7 +141,8 @@ pub fn validate(request: &Request, capabilities: &Capabilities) -> Result<(), Re
     if !unsupported.is_empty() {
         return Err(Refusal::BadExtension(unsupported));
     }
-    if request.method == Method::Bye {
+    // What a NOTIFY may have in it depends on its event.
+    if matches!(request.method, Method::Bye | Method::Notify) {
         return Ok(());
     }
     check_body(headers, &request.body, capabilities)?;

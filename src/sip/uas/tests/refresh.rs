@@ -208,7 +208,7 @@ fn with_session(lines: &str, expected: &str) -> Test {
 }
 
 /// A response with more headers, and after an empty line a body.
-fn answer_with(request: &str, status: u16, more: &str) -> String {
+pub(super) fn answer_with(request: &str, status: u16, more: &str) -> String {
     let (lines, body) = more.split_once("\r\n\r\n").unwrap_or((more, ""));
     let plain = answer_to(request, status);
     plain.replace("Content-Length: 0\r\n\r\n", &format!("{lines}\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
