@@ -9,6 +9,7 @@
 pub mod access;
 pub mod caller;
 pub mod credential;
+pub mod destination;
 pub mod dialling;
 pub mod flooding;
 pub mod forward;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{message::Message, time::Timestamp};
+use super::{destination::Calls, message::Message, time::Timestamp};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -42,6 +42,16 @@ pub const LONGEST_PASSCODE: usize = 20;
 pub const CONTACTS_PER_LINE: usize = 10;
 /// Subscriptions to the counts of one mailbox: every telephone of a large household, and a reception's.
 pub const SUBSCRIPTIONS_PER_MAILBOX: u32 = 32;
+/// How long a transfer may take until it is known what came of it; then the caller goes on with us.
+pub const LONGEST_TRANSFER: Duration = Duration::from_mins(2);
+/// What "an hour" means where calls back are counted.
+pub const CALL_BACK_HOUR: Duration = Duration::from_hours(1);
+/// What "a day" means where calls back are counted.
+pub const CALL_BACK_DAY: Duration = DAY;
+/// Calls back that a mailbox can make, unless the operator says otherwise.
+pub const CALL_BACKS_PER_MAILBOX: Calls = Calls { an_hour: 5, a_day: 20, at_once: 1 };
+/// Calls back that all mailboxes together can make, unless the operator says otherwise.
+pub const CALL_BACKS: Calls = Calls { an_hour: 100, a_day: 500, at_once: 10 };
 /// How long a call goes on without any RTP.
 pub const RTP_TIMEOUT: Duration = Duration::from_secs(30);
 
