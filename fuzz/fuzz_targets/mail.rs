@@ -82,6 +82,7 @@ fn mailbox(name: String) -> Mailbox {
         language: "en".into(),
         enabled: true,
         enrolled: true,
+        administrator: false,
         greeting: None,
         spoken_name: None,
         mail_problem: None,

@@ -129,6 +129,9 @@ pub struct Settings {
     /// Whether the first login is done; off asks for passcode, name and greeting at the next
     #[arg(long, value_name = "on|off", hide_possible_values = true)]
     enrolled: Option<Switch>,
+    /// Whether the subscriber may look after the tenant's mailboxes by phone
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
+    administrator: Option<Switch>,
 }
 
 #[derive(Args, Debug)]
@@ -221,9 +224,9 @@ async fn add(place: &Workplace, which: Which, settings: Settings, passcode: &Giv
         passcode,
     };
     let mut mailbox = place.store.create_mailbox(new, place.now).await?;
-    let enrolled = (settings.enrolled == Some(Switch::On)).then_some(true);
-    if enrolled.is_some() || preferences != Preferences::default() {
-        let change = MailboxChange { enrolled, preferences, ..MailboxChange::default() };
+    let (enrolled, administrator) = (on(settings.enrolled), on(settings.administrator));
+    if enrolled == Some(true) || administrator == Some(true) || preferences != Preferences::default() {
+        let change = MailboxChange { enrolled, administrator, preferences, ..MailboxChange::default() };
         mailbox = place.store.update_mailbox(&mailbox.id, change, place.now).await?;
     }
     print_one(place, mailbox, generated, json).await
@@ -327,6 +330,7 @@ async fn print_one(place: &Workplace, mailbox: Mailbox, generated: Option<String
         ("keys", preferred(shown.listed.preferences.keys)),
         ("menus", preferred(shown.listed.preferences.menu_length)),
         ("state", shown.listed.state().to_owned()),
+        ("administrator", on_off(shown.listed.administrator).to_owned()),
         ("remote access", remote),
         ("messages", format!("{} new, {} saved", shown.new_messages, shown.saved_messages)),
     ];
@@ -354,11 +358,12 @@ impl Change {
             aliases: (aliases != before.aliases).then_some(aliases),
             name: settings.name.clone(),
             email: if self.no_email { Some(None) } else { settings.email.clone().map(Some) },
-            voice_to_email: settings.voice_to_email.map(|switch| switch == Switch::On),
+            voice_to_email: on(settings.voice_to_email),
             time_zone: settings.time_zone,
             language: settings.language.clone(),
             enabled: (self.enable || self.disable).then_some(self.enable),
-            enrolled: settings.enrolled.map(|switch| switch == Switch::On),
+            enrolled: on(settings.enrolled),
+            administrator: on(settings.administrator),
             preferences: settings.preferences(),
             forget_preferences: self.default_preferences,
         })
@@ -415,6 +420,7 @@ struct Listed {
     language: String,
     enabled: bool,
     enrolled: bool,
+    administrator: bool,
     has_greeting: bool,
     has_spoken_name: bool,
     preferences: Preferences,
@@ -447,6 +453,7 @@ impl From<Mailbox> for Listed {
             language: mailbox.language,
             enabled: mailbox.enabled,
             enrolled: mailbox.enrolled,
+            administrator: mailbox.administrator,
             has_greeting: mailbox.greeting.is_some(),
             has_spoken_name: mailbox.spoken_name.is_some(),
             preferences: mailbox.preferences,
@@ -473,6 +480,10 @@ fn or_dash(text: &str) -> String {
 /// A preference, or that there is none.
 fn preferred(preference: Option<impl ToString>) -> String {
     preference.map_or_else(|| "default".to_owned(), |preference| preference.to_string())
+}
+
+fn on(switch: Option<Switch>) -> Option<bool> {
+    switch.map(|switch| switch == Switch::On)
 }
 
 fn on_off(on: bool) -> &'static str {

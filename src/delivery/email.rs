@@ -405,6 +405,7 @@ pub(super) mod tests {
             language: "en".into(),
             enabled: true,
             enrolled: true,
+            administrator: false,
             greeting: None,
             spoken_name: None,
             preferences: Default::default(),

@@ -214,6 +214,7 @@ mod tests {
             language: "en".into(),
             enabled: true,
             enrolled: true,
+            administrator: false,
             greeting: None,
             spoken_name: None,
             preferences: Default::default(),

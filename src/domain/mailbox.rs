@@ -35,6 +35,8 @@ pub struct Mailbox {
     pub enabled: bool,
     /// Whether the subscriber has set passcode, name and greeting at a first login.
     pub enrolled: bool,
+    /// Whether its subscriber may look after the tenant's mailboxes by phone.
+    pub administrator: bool,
     /// The personal greeting.
     pub greeting: Option<AudioKey>,
     /// The spoken name.

@@ -131,6 +131,8 @@ pub struct MailboxView {
     pub time_zone: TimeZone,
     /// Whether the first login is done.
     pub enrolled: bool,
+    /// Whether its subscriber may look after the tenant's mailboxes.
+    pub administrator: bool,
     /// Whether it takes no further message (`rules::admits`).
     pub full: bool,
     /// Whether anybody may leave messages or log in.
@@ -153,6 +155,7 @@ impl MailboxView {
             language: mailbox.language.clone(),
             time_zone: mailbox.time_zone,
             enrolled: mailbox.enrolled,
+            administrator: mailbox.administrator,
             full,
             enabled: mailbox.enabled,
             preferences: mailbox.preferences.clone(),

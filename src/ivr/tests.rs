@@ -231,6 +231,7 @@ fn mailbox() -> MailboxView {
         language: "en".to_owned(),
         time_zone: TimeZone::UTC,
         enrolled: true,
+        administrator: false,
         full: false,
         enabled: true,
         preferences: Preferences::default(),

@@ -62,6 +62,8 @@ pub struct MailboxChange {
     pub preferences: Preferences,
     /// Whether all preferences that are not named are forgotten.
     pub forget_preferences: bool,
+    /// Whether its subscriber may look after the tenant's mailboxes by phone.
+    pub administrator: Option<bool>,
 }
 
 /// A part of the list of mailboxes, which is in order of tenant and number.
@@ -214,6 +216,7 @@ impl Store {
         after.enrolled = change.enrolled.unwrap_or(after.enrolled);
         let kept = if change.forget_preferences { Preferences::default() } else { after.preferences };
         after.preferences = kept.changed(change.preferences);
+        after.administrator = change.administrator.unwrap_or(after.administrator);
         match change.voice_to_email {
             Some(true) => after.voice_to_email_since = Some(after.voice_to_email_since.unwrap_or(now)),
             Some(false) => after.voice_to_email_since = None,
@@ -224,7 +227,7 @@ impl Store {
         }
         sqlx::query(
             "UPDATE mailboxes SET number = $2, name = $3, email = $4, voice_to_email_since = $5, time_zone = $6, language = $7,
-                                  enabled = $8, enrolled = $9, mail_problem = $10, preferences = $11
+                                  enabled = $8, enrolled = $9, mail_problem = $10, preferences = $11, administrator = $12
              WHERE id = $1",
         )
         .bind(id.as_str())
@@ -238,6 +241,7 @@ impl Store {
         .bind(i64::from(after.enrolled))
         .bind(after.mail_problem.as_deref())
         .bind(serde_json::to_string(&after.preferences).map_err(|_| StoreError::Unreadable { what: "preferences" })?)
+        .bind(i64::from(after.administrator))
         .execute(&mut *transaction)
         .await
         .map_err(|error| match error.as_database_error() {
@@ -403,6 +407,7 @@ fn read(row: &AnyRow, id: MailboxId) -> Result<Mailbox, StoreError> {
         language: row.text("language")?,
         enabled: row.flag("enabled")?,
         enrolled: row.flag("enrolled")?,
+        administrator: row.flag("administrator")?,
         greeting: row.maybe_text("greeting")?.map(AudioKey::from_stored),
         spoken_name: row.maybe_text("spoken_name")?.map(AudioKey::from_stored),
         preferences: preferences(&row.text("preferences")?)?,

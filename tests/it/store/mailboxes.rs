@@ -97,6 +97,7 @@ async fn changing_a_mailbox_changes_what_was_named_only(house: House) {
         language: Some("fr".to_owned()),
         enabled: Some(false),
         enrolled: Some(true),
+        administrator: Some(true),
         ..MailboxChange::default()
     };
     let changed = house.store.update_mailbox(&made.id, change, NOW).await.unwrap();
@@ -104,6 +105,7 @@ async fn changing_a_mailbox_changes_what_was_named_only(house: House) {
 
     assert_eq!((changed.name.as_str(), changed.email.as_ref(), changed.language.as_str()), ("Zoë Ångström", None, "fr"));
     assert_eq!((changed.enabled, changed.enrolled, &changed.number), (false, true, &made.number));
+    assert_eq!((made.administrator, changed.administrator), (false, true));
     assert_eq!(changed.time_zone.to_string(), "Pacific/Auckland");
     assert_eq!(same, changed);
     house.store.remove_mailbox(&made.id, NOW).await.unwrap();

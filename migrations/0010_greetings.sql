@@ -1,0 +1,3 @@
+-- Who looks after a tenant's mailboxes by phone.
+
+ALTER TABLE mailboxes ADD COLUMN administrator BIGINT NOT NULL DEFAULT 0;
