@@ -19,8 +19,9 @@ use crate::support::{
 const BAD: [&str; 8] = ["--loss", "0.2", "--reorder", "0.05", "--duplicate", "0.02", "--delay", "10"];
 /// What the long message ends with.
 const LAST_PHRASE: PromptId = PromptId::ToMainMenu;
-/// How many telephones are used at once, at least.
-const AT_ONCE: usize = 12;
+/// How many telephones are used at once, at least. Each waits as long as a caller who hears nothing yet: an answer and its ACK can be
+/// lost several times in a row, and the next attempt is then many seconds away.
+const AT_ONCE: usize = 36;
 
 #[test]
 fn every_key_is_right_with_loss_and_jitter() {
@@ -45,9 +46,8 @@ fn passcodes_are_right_on_a_bad_network() {
 
     let (right, wrong) = (server.count("a passcode was right"), server.count("a passcode was wrong"));
     eprintln!("{right} of {calls} passcodes were right, {wrong} were wrong");
-    assert!(wrong * 1000 <= calls.max(1000), "{wrong} of {calls} passcodes were wrong");
-    // Others' calls were not set up before their caller hung up: ten attempts at it can all be lost.
-    assert!(right * 100 >= calls * 98, "{right} of {calls} passcodes were right");
+    assert_eq!(wrong, 0, "of {calls} passcodes");
+    assert!((calls - right) * 1000 <= calls.max(1000), "{right} of {calls} passcodes were right");
 }
 
 #[test]
@@ -123,7 +123,8 @@ fn place(known: &[i16], audio: &[i16], about: usize) -> usize {
 }
 
 fn serve(network: &ImpairedNetwork) -> FarServer {
-    let server = network.serve("trusted_peers = [\"10.77.0.2\"]\n");
+    // One caller calls more often than one caller may: without this it would be turned away, and we would hang up.
+    let server = network.serve("trusted_peers = [\"10.77.0.2\"]\n[deposit]\ncalls_per_minute = 0\ncalls_per_hour = 0\n");
     server.run(&["mailbox", "add", "1001", "--passcode", PASSCODE, "--enrolled", "on"]);
     server
 }
@@ -132,12 +133,12 @@ fn serve(network: &ImpairedNetwork) -> FarServer {
 fn passcodes(network: &ImpairedNetwork, calls: usize) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE.max(calls.min(400) / 10) {
+        for _ in 0..AT_ONCE.max(calls.min(1000) / 10) {
             scope.spawn(|| {
                 while next.fetch_add(1, Ordering::Relaxed) < calls {
                     let caller = network
                         .at_the_far_end(command().get_program())
-                        .args(["call", &format!("sip:*98@{ADDRESS}"), "--listen", "14s", "--digits"])
+                        .args(["call", &format!("sip:*98@{ADDRESS}"), "--listen", "30s", "--digits"])
                         .arg(format!("1001#w{PASSCODE}#"))
                         .output()
                         .unwrap();
