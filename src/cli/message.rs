@@ -99,7 +99,7 @@ fn list(mailbox: &Mailbox, messages: &[Message], json: bool) -> anyhow::Result<(
             ("CALLER", &|row| row.message.caller.display()),
             ("MAILED", &|row| row.message.mailed_at.map_or_else(|| "-".to_owned(), local)),
             ("KEPT UNTIL", &|row| local(row.message.expires_at)),
-            ("NOTE", &|row| if row.message.interrupted { "interrupted" } else { "" }.to_owned()),
+            ("NOTE", &|row| row.note()),
         ],
         json,
     )
@@ -175,6 +175,8 @@ struct Listed<'a> {
     mailed_at: Option<String>,
     expires_at: String,
     interrupted: bool,
+    urgent: bool,
+    private: bool,
     #[serde(skip)]
     message: &'a Message,
 }
@@ -195,8 +197,17 @@ impl<'a> From<&'a Message> for Listed<'a> {
             mailed_at: text(message.mailed_at),
             expires_at: message.expires_at.to_string(),
             interrupted: message.interrupted,
+            urgent: message.urgent,
+            private: message.private,
             message,
         }
+    }
+}
+
+impl Listed<'_> {
+    fn note(&self) -> String {
+        let words = [(self.urgent, "urgent"), (self.private, "private"), (self.interrupted, "interrupted")];
+        words.into_iter().filter(|(is_so, _)| *is_so).map(|(_, word)| word).collect::<Vec<_>>().join(", ")
     }
 }
 

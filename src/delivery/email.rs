@@ -13,7 +13,13 @@ use super::{
     header::Headers,
     text::{Html, Isolated, presentable, presentable_name},
 };
-use crate::domain::{caller::Caller, mailbox::Mailbox, message::Message, rules, time::Timestamp};
+use crate::domain::{
+    caller::Caller,
+    mailbox::Mailbox,
+    message::{Marks, Message},
+    rules,
+    time::Timestamp,
+};
 
 /// Makes the mail that carries `message` to the subscriber of `mailbox`. `wav` goes along byte for byte.
 ///
@@ -32,9 +38,10 @@ pub fn compose(
     let caller = presentable(&message.caller);
     let letter = Letter {
         id: message.id.as_str(),
-        subject: format!("Voice message from {}, {}", Isolated(&caller.display()), clock(message.duration)),
+        subject: format!("{} from {}, {}", kind(message), Isolated(&caller.display()), clock(message.duration)),
         written_at: message.deposited_at,
         context: Some("voice-message"),
+        marks: message.marks(),
         text: text(message, mailbox, &caller, settings, now),
         html: html(message, mailbox, &caller, settings, now),
         recording: Some(Recording { file_name: file_name(message, mailbox), wav, duration: message.duration }),
@@ -50,6 +57,7 @@ pub(super) struct Letter<'a> {
     pub written_at: Timestamp,
     /// RFC 3458.
     pub context: Option<&'static str>,
+    pub marks: Marks,
     pub text: String,
     pub html: String,
     pub recording: Option<Recording>,
@@ -76,6 +84,15 @@ impl Letter<'_> {
         headers.token("Auto-Submitted", "auto-generated");
         if let Some(context) = self.context {
             headers.token("Message-Context", context);
+        }
+        if self.marks.urgent {
+            // RFC 2156, in which RFC 3801 says it of voice messages, and what most programs look at.
+            headers.token("Importance", "high");
+            headers.token("Priority", "urgent");
+            headers.token("X-Priority", "1");
+        }
+        if self.marks.private {
+            headers.token("Sensitivity", "private");
         }
         headers.token("MIME-Version", "1.0");
         let mut bytes = headers.into_bytes();
@@ -156,9 +173,25 @@ pub(super) fn page(body: &str) -> String {
     format!("<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"></head>\n<body>\n{body}</body>\n</html>\n")
 }
 
+/// What it is, as the subject begins.
+fn kind(message: &Message) -> &'static str {
+    match message.marks() {
+        Marks { urgent: false, private: false } => "Voice message",
+        Marks { urgent: true, private: false } => "Urgent voice message",
+        Marks { urgent: false, private: true } => "Private voice message",
+        Marks { urgent: true, private: true } => "Urgent private voice message",
+    }
+}
+
 /// What the subscriber should know beyond the message itself.
 fn remarks(message: &Message, mailbox: &Mailbox, settings: &MailSettings, now: Timestamp) -> Vec<String> {
     let mut remarks = Vec::new();
+    if message.urgent {
+        remarks.push("The caller marked it as urgent.".to_owned());
+    }
+    if message.private {
+        remarks.push("The caller marked it as private: please do not pass it on.".to_owned());
+    }
     if message.interrupted {
         remarks.push("The recording was interrupted on our side; its end may be missing.".to_owned());
     }
@@ -309,6 +342,35 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn an_urgent_message_and_a_private_one_look_so() {
+        for (urgent, private, subject, fields, remarks) in [
+            (false, false, "Voice message from", "", ""),
+            (true, false, "Urgent voice message from", "Importance: high, Priority: urgent, X-Priority: 1", "as urgent"),
+            (false, true, "Private voice message from", "Sensitivity: private", "as private"),
+            (
+                true,
+                true,
+                "Urgent private voice message from",
+                "Importance: high, Priority: urgent, X-Priority: 1, Sensitivity: private",
+                "as urgent as private",
+            ),
+        ] {
+            let mail = compose(&Message { urgent, private, ..message() }, &mailbox(), vec![], &settings(), now()).unwrap();
+
+            let parsed = MessageParser::new().parse(&mail.bytes).unwrap();
+            assert!(parsed.subject().unwrap().starts_with(subject), "{:?}", parsed.subject());
+            let written = ["Importance", "Priority", "X-Priority", "Sensitivity"]
+                .iter()
+                .filter_map(|name| Some(format!("{name}: {}", parsed.header(*name)?.as_text()?)))
+                .collect::<Vec<_>>();
+            assert_eq!(written.join(", "), fields);
+            for words in [parsed.body_text(0).unwrap(), parsed.body_html(0).unwrap()] {
+                assert!(["as urgent", "as private"].iter().all(|mark| words.contains(mark) == remarks.contains(mark)), "{words}");
+            }
+        }
+    }
+
+    #[test]
     fn a_private_caller_and_a_strange_one_have_subjects_and_file_names() {
         let subject = |caller: Caller| {
             let mail = compose(&Message { caller, ..message() }, &mailbox(), vec![], &settings(), now()).unwrap();
@@ -388,6 +450,8 @@ pub(super) mod tests {
             duration: Duration::from_millis(42_400),
             audio: AudioKey::random(),
             interrupted: false,
+            urgent: false,
+            private: false,
             version: 1,
         }
     }

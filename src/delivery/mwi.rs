@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use crate::{
-    domain::{mailbox::Mailbox, time::Timestamp},
+    domain::{mailbox::Mailbox, message::Counts, time::Timestamp},
     sip::{
         flow::Transport,
         handle::{LONGEST_SEND, OutgoingHandle},
@@ -257,11 +257,12 @@ impl Notifier {
         let in_use = mailbox.filter(|mailbox| mailbox.enabled);
         let summary = match &in_use {
             Some(mailbox) => {
-                let counts = self.store.counts(&mailbox.id, now()).await?;
-                Summary { new: counts.new, old: counts.saved }
+                let Counts { new, saved: old, urgent_new, urgent_saved: urgent_old } =
+                    self.store.counts(&mailbox.id, now()).await?;
+                Summary { new, old, urgent_new, urgent_old }
             }
             // Nobody can listen to anything there.
-            None => Summary { new: 0, old: 0 },
+            None => Summary::default(),
         };
         Ok(Ok(Prepared { is_there: in_use.is_some(), summary, watcher }))
     }

@@ -9,6 +9,7 @@ use crate::domain::{
     credential::Notice,
     id::OutboxId,
     mailbox::Mailbox,
+    message::Marks,
     rules::{self, Fullness},
     time::Timestamp,
 };
@@ -58,8 +59,16 @@ pub fn compose(
     let (subject, paragraphs) = words(&warning, mailbox, written_at);
     let text: Vec<String> = paragraphs.iter().map(|paragraph| wrapped(paragraph)).collect();
     let html: String = paragraphs.iter().map(|paragraph| format!("<p>{}</p>\n", Html(paragraph))).collect();
-    let letter =
-        Letter { id: id.as_str(), subject, written_at, context: None, text: text.join("\n"), html: page(&html), recording: None };
+    let letter = Letter {
+        id: id.as_str(),
+        subject,
+        written_at,
+        context: None,
+        marks: Marks::default(),
+        text: text.join("\n"),
+        html: page(&html),
+        recording: None,
+    };
     letter.compose(mailbox, settings)
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     caller::Caller,
@@ -37,16 +37,35 @@ pub struct Message {
     pub audio: AudioKey,
     /// Whether the server stopped while it was being recorded, so that its end is missing.
     pub interrupted: bool,
+    /// Whether its caller marked it as urgent.
+    pub urgent: bool,
+    /// Whether its caller marked it as private: it is not passed on to others.
+    pub private: bool,
     /// Raised by every change; a change names the version it was decided on (compare-and-set).
     pub version: i64,
 }
 
 impl Message {
+    /// What its caller marked it as.
+    #[must_use]
+    pub const fn marks(&self) -> Marks {
+        Marks { urgent: self.urgent, private: self.private }
+    }
+
     /// The list the message is in.
     #[must_use]
     pub fn folder(&self) -> Folder {
         if self.heard_at.is_some() || self.saved_at.is_some() { Folder::Saved } else { Folder::New }
     }
+}
+
+/// What a caller can mark a message as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marks {
+    /// It should be heard before others.
+    pub urgent: bool,
+    /// It is for the subscriber alone.
+    pub private: bool,
 }
 
 /// The two lists of a mailbox.
@@ -77,9 +96,23 @@ pub struct Counts {
     pub new: u32,
     /// Saved messages.
     pub saved: u32,
+    /// Those of the new ones that are urgent.
+    pub urgent_new: u32,
+    /// Those of the saved ones that are urgent.
+    pub urgent_saved: u32,
 }
 
 impl Counts {
+    /// Counts one message more.
+    pub fn add(&mut self, folder: Folder, urgent: bool) {
+        let (all, urgents) = match folder {
+            Folder::New => (&mut self.new, &mut self.urgent_new),
+            Folder::Saved => (&mut self.saved, &mut self.urgent_saved),
+        };
+        *all += 1;
+        *urgents += u32::from(urgent);
+    }
+
     /// All messages: what the capacity counts.
     #[must_use]
     pub const fn total(self) -> u32 {

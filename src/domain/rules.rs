@@ -249,6 +249,8 @@ mod tests {
             duration: Duration::from_secs(20),
             audio: AudioKey::random(),
             interrupted: false,
+            urgent: false,
+            private: false,
             version: 1,
         }
     }

@@ -242,13 +242,13 @@ mod tests {
 
     #[test]
     fn counts_are_whole_phrases_when_frequent_and_composed_when_not() {
-        assert_eq!(heard(&counts(Counts { new: 0, saved: 0 })), "no-messages");
-        assert_eq!(heard(&counts(Counts { new: 1, saved: 0 })), "new-1");
-        assert_eq!(heard(&counts(Counts { new: 3, saved: 1 })), "new-3-and and-saved-1");
-        assert_eq!(heard(&counts(Counts { new: 0, saved: 5 })), "no-new-but and-saved-5");
-        assert_eq!(heard(&counts(Counts { new: 6, saved: 0 })), "you-have number-6 new-messages");
+        assert_eq!(heard(&counts(Counts { new: 0, saved: 0, ..Counts::default() })), "no-messages");
+        assert_eq!(heard(&counts(Counts { new: 1, saved: 0, ..Counts::default() })), "new-1");
+        assert_eq!(heard(&counts(Counts { new: 3, saved: 1, ..Counts::default() })), "new-3-and and-saved-1");
+        assert_eq!(heard(&counts(Counts { new: 0, saved: 5, ..Counts::default() })), "no-new-but and-saved-5");
+        assert_eq!(heard(&counts(Counts { new: 6, saved: 0, ..Counts::default() })), "you-have number-6 new-messages");
         assert_eq!(
-            heard(&counts(Counts { new: 72, saved: 228 })),
+            heard(&counts(Counts { new: 72, saved: 228, ..Counts::default() })),
             "you-have number-70 number-2 new-messages-and and number-200 number-28 saved-messages"
         );
     }

@@ -165,7 +165,7 @@ fn listing(who: Subscriber, purpose: Purpose, input: Input, call: &mut Call) -> 
         Input::Answer(Answer::Messages { now, messages }) => match purpose {
             Purpose::Menu(preface) => {
                 let counts = counts(&who, &messages);
-                let held = Counts { new: 0, saved: u32::try_from(messages.len()).unwrap_or(u32::MAX) };
+                let held = Counts { saved: u32::try_from(messages.len()).unwrap_or(u32::MAX), ..Counts::default() };
                 let said = [preface, phrase::counts(counts), phrase::fullness(held), vec![phrase::BREATH]].concat();
                 offer_main_menu(who, counts, said, call)
             }
@@ -197,10 +197,7 @@ fn listing(who: Subscriber, purpose: Purpose, input: Input, call: &mut Call) -> 
 fn counts(who: &Subscriber, messages: &[Message]) -> Counts {
     let mut counts = Counts::default();
     for message in messages.iter().filter(|message| !who.is_marked(&message.id)) {
-        match message.folder() {
-            Folder::New => counts.new += 1,
-            Folder::Saved => counts.saved += 1,
-        }
+        counts.add(message.folder(), message.urgent);
     }
     counts
 }

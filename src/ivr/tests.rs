@@ -258,6 +258,8 @@ fn message(name: &str) -> Message {
         duration: Duration::from_secs(65),
         audio: AudioKey::from_stored(name),
         interrupted: false,
+        urgent: false,
+        private: false,
         version: 1,
     }
 }

@@ -153,21 +153,26 @@ pub fn allow_events() -> Header {
 }
 
 /// What is said of a mailbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// New messages.
     pub new: u32,
     /// Old ones: heard or saved.
     pub old: u32,
+    /// Those of the new ones that are urgent.
+    pub urgent_new: u32,
+    /// Those of the old ones that are urgent.
+    pub urgent_old: u32,
 }
 
 impl Summary {
-    /// The body of a NOTIFY (RFC 3842 §5.2). Urgent messages are none, for there are none.
+    /// The body of a NOTIFY (RFC 3842 §5.2).
     #[must_use]
     pub fn body(self, account: Option<&str>) -> Vec<u8> {
         let waiting = if self.new > 0 { "yes" } else { "no" };
         let account = account.map(|account| format!("Message-Account: {account}\r\n")).unwrap_or_default();
-        format!("Messages-Waiting: {waiting}\r\n{account}Voice-Message: {}/{} (0/0)\r\n", self.new, self.old).into_bytes()
+        let Self { new, old, urgent_new, urgent_old } = self;
+        format!("Messages-Waiting: {waiting}\r\n{account}Voice-Message: {new}/{old} ({urgent_new}/{urgent_old})\r\n").into_bytes()
     }
 }
 
@@ -357,11 +362,12 @@ mod tests {
 
     #[test]
     fn the_lamp_is_on_while_there_are_new_messages() {
-        let body = |new, old| String::from_utf8(Summary { new, old }.body(Some("sip:6001@vm.example"))).unwrap();
+        let body =
+            |new, old| String::from_utf8(Summary { new, old, ..Summary::default() }.body(Some("sip:6001@vm.example"))).unwrap();
 
         assert_eq!(body(2, 8), "Messages-Waiting: yes\r\nMessage-Account: sip:6001@vm.example\r\nVoice-Message: 2/8 (0/0)\r\n");
         assert!(body(0, 3).starts_with("Messages-Waiting: no\r\n"));
-        assert_eq!(Summary { new: 0, old: 0 }.body(None), b"Messages-Waiting: no\r\nVoice-Message: 0/0 (0/0)\r\n");
+        assert_eq!(Summary::default().body(None), b"Messages-Waiting: no\r\nVoice-Message: 0/0 (0/0)\r\n");
     }
 
     #[test]
@@ -414,6 +420,13 @@ mod tests {
     }
 
     #[test]
+    fn urgent_messages_are_told_beside_all() {
+        let summary = Summary { new: 4, old: 8, urgent_new: 1, urgent_old: 2 };
+
+        assert_eq!(summary.body(None), b"Messages-Waiting: yes\r\nVoice-Message: 4/8 (1/2)\r\n");
+    }
+
+    #[test]
     fn a_watcher_that_was_kept_gets_the_same_notify() {
         let request = subscribe("Event: message-summary;id=7\r\n");
         let watcher = Watcher::subscribing(&request, &Wish::of(&request).unwrap(), "ours").unwrap();
@@ -421,7 +434,7 @@ mod tests {
         let kept = Watcher::from_text(&watcher.to_text()).unwrap();
 
         assert_eq!(kept, watcher);
-        let notify = kept.notify(3, State::TimedOut, Summary { new: 1, old: 0 });
+        let notify = kept.notify(3, State::TimedOut, Summary { new: 1, ..Summary::default() });
         assert_eq!((notify.sequence, notify.call_id.as_str(), notify.is_direct), (3, "1", true));
         assert_eq!(notify.from, "<sip:6001@vm.example>;tag=ours");
         let body = String::from_utf8(notify.body).unwrap();

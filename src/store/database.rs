@@ -136,6 +136,7 @@ async fn migrate(pool: &AnyPool, kind: Kind) -> Result<(), StoreError> {
         migration(4, "access", include_str!("../../migrations/0004_access.sql")),
         migration(5, "call records", include_str!("../../migrations/0005_call_records.sql")),
         migration(6, "forward greetings", include_str!("../../migrations/0006_forward_greetings.sql")),
+        migration(7, "marks", include_str!("../../migrations/0007_marks.sql")),
         migration(10, "greetings", include_str!("../../migrations/0010_greetings.sql")),
         migration(12, "preferences", include_str!("../../migrations/0012_preferences.sql")),
     ]);

@@ -95,7 +95,7 @@ impl Store {
         now: Timestamp,
         attempt: Attempt,
     ) -> Result<Deposited, DepositError> {
-        let envelope = journal.envelope().clone();
+        let (envelope, marks) = (journal.envelope().clone(), journal.marks());
         if rules::is_expired(rules::expiry_after_deposit(seal.ended_at), now) {
             return Err(self.put_aside(journal).await);
         }
@@ -152,6 +152,8 @@ impl Store {
             duration: Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)),
             audio: key.clone(),
             interrupted: seal.interrupted,
+            urgent: marks.urgent,
+            private: marks.private,
             version: 1,
         };
         match self.write(message.clone(), now).await {
@@ -432,7 +434,7 @@ async fn insert(connection: &mut AnyConnection, message: &Message, now: Timestam
         .await?;
     audio::claim(&mut *connection, &message.audio).await?;
     message::insert(&mut *connection, message).await?;
-    counts.new += 1;
+    counts.add(message.folder(), message.urgent);
 
     let has_email = mailbox.maybe_text("email")?.is_some();
     let mut mails = false;

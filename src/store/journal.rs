@@ -5,8 +5,8 @@
 //! a lock on the envelope file, which the kernel lets go of when the owner dies; so a journal being written, or being made into
 //! a message, is never touched by anybody else.
 //!
-//! The envelope file has one line when it is made, and a second one, the *seal*, when the recording is finished. Each line
-//! carries a check sum, so that a torn line is seen.
+//! The envelope file has one line when it is made, a further one whenever the caller changes the *marks* of the message, and one,
+//! the *seal*, when the recording is finished. Each line carries a check sum, so that a torn line is seen.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -25,6 +25,7 @@ use crate::{
     domain::{
         caller::Caller,
         id::{CallId, MailboxId, MessageId},
+        message::Marks,
         time::Timestamp,
     },
 };
@@ -109,6 +110,7 @@ pub(super) struct Seal {
 #[derive(Debug)]
 pub struct Journal {
     envelope: Envelope,
+    marks: Marks,
     seal: Option<Seal>,
     envelope_path: PathBuf,
     audio_path: PathBuf,
@@ -165,7 +167,7 @@ impl Journal {
             }
             return Err(error);
         }
-        Ok(Self { envelope, seal: None, envelope_path, audio_path, envelope_file })
+        Ok(Self { envelope, marks: Marks::default(), seal: None, envelope_path, audio_path, envelope_file })
     }
 
     /// Takes over a journal that nobody owns.
@@ -193,10 +195,12 @@ impl Journal {
         if envelope_path.file_stem().and_then(|stem| stem.to_str()) != Some(envelope.message.as_str()) {
             return Ok(Adoption::Corrupt(envelope_file));
         }
-        // The last whole seal counts: one that was torn by a crash is followed by the seal of the next attempt.
+        // The last whole line of a kind counts: one that was torn by a crash is followed by that of the next attempt.
+        let marks = lines.clone().filter_map(read_line::<Marks>).next_back().unwrap_or_default();
         let seal = lines.filter_map(read_line::<Seal>).next_back();
         Ok(Adoption::Adopted(Box::new(Self {
             envelope,
+            marks,
             seal,
             envelope_path: envelope_path.to_owned(),
             audio_path: envelope_path.with_extension(AUDIO),
@@ -208,6 +212,23 @@ impl Journal {
     #[must_use]
     pub fn envelope(&self) -> &Envelope {
         &self.envelope
+    }
+
+    /// What the caller has marked the message as.
+    #[must_use]
+    pub fn marks(&self) -> Marks {
+        self.marks
+    }
+
+    /// Marks the message, and waits for the disk: when this returns, the marks survive a power cut.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be written; then a crash before the deposit would lose them, and nothing else.
+    pub fn mark(&mut self, marks: Marks) -> io::Result<()> {
+        self.marks = marks;
+        self.append(&marks)?;
+        self.envelope_file.sync_data()
     }
 
     /// The audio file, to which the recorder appends bytes in the envelope's encoding.
@@ -273,12 +294,16 @@ impl Journal {
     /// Notes how the recording ended. Kept by the operating system at once, so that it outlives this process; durable after
     /// [`sync`](Self::sync).
     pub(super) fn write_seal(&mut self, seal: Seal) -> io::Result<()> {
-        // A seal torn earlier must not swallow this one.
-        let mut text = b"\n".to_vec();
-        text.extend(line(&seal)?);
-        self.envelope_file.write_all(&text)?;
+        self.append(&seal)?;
         self.seal = Some(seal);
         Ok(())
+    }
+
+    fn append(&mut self, value: &impl Serialize) -> io::Result<()> {
+        // A line torn earlier must not swallow this one.
+        let mut text = b"\n".to_vec();
+        text.extend(line(value)?);
+        self.envelope_file.write_all(&text)
     }
 
     pub(super) fn sync(&self) -> io::Result<()> {
@@ -430,6 +455,34 @@ mod tests {
         drop(journal);
         let Adoption::Adopted(journal) = Journal::adopt(&path).unwrap() else { panic!("nobody owns it") };
         assert_eq!(journal.seal(), Some(seal));
+    }
+
+    #[test]
+    fn the_latest_marks_that_are_whole_outlive_their_writer() {
+        let spool = tempfile::tempdir().unwrap();
+        let mut journal = Journal::create(spool.path(), envelope()).unwrap();
+        let path = journal.envelope_path.clone();
+        let seal = Seal { kept_bytes: 7, ended_at: Timestamp::from_millis(9), interrupted: false };
+        let [first, latest] = [Marks { urgent: true, private: false }, Marks { urgent: false, private: true }];
+        journal.mark(first).unwrap();
+        let one = fs::metadata(&path).unwrap().len();
+        journal.mark(latest).unwrap();
+        let both = fs::metadata(&path).unwrap().len();
+        journal.write_seal(seal).unwrap();
+        drop(journal);
+        let text = fs::read(&path).unwrap();
+
+        let adopted = |length: u64| {
+            fs::write(&path, &text[..length as usize]).unwrap();
+            let Adoption::Adopted(journal) = Journal::adopt(&path).unwrap() else { panic!("nobody owns it") };
+            (journal.marks(), journal.seal())
+        };
+
+        assert_eq!(adopted(one - 1), (Marks::default(), None));
+        assert_eq!(adopted(one), (first, None));
+        assert_eq!(adopted(both - 1), (first, None));
+        assert_eq!(adopted(both), (latest, None));
+        assert_eq!(adopted(text.len() as u64), (latest, Some(seal)));
     }
 
     #[test]

@@ -165,22 +165,29 @@ pub(super) async fn find(connection: &mut AnyConnection, id: &MessageId, now: Ti
 
 pub(super) async fn counts(connection: &mut AnyConnection, mailbox: &MailboxId, now: Timestamp) -> Result<Counts, sqlx::Error> {
     let row = sqlx::query(
-        "SELECT COUNT(CASE WHEN heard_at IS NULL AND saved_at IS NULL THEN 1 END) AS fresh, COUNT(*) AS held
+        "SELECT COUNT(CASE WHEN heard_at IS NULL AND saved_at IS NULL THEN 1 END) AS fresh, COUNT(*) AS held,
+                COUNT(CASE WHEN urgent = 1 AND heard_at IS NULL AND saved_at IS NULL THEN 1 END) AS urgent_fresh,
+                COUNT(CASE WHEN urgent = 1 THEN 1 END) AS urgent_held
          FROM messages WHERE mailbox_id = $1 AND expires_at > $2",
     )
     .bind(mailbox.as_str())
     .bind(now.as_millis())
     .fetch_one(connection)
     .await?;
-    let new = row.count("fresh")?;
-    Ok(Counts { new, saved: row.count("held")?.saturating_sub(new) })
+    let (new, urgent_new) = (row.count("fresh")?, row.count("urgent_fresh")?);
+    Ok(Counts {
+        new,
+        saved: row.count("held")?.saturating_sub(new),
+        urgent_new,
+        urgent_saved: row.count("urgent_held")?.saturating_sub(urgent_new),
+    })
 }
 
 pub(super) async fn insert(connection: &mut AnyConnection, message: &Message) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO messages (id, mailbox_id, caller_number, caller_name, deposited_at, stamp_at, expires_at, duration_ms,
-                               audio, interrupted, version)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                               audio, interrupted, urgent, private, version)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(message.id.as_str())
     .bind(message.mailbox.as_str())
@@ -192,6 +199,8 @@ pub(super) async fn insert(connection: &mut AnyConnection, message: &Message) ->
     .bind(i64::try_from(message.duration.as_millis()).unwrap_or(i64::MAX))
     .bind(message.audio.as_str())
     .bind(i64::from(message.interrupted))
+    .bind(i64::from(message.urgent))
+    .bind(i64::from(message.private))
     .bind(message.version)
     .execute(connection)
     .await?;
@@ -217,6 +226,8 @@ pub(super) fn read(row: &AnyRow) -> Result<Message, sqlx::Error> {
         duration: Duration::from_millis(u64::try_from(row.integer("duration_ms")?).unwrap_or(0)),
         audio: AudioKey::from_stored(row.text("audio")?),
         interrupted: row.flag("interrupted")?,
+        urgent: row.flag("urgent")?,
+        private: row.flag("private")?,
         version: row.integer("version")?,
     })
 }

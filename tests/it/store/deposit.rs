@@ -3,7 +3,11 @@
 use std::{fs, time::Duration};
 
 use afterbeep::{
-    domain::{id::MailboxId, message::Counts, rules},
+    domain::{
+        id::MailboxId,
+        message::{Counts, Marks},
+        rules,
+    },
     store::{deposit::DepositError, mailbox::MailboxChange, outbox::Errand, spool::SpoolReport},
 };
 
@@ -11,6 +15,7 @@ use super::{House, NOW, deposit, on_both_databases};
 
 on_both_databases! {
     a_deposited_message_is_whole
+    what_its_caller_marked_a_message_as_is_kept_and_counted
     what_was_recorded_after_the_kept_part_is_left_out
     a_mailbox_with_299_messages_takes_one_of_two_deposits_at_once
     two_nodes_together_do_not_overfill_a_mailbox
@@ -42,7 +47,7 @@ async fn a_deposited_message_is_whole(house: House) {
 
     let messages = house.store.messages(&mailbox.id, NOW).await.unwrap();
     assert_eq!(messages, std::slice::from_ref(&deposited.message));
-    assert_eq!(deposited.counts, Counts { new: 1, saved: 0 });
+    assert_eq!(deposited.counts, Counts { new: 1, saved: 0, ..Counts::default() });
     let message = deposited.message;
     assert_eq!((message.id, message.caller, message.interrupted), (envelope.message, envelope.caller, false));
     assert_eq!((message.deposited_at, message.stamp_at, message.expires_at), (NOW, NOW, NOW.after(rules::MESSAGE_LIFE)));
@@ -50,6 +55,30 @@ async fn a_deposited_message_is_whole(house: House) {
     let samples = hound::WavReader::new(&wav[..]).unwrap().into_samples::<i16>().count();
     assert_eq!(samples, 24_001);
     assert_eq!(house.spooled_files(), Vec::<String>::new());
+}
+
+async fn what_its_caller_marked_a_message_as_is_kept_and_counted(house: House) {
+    let mailbox = house.mailbox("1001").await;
+    let plain = house.deposit(&mailbox.id, NOW).await;
+    let mut marked = Vec::new();
+    for marks in
+        [Marks { urgent: true, private: false }, Marks { urgent: false, private: true }, Marks { urgent: true, private: true }]
+    {
+        let mut journal = house.journal(&mailbox.id, &[0x9a; 24_000]).await;
+        journal.mark(marks).unwrap();
+        let deposited = house.store.deposit(journal, Duration::from_secs(3), NOW, false).await.unwrap();
+        assert_eq!(deposited.message.marks(), marks);
+        marked.push(deposited);
+    }
+
+    let both = marked.pop().unwrap();
+    assert_eq!(both.counts, Counts { new: 4, saved: 0, urgent_new: 2, urgent_saved: 0 });
+    assert_eq!(house.store.message(&both.message.id, NOW).await.unwrap(), Some(both.message.clone()));
+    house.store.save(&both.message.id, 1, NOW).await.unwrap();
+    house.store.mark_heard(&plain.id, 1, NOW).await.unwrap();
+    let counts = house.store.counts(&mailbox.id, NOW).await.unwrap();
+    assert_eq!(counts, Counts { new: 2, saved: 2, urgent_new: 1, urgent_saved: 1 });
+    assert!(house.store.message(&both.message.id, NOW).await.unwrap().unwrap().private);
 }
 
 async fn what_was_recorded_after_the_kept_part_is_left_out(house: House) {

@@ -3,7 +3,7 @@
 use std::{fs, io::Write as _, os::unix::fs::PermissionsExt as _, time::Duration};
 
 use afterbeep::{
-    domain::rules,
+    domain::{message::Marks, rules},
     store::{StoreError, deposit::DepositError, journal::Journal, spool::SpoolReport},
 };
 
@@ -11,6 +11,7 @@ use super::{House, NOW, deposit, envelope, journal, on_both_databases};
 
 on_both_databases! {
     a_recording_whose_server_died_becomes_an_interrupted_message
+    what_its_caller_marked_it_as_outlives_the_server
     a_recording_of_a_call_in_progress_is_left_alone
     two_recoveries_at_once_make_one_message_of_each_journal
     recovery_discards_what_is_no_message
@@ -40,6 +41,19 @@ async fn a_recording_whose_server_died_becomes_an_interrupted_message(house: Hou
     assert_eq!((&message.id, &message.caller, message.interrupted), (&envelope.message, &envelope.caller, true));
     assert_eq!((message.duration, message.deposited_at), (Duration::from_secs(4), NOW.after(Duration::from_secs(4))));
     assert_eq!(house.spooled_files(), Vec::<String>::new());
+}
+
+async fn what_its_caller_marked_it_as_outlives_the_server(house: House) {
+    let mailbox = house.mailbox("1001").await;
+    let mut journal = house.journal(&mailbox.id, &[0x9a; 32_000]).await;
+    journal.mark(Marks { urgent: true, private: false }).unwrap();
+    journal.mark(Marks { urgent: true, private: true }).unwrap();
+    drop(journal);
+
+    house.store.recover(NOW.after(Duration::from_mins(5))).await.unwrap();
+
+    let messages = house.store.messages(&mailbox.id, NOW).await.unwrap();
+    assert_eq!((messages.len(), messages[0].urgent, messages[0].private), (1, true, true));
 }
 
 async fn a_recording_of_a_call_in_progress_is_left_alone(house: House) {
