@@ -67,6 +67,7 @@ async fn deposit(store: Store, mailbox: MailboxId, now: Timestamp) -> anyhow::Re
         caller: Caller { number: Some("2025550143".to_owned()), name: None },
         started_at: now,
         encoding: Encoding::Mulaw,
+        verified: false,
         call: CallId::random(),
     };
     let journal = store.create_journal(envelope).await?;

@@ -86,6 +86,7 @@ async fn deposit(store: Store, mailbox: MailboxId) -> anyhow::Result<(MessageId,
         caller: Caller::private(),
         started_at: now,
         encoding: Encoding::Mulaw,
+        verified: false,
         call: CallId::random(),
     };
     let journal = store.create_journal(envelope).await?;

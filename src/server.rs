@@ -118,6 +118,7 @@ impl Server {
             )),
             tokio::spawn(scheduler::run(store.clone(), calendar(config), until(stopping.clone()))),
             tokio::spawn(records.clone().write(store.clone(), until(stopping.clone()))),
+            tokio::spawn(delivery::sendings::run(store.clone(), until(stopping.clone()))),
             tokio::spawn(retry_spool(store.clone(), stopping.clone())),
             tokio::spawn(count_tasks(stopping.clone())),
         ];

@@ -65,6 +65,10 @@ fn message(caller: Caller, duration: Duration) -> Message {
         duration,
         audio: AudioKey::from_stored("a"),
         interrupted: false,
+        caller_verified: false,
+        urgent: false,
+        private: false,
+        sent: None,
         version: 1,
     }
 }

@@ -23,6 +23,7 @@ pub mod halfband;
 pub mod noise;
 pub mod tone;
 pub mod wav;
+pub mod join;
 pub mod resample;
 pub mod level;
 pub mod dtmf;

@@ -201,6 +201,28 @@ pub fn read_at(wanted: u32, bytes: &[u8], longest: Duration) -> Result<Vec<i16>,
     }
 }
 
+/// The sample rate of a file of ours; `None` when it is none.
+#[must_use]
+pub fn rate_of(bytes: &[u8]) -> Option<u32> {
+    own_samples(bytes).map(|(rate, _)| rate)
+}
+
+/// How long a file is, when it is no longer than `longest`.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn length(bytes: &[u8], longest: Duration) -> Result<Duration, WavError> {
+    let (rate, samples) = match own_samples(bytes) {
+        Some((rate, samples)) => (rate, samples.len()),
+        None => (SAMPLE_RATE, read(bytes, longest)?.len()),
+    };
+    if samples as u128 > most_samples(longest, rate) {
+        return Err(WavError::TooLong(longest));
+    }
+    Ok(Duration::from_nanos(samples as u64 * 1_000_000_000 / u64::from(rate)))
+}
+
 /// Why a WAV file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum WavError {

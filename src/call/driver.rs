@@ -82,6 +82,8 @@ pub struct Line {
     pub id: CallId,
     /// Who calls.
     pub caller: Caller,
+    /// Whether a trusted peer or a line's password vouches for the caller's number.
+    pub verified: bool,
     /// What tells this guesser of passcodes from others.
     pub guesser: String,
     /// The address it came from.

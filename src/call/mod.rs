@@ -27,7 +27,11 @@ use crate::{
         event::{Command, IncomingCall},
         handle::NewCall,
     },
-    store::{Store, StoreError, line::Line, record::Records},
+    store::{
+        Store, StoreError,
+        line::Line,
+        record::{Belief, Records},
+    },
 };
 
 pub mod driver;
@@ -179,6 +183,7 @@ impl Calls {
                 return record.refused(status, reasoning.why.unwrap_or("refused"));
             }
         };
+        let verified = matches!(identity.believed, Belief::Asserted | Belief::RemoteParty | Belief::Line);
         let caller = identity.caller;
         let guesser = guesser(&caller, trusted || line.is_some(), invite.source.ip());
         let session = match session::answer(&self.media, &self.codecs, self.srtp, &invite, handle, self.ring, trusted).await {
@@ -193,7 +198,8 @@ impl Calls {
         let source = invite.source.ip();
         // It may be kilobytes, and the call may last.
         drop(invite);
-        driver::Driver::new(self, session, driver::Line { id, caller, guesser, source, domain }, entry, record).run(stop).await;
+        let line = driver::Line { id, caller, verified, guesser, source, domain };
+        driver::Driver::new(self, session, line, entry, record).run(stop).await;
     }
 
     /// The line that a call comes from, if it brings credentials.
@@ -333,6 +339,7 @@ mod tests {
         let line = driver::Line {
             id: CallId::random(),
             caller: Caller::private(),
+            verified: false,
             guesser: String::new(),
             source: IpAddr::from([127, 0, 0, 1]),
             domain: domain.to_owned(),

@@ -87,6 +87,7 @@ impl Asking {
             caller: self.line.caller.clone(),
             started_at: now,
             encoding,
+            verified: self.line.verified,
             call: self.line.id.clone(),
         };
         store.create_journal(envelope).await.map(Tape::Message).map_err(failed)

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use rand::Rng as _;
 use serde::Serialize;
 
-use super::{output, screening, workplace::Workplace};
+use super::{output, owner, screening, workplace::Workplace};
 use crate::{
     config::{Config, LANGUAGES},
     delivery::Sender,
@@ -77,6 +77,9 @@ pub enum MailboxCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Say who opens a shared mailbox, each from a mailbox of their own
+    #[command(subcommand)]
+    Owner(owner::OwnerCommand),
     /// Show or set which uses of the line's password are told by mail
     Alerts(screening::AlertsArgs),
     /// Remove a mailbox
@@ -195,6 +198,7 @@ pub async fn run(command: MailboxCommand, file: Option<&Path>) -> anyhow::Result
         MailboxCommand::Block(args) => screening::block(&place, args).await,
         MailboxCommand::Unblock { which, callers } => screening::unblock(&place, &which, &callers).await,
         MailboxCommand::Blocked { which, json } => screening::blocked(&place, &which, json).await,
+        MailboxCommand::Owner(command) => owner::run(command, &place).await,
         MailboxCommand::Alerts(args) => screening::alerts(&place, args).await,
         MailboxCommand::Remove { which, with_messages } => remove(&place, &which, with_messages).await,
     }

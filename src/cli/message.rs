@@ -6,12 +6,13 @@ use anyhow::{Context as _, bail};
 use clap::{ArgGroup, Subcommand};
 use serde::Serialize;
 
-use super::{mailbox::Which, output, workplace::Workplace};
+use super::{mailbox::Which, output, send, workplace::Workplace};
 use crate::{
     domain::{
         id::MessageId,
         mailbox::Mailbox,
         message::Message,
+        sending::SentKind,
         time::{TimeZone, Timestamp},
     },
     store::ChangeError,
@@ -41,6 +42,17 @@ pub enum MessageCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Send a WAV file as a message to mailboxes
+    Send(send::SendArgs),
+    /// List what was sent to mailboxes by other mailboxes or by `send` in the last seven days, the latest first
+    Sent {
+        /// How many at most
+        #[arg(long, value_name = "COUNT", default_value_t = 100)]
+        limit: u32,
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
     /// Delete messages for good
     #[command(group(ArgGroup::new("what").required(true).args(["ids", "all"])))]
     Delete {
@@ -66,6 +78,8 @@ pub async fn run(command: MessageCommand, file: Option<&Path>) -> anyhow::Result
             let (mailbox, messages) = find(&place, &which, &ids).await?;
             export(&place, &mailbox, &messages, &to, json).await
         }
+        MessageCommand::Send(args) => send::send(args, &place).await,
+        MessageCommand::Sent { limit, json } => send::list(&place, limit, json).await,
         MessageCommand::Delete { which, ids, all: _ } => {
             let (_, messages) = find(&place, &which, &ids).await?;
             delete(&place, &messages).await
@@ -167,6 +181,8 @@ struct Listed<'a> {
     list: &'static str,
     caller_number: Option<&'a str>,
     caller_name: Option<&'a str>,
+    caller_verified: bool,
+    sent: Option<SentKind>,
     duration_seconds: f64,
     deposited_at: String,
     stamp_at: String,
@@ -189,6 +205,8 @@ impl<'a> From<&'a Message> for Listed<'a> {
             list: message.folder().as_str(),
             caller_number: message.caller.number.as_deref(),
             caller_name: message.caller.name.as_deref(),
+            caller_verified: message.caller_verified,
+            sent: message.sent.as_ref().map(|sent| sent.kind),
             duration_seconds: message.duration.as_secs_f64(),
             deposited_at: message.deposited_at.to_string(),
             stamp_at: message.stamp_at.to_string(),
@@ -207,7 +225,8 @@ impl<'a> From<&'a Message> for Listed<'a> {
 impl Listed<'_> {
     fn note(&self) -> String {
         let words = [(self.urgent, "urgent"), (self.private, "private"), (self.interrupted, "interrupted")];
-        words.into_iter().filter(|(is_so, _)| *is_so).map(|(_, word)| word).collect::<Vec<_>>().join(", ")
+        let sent = self.sent.as_ref().map(SentKind::as_str);
+        sent.into_iter().chain(words.into_iter().filter(|(is_so, _)| *is_so).map(|(_, word)| word)).collect::<Vec<_>>().join(", ")
     }
 }
 

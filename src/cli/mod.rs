@@ -10,10 +10,13 @@ mod quickstart;
 mod serve;
 mod call;
 mod mailbox;
+mod owner;
+mod list;
 mod access;
 mod line;
 mod screening;
 mod message;
+mod send;
 mod outbox;
 mod calls;
 mod explain;
@@ -54,13 +57,16 @@ enum Command {
     /// Add, list, show, change or remove mailboxes
     #[command(subcommand)]
     Mailbox(mailbox::MailboxCommand),
+    /// Make, list, show, fill or remove distribution lists: one number for several mailboxes
+    #[command(subcommand)]
+    List(list::ListCommand),
     /// Say from where phones may register and calls may come in
     #[command(subcommand)]
     Access(access::AccessCommand),
     /// Let phones register directly on the server, as lines of mailboxes
     #[command(subcommand)]
     Line(line::LineCommand),
-    /// List, export or delete the messages of a mailbox
+    /// List, export, delete or send messages
     #[command(subcommand)]
     Message(message::MessageCommand),
     /// List, retry or drop what is still to be sent
@@ -100,6 +106,7 @@ async fn dispatch(command: Command, file: Option<&Path>) -> anyhow::Result<()> {
         Command::Quickstart(args) => quickstart::run(args).await,
         Command::Call(args) => call::run(args).await,
         Command::Mailbox(command) => mailbox::run(command, file).await,
+        Command::List(command) => list::run(command, file).await,
         Command::Access(command) => access::run(command, file).await,
         Command::Line(command) => line::run(command, file).await,
         Command::Message(command) => message::run(command, file).await,

@@ -450,8 +450,10 @@ pub(super) mod tests {
             duration: Duration::from_millis(42_400),
             audio: AudioKey::random(),
             interrupted: false,
+            caller_verified: false,
             urgent: false,
             private: false,
+            sent: None,
             version: 1,
         }
     }

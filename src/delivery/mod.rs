@@ -14,6 +14,7 @@ pub mod eml;
 mod header;
 pub mod mwi;
 pub mod outbox;
+pub mod sendings;
 pub mod smtp;
 mod stream;
 mod text;

@@ -258,7 +258,7 @@ impl Notifier {
         let summary = match &in_use {
             Some(mailbox) => {
                 let Counts { new, saved: old, urgent_new, urgent_saved: urgent_old } =
-                    self.store.counts(&mailbox.id, now()).await?;
+                    self.store.lamp_counts(&mailbox.id, now()).await?;
                 Summary { new, old, urgent_new, urgent_old }
             }
             // Nobody can listen to anything there.

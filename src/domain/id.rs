@@ -67,6 +67,14 @@ id! {
     SubscriptionId
 }
 id! {
+    /// A distribution list.
+    ListId
+}
+id! {
+    /// A recording on its way to several mailboxes; the ids of its messages follow from it.
+    SendingId
+}
+id! {
     /// A call, in logs and records.
     CallId
 }

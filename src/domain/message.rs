@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     caller::Caller,
     id::{AudioKey, MailboxId, MessageId},
+    sending::Sent,
     time::Timestamp,
 };
 
@@ -19,6 +20,9 @@ pub struct Message {
     pub mailbox: MailboxId,
     /// Who left it.
     pub caller: Caller,
+    /// Whether somebody who is believed vouched for the caller's number: a trusted peer, or a line's password. Always so for what
+    /// came from another mailbox.
+    pub caller_verified: bool,
     /// When the caller finished it. Never changes.
     pub deposited_at: Timestamp,
     /// The date and time spoken and shown: the deposit, or the latest save.
@@ -41,6 +45,8 @@ pub struct Message {
     pub urgent: bool,
     /// Whether its caller marked it as private: it is not passed on to others.
     pub private: bool,
+    /// How it came from another mailbox; none when it was left by a call.
+    pub sent: Option<Sent>,
     /// Raised by every change; a change names the version it was decided on (compare-and-set).
     pub version: i64,
 }
@@ -111,6 +117,17 @@ impl Counts {
         };
         *all += 1;
         *urgents += u32::from(urgent);
+    }
+
+    /// These messages and others.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            new: self.new + other.new,
+            saved: self.saved + other.saved,
+            urgent_new: self.urgent_new + other.urgent_new,
+            urgent_saved: self.urgent_saved + other.urgent_saved,
+        }
     }
 
     /// All messages: what the capacity counts.

@@ -12,6 +12,20 @@ pub const LONGEST_MESSAGE: Duration = Duration::from_secs(300);
 pub const LONGEST_GREETING: Duration = Duration::from_secs(15);
 /// The longest spoken name.
 pub const LONGEST_NAME: Duration = Duration::from_secs(5);
+/// The longest introduction to a forwarded message.
+pub const LONGEST_INTRODUCTION: Duration = Duration::from_secs(120);
+/// The longest message that forwarding makes, with all introductions: what any message can be long.
+pub const LONGEST_FORWARDED: Duration = Duration::from_secs(600);
+/// The silence between an introduction and the message that it introduces.
+pub const PAUSE_AFTER_INTRODUCTION: Duration = Duration::from_millis(600);
+/// How many numbers, of mailboxes or lists, one message can be addressed to by phone.
+pub const MOST_ADDRESSEES: usize = 50;
+/// How many mailboxes can be in a distribution list.
+pub const MOST_LIST_MEMBERS: u32 = 1000;
+/// How many subscribers can own a shared mailbox: each is told of all that happens in it.
+pub const OWNERS_PER_MAILBOX: u32 = 32;
+/// How many shared mailboxes a subscriber can own: each has a key.
+pub const SHARED_PER_OWNER: u32 = 9;
 /// How many messages a mailbox holds, new and saved together.
 pub const MAILBOX_CAPACITY: u32 = 300;
 /// How long a message lives from its deposit, and again from every save.
@@ -59,6 +73,32 @@ pub const RTP_TIMEOUT: Duration = Duration::from_secs(30);
 #[must_use]
 pub fn admits(held: u32) -> bool {
     held < MAILBOX_CAPACITY
+}
+
+/// How long an introduction to a message of `length` can get; none where there is no room for one.
+#[must_use]
+pub fn room_for_introduction(length: Duration) -> Option<Duration> {
+    // Between the two there is a pause.
+    let left = LONGEST_FORWARDED.saturating_sub(length + PAUSE_AFTER_INTRODUCTION);
+    Some(left.min(LONGEST_INTRODUCTION)).filter(|room| *room >= Duration::from_secs(5))
+}
+
+/// Whether a message can have another addressee beside so many.
+#[must_use]
+pub fn admits_addressee(held: usize) -> bool {
+    held < MOST_ADDRESSEES
+}
+
+/// Whether a distribution list can have so many members.
+#[must_use]
+pub fn admits_list_members(count: u32) -> bool {
+    count <= MOST_LIST_MEMBERS
+}
+
+/// Whether a mailbox can have so many owners, one of whom owns so many mailboxes.
+#[must_use]
+pub fn admits_owner(owners: u32, owned: u32) -> bool {
+    owners <= OWNERS_PER_MAILBOX && owned <= SHARED_PER_OWNER
 }
 
 /// Whether a line can have so many contacts.
@@ -249,8 +289,10 @@ mod tests {
             duration: Duration::from_secs(20),
             audio: AudioKey::random(),
             interrupted: false,
+            caller_verified: false,
             urgent: false,
             private: false,
+            sent: None,
             version: 1,
         }
     }

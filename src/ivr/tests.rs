@@ -258,8 +258,10 @@ fn message(name: &str) -> Message {
         duration: Duration::from_secs(65),
         audio: AudioKey::from_stored(name),
         interrupted: false,
+        caller_verified: false,
         urgent: false,
         private: false,
+        sent: None,
         version: 1,
     }
 }

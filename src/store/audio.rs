@@ -1,17 +1,21 @@
-//! Audio objects: WAVs under random keys that are never reused.
+//! Audio objects: WAVs under random keys that are never reused. Messages that were sent to several mailboxes share one.
 //!
 //! An object is put first and referred to afterwards, in a transaction that also adds its key to the table `audio`. It is
 //! removed the other way round: the transaction marks the key, and the object goes after the commit. A crash in between leaves
 //! an object too many, never one too few; the [sweep](Store::sweep_orphans) finds it.
 
-use std::{path::Path as FilePath, sync::Arc};
+use std::{collections::HashSet, path::Path as FilePath, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use object_store::{ObjectStore, ObjectStoreExt as _, local::LocalFileSystem, path::Path};
 use sqlx::AnyConnection;
 
-use super::{Store, StoreError, database::placeholders, spool};
+use super::{
+    Store, StoreError,
+    database::{Columns as _, placeholders},
+    spool,
+};
 use crate::domain::{id::AudioKey, time::Timestamp};
 
 /// The folder of all audio inside the object store.
@@ -52,10 +56,18 @@ impl Store {
         }
     }
 
-    /// Removes objects whose keys a committed transaction has marked; those that cannot be removed now stay marked.
+    /// Removes those objects whose keys a committed transaction has marked; those that cannot be removed now stay marked.
     ///
     /// Answers how many are gone.
     pub(super) async fn remove_marked_audio(&self, keys: &[AudioKey]) -> u32 {
+        let marked = match self.marked_audio(keys).await {
+            Ok(marked) => marked,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "audio was left behind");
+                return 0;
+            }
+        };
+        let keys: Vec<AudioKey> = keys.iter().filter(|key| marked.contains(key.as_str())).cloned().collect();
         // Made before they are awaited: a closure over borrowed keys would not be `Send` for every lifetime.
         let removals: Vec<_> = keys.iter().map(|key| self.remove_object(key)).collect();
         let removed: Vec<Option<&AudioKey>> = futures_util::stream::iter(removals).buffer_unordered(8).collect().await;
@@ -66,6 +78,23 @@ impl Store {
             }
         }
         u32::try_from(removed.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Those of the keys that no row refers to any more.
+    async fn marked_audio(&self, keys: &[AudioKey]) -> Result<HashSet<String>, sqlx::Error> {
+        let mut marked = HashSet::new();
+        for some in keys.chunks(500) {
+            let list = placeholders(1, some.len());
+            let sql = format!("SELECT key FROM audio WHERE removed_at IS NOT NULL AND key IN ({list})");
+            let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
+            for key in some {
+                query = query.bind(key.as_str());
+            }
+            for row in &query.fetch_all(self.0.database.reader()).await? {
+                marked.insert(row.text("key")?);
+            }
+        }
+        Ok(marked)
     }
 
     async fn remove_object<'key>(&self, key: &'key AudioKey) -> Option<&'key AudioKey> {
@@ -91,19 +120,37 @@ impl Store {
     }
 }
 
-/// Adds the key of an object that is about to be referred to. Fails when the object has been swept.
+/// Adds the key of a new object that is about to be referred to. Fails when the object has been swept.
 pub(super) async fn claim(connection: &mut AnyConnection, key: &AudioKey) -> Result<(), sqlx::Error> {
     sqlx::query("INSERT INTO audio (key, swept) VALUES ($1, 0)").bind(key.as_str()).execute(connection).await?;
     Ok(())
 }
 
-/// Marks an object that is not referred to any more, to be removed after the commit.
-pub(super) async fn mark_removed(connection: &mut AnyConnection, key: &AudioKey, now: Timestamp) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE audio SET removed_at = $2 WHERE key = $1")
+/// Lets one row more refer to an object that rows refer to already: it is removed with the last of them.
+///
+/// # Errors
+///
+/// [`sqlx::Error::RowNotFound`] when none refers to it any more.
+pub(super) async fn share(connection: &mut AnyConnection, key: &AudioKey) -> Result<(), sqlx::Error> {
+    let shared = sqlx::query("UPDATE audio SET uses = uses + 1 WHERE key = $1 AND removed_at IS NULL")
         .bind(key.as_str())
-        .bind(now.as_millis())
         .execute(connection)
         .await?;
+    if shared.rows_affected() == 0 { Err(sqlx::Error::RowNotFound) } else { Ok(()) }
+}
+
+/// Notes that one row less refers to an object. When it was the last, the object is marked, to be removed after the commit.
+///
+/// Whoever marks several in one transaction does so in order of their keys, so that two never wait for each other.
+pub(super) async fn mark_removed(connection: &mut AnyConnection, key: &AudioKey, now: Timestamp) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE audio SET uses = uses - 1, removed_at = CASE WHEN uses <= 1 THEN $2 ELSE removed_at END
+         WHERE key = $1 AND removed_at IS NULL",
+    )
+    .bind(key.as_str())
+    .bind(now.as_millis())
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

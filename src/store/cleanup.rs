@@ -14,6 +14,7 @@ use super::{
     Store, StoreError, audio,
     database::{Columns as _, placeholders},
     journal::blocking,
+    sending,
     spool::{self, SpoolReport},
     subscription,
 };
@@ -68,13 +69,14 @@ impl Store {
             for row in &rows {
                 mailboxes.insert(row.text("mailbox_id")?);
                 sqlx::query("DELETE FROM outbox WHERE message_id = $1").bind(row.text("id")?).execute(&mut *transaction).await?;
-                let key = AudioKey::from_stored(row.text("audio")?);
-                audio::mark_removed(&mut transaction, &key, now).await?;
-                objects.push(key);
+                objects.push(AudioKey::from_stored(row.text("audio")?));
             }
-            for mailbox in mailboxes {
-                subscription::mailbox_changed(&mut transaction, &MailboxId::from_stored(mailbox), now).await?;
+            objects.sort();
+            for key in &objects {
+                audio::mark_removed(&mut transaction, key, now).await?;
             }
+            let mailboxes: Vec<MailboxId> = mailboxes.into_iter().map(MailboxId::from_stored).collect();
+            subscription::mailboxes_changed(&mut transaction, &mailboxes, now).await?;
             transaction.commit().await?;
             self.0.lamps_changed.notify_one();
             self.remove_marked_audio(&objects).await;
@@ -202,6 +204,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         sqlx::query("DELETE FROM registrations WHERE expires_at <= $1").bind(now.as_millis()).execute(&mut *transaction).await?;
+        sending::forget(&mut transaction, now.before(MEMORY)).await?;
         sqlx::query("DELETE FROM audio WHERE swept = 1 AND removed_at <= $1")
             .bind(now.before(MEMORY).as_millis())
             .execute(&mut *transaction)

@@ -142,6 +142,7 @@ impl Store {
             id: envelope.message,
             mailbox: envelope.mailbox,
             caller: envelope.caller,
+            caller_verified: envelope.verified,
             deposited_at: seal.ended_at,
             stamp_at: seal.ended_at,
             expires_at: rules::expiry_after_deposit(seal.ended_at),
@@ -154,6 +155,7 @@ impl Store {
             interrupted: seal.interrupted,
             urgent: marks.urgent,
             private: marks.private,
+            sent: None,
             version: 1,
         };
         match self.write(message.clone(), now).await {
@@ -224,7 +226,8 @@ impl Store {
         }
     }
 
-    async fn write(&self, message: Message, now: Timestamp) -> Result<Written, WriteError> {
+    /// Hands a message to the transaction. Waits as long as a call can.
+    pub(super) async fn write(&self, message: Message, now: Timestamp) -> Result<Written, WriteError> {
         let (reply, written) = oneshot::channel();
         let deadline = Instant::now() + WRITING;
         match timeout_at(deadline, self.0.deposits.send(Pending { message, now, reply })).await {
@@ -432,7 +435,10 @@ async fn insert(connection: &mut AnyConnection, message: &Message, now: Timestam
         .bind(message.deposited_at.as_millis())
         .execute(&mut *connection)
         .await?;
-    audio::claim(&mut *connection, &message.audio).await?;
+    match message.sent {
+        None => audio::claim(&mut *connection, &message.audio).await?,
+        Some(_) => audio::share(&mut *connection, &message.audio).await?,
+    }
     message::insert(&mut *connection, message).await?;
     counts.add(message.folder(), message.urgent);
 
@@ -529,6 +535,7 @@ mod tests {
             caller: Caller::private(),
             started_at: now,
             encoding: Encoding::Mulaw,
+            verified: false,
             call: CallId::random(),
         }
     }

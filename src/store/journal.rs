@@ -93,6 +93,9 @@ pub struct Envelope {
     pub started_at: Timestamp,
     /// What the audio bytes are.
     pub encoding: Encoding,
+    /// Whether somebody who is believed vouches for the caller's number.
+    #[serde(default)]
+    pub verified: bool,
     /// The call, for the log.
     pub call: CallId,
 }
@@ -515,6 +518,7 @@ mod tests {
             caller: Caller { number: Some("2025550143".into()), name: Some("Zoë".into()) },
             started_at: Timestamp::from_millis(1_000),
             encoding: Encoding::Mulaw,
+            verified: false,
             call: CallId::random(),
         }
     }

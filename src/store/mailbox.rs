@@ -1,9 +1,10 @@
 //! Mailboxes and their numbers.
 
-use sqlx::{AnyConnection, any::AnyRow};
+use sqlx::{AnyConnection, AnyPool, any::AnyRow};
 
 use super::{
-    ChangeError, Store, StoreError, access, audio, database::Columns as _, forward_greeting, message, passcode, subscription,
+    ChangeError, Store, StoreError, access, audio, database::Columns as _, distribution, forward_greeting, message, passcode,
+    shared, subscription,
 };
 use crate::domain::{
     id::{AudioKey, MailboxId},
@@ -291,9 +292,12 @@ impl Store {
             objects.push(AudioKey::from_stored(row.text("audio")?));
         }
         objects.extend(forward_greeting::mailbox_removed(&mut transaction, id).await?);
+        objects.sort();
         for key in &objects {
             audio::mark_removed(&mut transaction, key, now).await?;
         }
+        shared::mailbox_removed(&mut transaction, id, now).await?;
+        distribution::mailbox_removed(&mut transaction, id).await?;
         subscription::mailbox_removed(&mut transaction, id, now).await?;
         for sql in [
             "DELETE FROM outbox WHERE mailbox_id = $1",
@@ -378,6 +382,16 @@ pub(super) async fn find(connection: &mut AnyConnection, id: &MailboxId) -> Resu
     Ok(read_all(&rows)?.pop())
 }
 
+/// The mailboxes whose ids `ids` selects for `key`, in order of their numbers.
+pub(super) async fn find_in_order(reader: &AnyPool, ids: &str, key: &str) -> Result<Vec<Mailbox>, StoreError> {
+    let sql = format!(
+        "SELECT m.*, a.number AS alias_number FROM mailboxes m
+         LEFT JOIN mailbox_numbers a ON a.mailbox_id = m.id AND a.alias = 1
+         WHERE m.id IN ({ids}) ORDER BY m.tenant, m.number, a.number"
+    );
+    read_all(&sqlx::query(sqlx::AssertSqlSafe(sql)).bind(key).fetch_all(reader).await?)
+}
+
 /// Reads mailboxes from rows that repeat a mailbox for each of its aliases.
 fn read_all(rows: &[AnyRow]) -> Result<Vec<Mailbox>, StoreError> {
     let mut mailboxes: Vec<Mailbox> = Vec::new();
@@ -420,6 +434,6 @@ fn preferences(stored: &str) -> Result<Preferences, StoreError> {
     serde_json::from_str(stored).map_err(|_| StoreError::Unreadable { what: "mailboxes.preferences" })
 }
 
-fn parse<T: std::str::FromStr>(text: &str, what: &'static str) -> Result<T, StoreError> {
+pub(super) fn parse<T: std::str::FromStr>(text: &str, what: &'static str) -> Result<T, StoreError> {
     text.parse().map_err(|_| StoreError::Unreadable { what })
 }

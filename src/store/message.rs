@@ -18,6 +18,7 @@ use crate::domain::{
     id::{AudioKey, MailboxId, MessageId},
     message::{Counts, Message},
     rules,
+    sending::{Sent, SentKindError},
     time::Timestamp,
 };
 
@@ -185,14 +186,15 @@ pub(super) async fn counts(connection: &mut AnyConnection, mailbox: &MailboxId, 
 
 pub(super) async fn insert(connection: &mut AnyConnection, message: &Message) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO messages (id, mailbox_id, caller_number, caller_name, deposited_at, stamp_at, expires_at, duration_ms,
-                               audio, interrupted, urgent, private, version)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        "INSERT INTO messages (id, mailbox_id, caller_number, caller_name, caller_verified, deposited_at, stamp_at, expires_at, duration_ms,
+                               audio, interrupted, urgent, private, sent_kind, sender_id, origin_id, version)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
     )
     .bind(message.id.as_str())
     .bind(message.mailbox.as_str())
     .bind(message.caller.number.as_deref().map(storable))
     .bind(message.caller.name.as_deref().map(storable))
+    .bind(i64::from(message.caller_verified))
     .bind(message.deposited_at.as_millis())
     .bind(message.stamp_at.as_millis())
     .bind(message.expires_at.as_millis())
@@ -201,6 +203,9 @@ pub(super) async fn insert(connection: &mut AnyConnection, message: &Message) ->
     .bind(i64::from(message.interrupted))
     .bind(i64::from(message.urgent))
     .bind(i64::from(message.private))
+    .bind(message.sent.as_ref().map(|sent| sent.kind.as_str()))
+    .bind(message.sent.as_ref().and_then(|sent| sent.sender.as_ref()).map(MailboxId::as_str))
+    .bind(message.sent.as_ref().and_then(|sent| sent.origin.as_ref()).map(MessageId::as_str))
     .bind(message.version)
     .execute(connection)
     .await?;
@@ -217,6 +222,7 @@ pub(super) fn read(row: &AnyRow) -> Result<Message, sqlx::Error> {
         id: MessageId::from_stored(row.text("id")?),
         mailbox: MailboxId::from_stored(row.text("mailbox_id")?),
         caller: Caller { number: row.maybe_text("caller_number")?, name: row.maybe_text("caller_name")? },
+        caller_verified: row.flag("caller_verified")?,
         deposited_at: row.moment("deposited_at")?,
         stamp_at: row.moment("stamp_at")?,
         expires_at: row.moment("expires_at")?,
@@ -228,6 +234,17 @@ pub(super) fn read(row: &AnyRow) -> Result<Message, sqlx::Error> {
         interrupted: row.flag("interrupted")?,
         urgent: row.flag("urgent")?,
         private: row.flag("private")?,
+        sent: row.maybe_text("sent_kind")?.map(|kind| sent(&kind, row)).transpose()?,
         version: row.integer("version")?,
+    })
+}
+
+/// How a message came from another mailbox, from a row that says so.
+pub(super) fn sent(kind: &str, row: &AnyRow) -> Result<Sent, sqlx::Error> {
+    let unknown = |error: SentKindError| sqlx::Error::ColumnDecode { index: "kind".to_owned(), source: Box::new(error) };
+    Ok(Sent {
+        kind: kind.parse().map_err(unknown)?,
+        sender: row.maybe_text("sender_id")?.map(MailboxId::from_stored),
+        origin: row.maybe_text("origin_id")?.map(MessageId::from_stored),
     })
 }

@@ -19,6 +19,9 @@ mod hash;
 pub mod passcode;
 pub mod forward_greeting;
 pub mod greeting;
+pub mod distribution;
+pub mod sending;
+pub mod shared;
 pub mod outbox;
 pub mod subscription;
 pub mod cleanup;
@@ -114,6 +117,7 @@ struct Inner {
     /// How many passcodes are hashed at once.
     hashing: Arc<Semaphore>,
     outbox_grew: Notify,
+    sendings_grew: Notify,
     lamps_changed: Notify,
     /// Held from [`Store::recover`] on: the folder's lock file.
     spool_lock: std::sync::Mutex<Option<std::fs::File>>,
@@ -148,6 +152,7 @@ impl Store {
             attempts: passcode::Turns::default(),
             hashing: Arc::new(Semaphore::new(processors)),
             outbox_grew: Notify::new(),
+            sendings_grew: Notify::new(),
             lamps_changed: Notify::new(),
             spool_lock: std::sync::Mutex::new(None),
             spool_turn: tokio::sync::Mutex::new(()),

@@ -11,7 +11,10 @@ use std::time::Duration;
 use sqlx::{AnyConnection, any::AnyRow};
 use tokio::sync::Notify;
 
-use super::{ChangeError, Store, StoreError, database::Columns as _};
+use super::{
+    ChangeError, Store, StoreError,
+    database::{Columns as _, placeholders},
+};
 use crate::domain::{
     id::{MailboxId, SubscriptionId},
     rules,
@@ -445,15 +448,30 @@ pub(super) async fn mailbox_changed(
     mailbox: &MailboxId,
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    // An update even if the row is there: it makes whoever spreads the change wait for our commit.
-    sqlx::query(
-        "INSERT INTO mwi_changes (mailbox_id, changed_at) VALUES ($1, $2)
-         ON CONFLICT (mailbox_id) DO UPDATE SET changed_at = excluded.changed_at",
-    )
-    .bind(mailbox.as_str())
-    .bind(now.as_millis())
-    .execute(connection)
-    .await?;
+    mailboxes_changed(connection, std::slice::from_ref(mailbox), now).await
+}
+
+/// The same for several mailboxes at once.
+pub(super) async fn mailboxes_changed(
+    connection: &mut AnyConnection,
+    mailboxes: &[MailboxId],
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    // Who owns a shared mailbox is told of it. In one order by everybody, so that two never wait for each other. An update even if
+    // the row is there: it makes whoever spreads the change wait for our commit.
+    let list = placeholders(2, mailboxes.len());
+    let sql = format!(
+        "INSERT INTO mwi_changes (mailbox_id, changed_at)
+         SELECT id, $1 FROM (SELECT id FROM mailboxes WHERE id IN ({list})
+                             UNION SELECT owner_id FROM mailbox_owners WHERE mailbox_id IN ({list})) told
+         WHERE 1 = 1 ORDER BY id
+         ON CONFLICT (mailbox_id) DO UPDATE SET changed_at = excluded.changed_at"
+    );
+    let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(now.as_millis());
+    for mailbox in mailboxes {
+        query = query.bind(mailbox.as_str());
+    }
+    query.execute(connection).await?;
     Ok(())
 }
 

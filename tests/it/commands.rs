@@ -378,6 +378,7 @@ async fn deposit(store: &Store, number: &str, seconds: u64) -> Message {
         caller,
         started_at: now(),
         encoding: Encoding::Mulaw,
+        verified: false,
         call: CallId::random(),
     };
     let journal = store.create_journal(envelope).await.unwrap();

@@ -220,6 +220,7 @@ async fn deposit_at(store: &Store, mailbox: &Mailbox, at: Timestamp) -> Message 
         caller: Caller::private(),
         started_at: at,
         encoding: Encoding::Mulaw,
+        verified: false,
         call: CallId::random(),
     };
     let journal = store.create_journal(envelope).await.unwrap();

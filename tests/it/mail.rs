@@ -491,6 +491,7 @@ impl System {
             caller: Caller { number: Some("2025550143".into()), name: Some(caller.into()) },
             started_at: now(),
             encoding: Encoding::Mulaw,
+            verified: false,
             call: CallId::random(),
         };
         let journal = self.store.create_journal(envelope).await.unwrap();

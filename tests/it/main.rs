@@ -7,6 +7,7 @@ mod browser;
 mod calls;
 mod codecs;
 mod commands;
+mod compose;
 mod crash;
 mod deposit;
 mod explain;

@@ -45,6 +45,7 @@ mod calendar;
 mod cleanup;
 mod credentials;
 mod deposit;
+mod distribution;
 mod greetings;
 mod lines;
 mod mailboxes;
@@ -52,6 +53,8 @@ mod messages;
 mod outbox;
 mod passcodes;
 mod records;
+mod sending;
+mod shared;
 mod spool;
 mod subscriptions;
 
@@ -173,6 +176,32 @@ impl House {
         deposit(&self.store, mailbox, at).await.unwrap().message
     }
 
+    /// Puts `count` messages without audio into a mailbox, all at once.
+    pub async fn crowd(&self, mailbox: &MailboxId, count: u32) {
+        let (now, end) = (NOW.as_millis(), NOW.after(DAY).as_millis());
+        let sql = format!(
+            "INSERT INTO messages (id, mailbox_id, deposited_at, stamp_at, expires_at, duration_ms, audio, interrupted, version)
+             WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {count})
+             SELECT '{mailbox}' || n, '{mailbox}', {now}, {now}, {end}, 3000, '{mailbox}' || n, 0, 1 FROM n"
+        );
+        let mut connection = sqlx::AnyConnection::connect(&self.database_url).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    /// Adds the mailboxes `2` to `count` of the default tenant, with ids like `m2`, all at once; nobody can log in.
+    pub async fn add_mailboxes(&self, count: u32) {
+        let sql = format!(
+            "INSERT INTO mailboxes (id, tenant, number, name, time_zone, language, enabled, enrolled, passcode_hash, fullness_told,
+                                    remote_failures, deposit_turn, created_at)
+             WITH RECURSIVE n (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM n WHERE n < {count})
+             SELECT 'm' || n, '', 'm' || n, '', 'UTC', 'en', 1, 1, '', 0, 0, 0, 0 FROM n"
+        );
+        let mut connection = sqlx::AnyConnection::connect(&self.database_url).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
     /// Fills a mailbox with `count` messages, quickly.
     pub async fn fill(&self, mailbox: &MailboxId, count: u32) {
         futures_util::stream::iter(0..count)
@@ -221,6 +250,7 @@ pub fn envelope(mailbox: &MailboxId) -> Envelope {
         caller: Caller { number: Some("2025550143".to_owned()), name: Some("Zoë".to_owned()) },
         started_at: NOW,
         encoding: Encoding::Mulaw,
+        verified: false,
         call: CallId::random(),
     }
 }

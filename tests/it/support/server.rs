@@ -201,6 +201,7 @@ impl Server {
             caller,
             started_at: at,
             encoding: Encoding::Mulaw,
+            verified: false,
             call: CallId::random(),
         };
         let journal = store.create_journal(envelope).await.expect("a journal");

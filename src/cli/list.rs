@@ -1,0 +1,226 @@
+//! `afterbeep list`.
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::{output, workplace::Workplace};
+use crate::{
+    domain::{
+        distribution::DistributionList,
+        id::MailboxId,
+        mailbox::{Mailbox, MailboxNumber},
+    },
+    store::distribution::NewList,
+};
+
+#[derive(Debug, Subcommand)]
+pub enum ListCommand {
+    /// Make a distribution list: one number for several mailboxes
+    Add {
+        #[command(flatten)]
+        which: Which,
+        /// Its name
+        #[arg(long, default_value = "", hide_default_value = true)]
+        name: String,
+        /// A mailbox in it, by number or alias; can be given several times
+        #[arg(long = "member", value_name = "MAILBOX")]
+        members: Vec<MailboxNumber>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List all distribution lists
+    List {
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a distribution list and who is in it
+    Show {
+        #[command(flatten)]
+        which: Which,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put mailboxes into a distribution list, or take them out
+    #[command(subcommand)]
+    Member(MemberCommand),
+    /// Remove a distribution list; its mailboxes stay
+    Remove {
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum MemberCommand {
+    /// Put mailboxes into a distribution list
+    Add(Members),
+    /// Take mailboxes out of a distribution list
+    Remove(Members),
+}
+
+#[derive(Args, Debug)]
+pub struct Members {
+    #[command(flatten)]
+    which: Which,
+    /// The mailboxes, by number or alias
+    #[arg(value_name = "MAILBOX", required = true)]
+    members: Vec<MailboxNumber>,
+}
+
+/// A list, named by the operator.
+#[derive(Args, Clone, Debug)]
+pub struct Which {
+    /// The list's number
+    #[arg(value_name = "NUMBER")]
+    number: MailboxNumber,
+    /// The mailbox whose own list it is; without it, everybody of the tenant can send to the list
+    #[arg(long, value_name = "MAILBOX")]
+    of: Option<MailboxNumber>,
+    /// The SIP domain it belongs to, if it is not the default tenant's
+    #[arg(long, value_name = "DOMAIN", default_value = "", hide_default_value = true)]
+    tenant: String,
+}
+
+pub async fn run(command: ListCommand, file: Option<&Path>) -> anyhow::Result<()> {
+    let place = Workplace::open(file).await?;
+    match command {
+        ListCommand::Add { which, name, members, json } => add(&place, which, name, &members, json).await,
+        ListCommand::List { json } => list(&place, json).await,
+        ListCommand::Show { which, json } => {
+            let list = find(&place, &which).await?;
+            show(&place, list, json).await
+        }
+        ListCommand::Member(MemberCommand::Add(Members { which, members })) => {
+            let list = find(&place, &which).await?;
+            let members = ids(&place, &which.tenant, &members).await?;
+            let list = place.store.add_list_members(&list.id, &members).await?;
+            output::text(&format!("list {} has {}\n", list.number, counted(list.members)))
+        }
+        ListCommand::Member(MemberCommand::Remove(Members { which, members })) => {
+            let list = find(&place, &which).await?;
+            let members = ids(&place, &which.tenant, &members).await?;
+            if place.store.remove_list_members(&list.id, &members).await? == 0 {
+                bail!("none of these mailboxes is in list {}; see `afterbeep list show {}`", list.number, list.number);
+            }
+            let list = find(&place, &which).await?;
+            output::text(&format!("list {} has {}\n", list.number, counted(list.members)))
+        }
+        ListCommand::Remove { which } => {
+            let list = find(&place, &which).await?;
+            place.store.remove_list(&list.id).await?;
+            output::text(&format!("removed list {}\n", list.number))
+        }
+    }
+}
+
+async fn add(place: &Workplace, which: Which, name: String, members: &[MailboxNumber], json: bool) -> anyhow::Result<()> {
+    let owner = owner(place, &which).await?.map(|owner| owner.id);
+    let members = ids(place, &which.tenant, members).await?;
+    let new = NewList { tenant: which.tenant, owner, number: which.number, name, members };
+    let list = place.store.create_list(&new, place.now).await?;
+    show(place, list, json).await
+}
+
+async fn list(place: &Workplace, json: bool) -> anyhow::Result<()> {
+    let mut rows = Vec::new();
+    for list in place.store.lists().await? {
+        rows.push(listed(place, list).await?);
+    }
+    output::rows(
+        &rows,
+        &[
+            ("NUMBER", &|row| row.number.clone()),
+            ("TENANT", &|row| or_dash(&row.tenant)),
+            ("OF", &|row| or_dash(row.owner.as_deref().unwrap_or_default())),
+            ("NAME", &|row| or_dash(&row.name)),
+            ("MEMBERS", &|row| row.member_count.to_string()),
+        ],
+        json,
+    )
+}
+
+async fn show(place: &Workplace, list: DistributionList, json: bool) -> anyhow::Result<()> {
+    let members = place.store.list_members(&list.id).await?.iter().map(|member| member.number.to_string()).collect();
+    let shown = Shown { listed: listed(place, list).await?, members };
+    if json {
+        return output::json(&shown);
+    }
+    output::facts(&[
+        ("number", shown.listed.number.clone()),
+        ("tenant", or_dash(&shown.listed.tenant)),
+        ("of", shown.listed.owner.clone().unwrap_or_else(|| "everybody".to_owned())),
+        ("name", or_dash(&shown.listed.name)),
+        ("members", or_dash(&shown.members.join(", "))),
+    ])
+}
+
+async fn find(place: &Workplace, which: &Which) -> anyhow::Result<DistributionList> {
+    let owner = owner(place, which).await?.map(|owner| owner.id);
+    let list = place.store.find_list(&which.tenant, owner.as_ref(), which.number.as_str()).await?;
+    list.filter(|list| list.owner == owner)
+        .with_context(|| format!("there is no such list {}; see `afterbeep list list`", which.number))
+}
+
+/// The mailbox whose own list is meant.
+async fn owner(place: &Workplace, which: &Which) -> anyhow::Result<Option<Mailbox>> {
+    match &which.of {
+        Some(owner) => Ok(Some(place.mailbox(&which.tenant, owner.as_str()).await?)),
+        None => Ok(None),
+    }
+}
+
+async fn ids(place: &Workplace, tenant: &str, numbers: &[MailboxNumber]) -> anyhow::Result<Vec<MailboxId>> {
+    let mut ids = Vec::with_capacity(numbers.len());
+    for number in numbers {
+        ids.push(place.mailbox(tenant, number.as_str()).await?.id);
+    }
+    Ok(ids)
+}
+
+async fn listed(place: &Workplace, list: DistributionList) -> anyhow::Result<Listed> {
+    let owner = match &list.owner {
+        Some(owner) => place.store.mailbox(owner).await?.map(|owner| owner.number.to_string()),
+        None => None,
+    };
+    Ok(Listed {
+        number: list.number.to_string(),
+        tenant: list.tenant,
+        owner,
+        name: list.name,
+        member_count: list.members,
+        created_at: list.created_at.to_string(),
+    })
+}
+
+/// A list among others.
+#[derive(Serialize)]
+struct Listed {
+    number: String,
+    tenant: String,
+    owner: Option<String>,
+    name: String,
+    member_count: u32,
+    created_at: String,
+}
+
+/// A list on its own.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    listed: Listed,
+    members: Vec<String>,
+}
+
+fn counted(members: u32) -> String {
+    format!("{members} member{}", if members == 1 { "" } else { "s" })
+}
+
+fn or_dash(text: &str) -> String {
+    if text.is_empty() { "-".to_owned() } else { text.to_owned() }
+}

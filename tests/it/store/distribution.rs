@@ -1,0 +1,112 @@
+//! Distribution lists: whose they are, who is in them, and what becomes of them when mailboxes go.
+
+use afterbeep::{
+    domain::{id::MailboxId, mailbox::Mailbox, rules},
+    store::distribution::{ListError, NewList},
+};
+
+use super::{House, NOW, new_mailbox, on_both_databases};
+
+on_both_databases! {
+    a_list_is_found_by_its_number_and_knows_its_members
+    a_subscribers_own_list_goes_before_the_tenants
+    a_number_is_given_once
+    only_mailboxes_of_its_tenant_can_be_in_a_list
+    a_list_has_a_thousand_members_at_most
+    a_removed_mailbox_leaves_lists_and_takes_its_own_along
+}
+
+async fn a_list_is_found_by_its_number_and_knows_its_members(house: House) {
+    let [ann, bob] = [house.mailbox("1001").await, house.mailbox("1002").await];
+    let list = house.store.create_list(&list("70", None, &[&bob]), NOW).await.unwrap();
+    assert_eq!((list.members, list.name.as_str(), &list.owner), (1, "Sales", &None));
+
+    let list = house.store.add_list_members(&list.id, &[ann.id.clone(), bob.id.clone()]).await.unwrap();
+
+    assert_eq!(house.store.find_list("", Some(&ann.id), "70").await.unwrap(), Some(list.clone()));
+    assert_eq!(numbers(&house.store.list_members(&list.id).await.unwrap()), ["1001", "1002"]);
+    assert_eq!(house.store.remove_list_members(&list.id, std::slice::from_ref(&ann.id)).await.unwrap(), 1);
+    assert_eq!(house.store.remove_list_members(&list.id, &[ann.id]).await.unwrap(), 0);
+    assert_eq!(house.store.lists().await.unwrap()[0].members, 1);
+    house.store.remove_list(&list.id).await.unwrap();
+    assert_eq!(house.store.find_list("", None, "70").await.unwrap(), None);
+    assert!(house.store.remove_list(&list.id).await.is_err());
+}
+
+async fn a_subscribers_own_list_goes_before_the_tenants(house: House) {
+    let [ann, bob] = [house.mailbox("1001").await, house.mailbox("1002").await];
+    let tenants = house.store.create_list(&list("70", None, &[]), NOW).await.unwrap();
+    let own = house.store.create_list(&list("70", Some(&ann.id), &[]), NOW).await.unwrap();
+
+    let found = async |owner: Option<&MailboxId>| house.store.find_list("", owner, "70").await.unwrap().unwrap().id;
+
+    assert_eq!(found(Some(&ann.id)).await, own.id);
+    assert_eq!(found(Some(&bob.id)).await, tenants.id);
+    assert_eq!(found(None).await, tenants.id);
+    assert_eq!(house.store.find_list("other.example", Some(&ann.id), "70").await.unwrap(), None);
+    assert_eq!(house.store.find_list("", None, "7\0").await.unwrap(), None);
+}
+
+async fn a_number_is_given_once(house: House) {
+    let ann = house.mailbox("1001").await;
+    house.store.create_list(&list("70", None, &[]), NOW).await.unwrap();
+
+    for number in ["70", "1001"] {
+        let refused = house.store.create_list(&list(number, None, &[]), NOW).await;
+        assert!(matches!(refused, Err(ListError::NumberTaken(taken)) if taken.as_str() == number));
+    }
+    assert!(house.store.create_list(&list("70", Some(&ann.id), &[]), NOW).await.is_ok());
+}
+
+async fn only_mailboxes_of_its_tenant_can_be_in_a_list(house: House) {
+    let ann = house.mailbox("1001").await;
+    let mut stranger = new_mailbox("1002");
+    stranger.tenant = "other.example".to_owned();
+    let stranger = house.store.create_mailbox(stranger, NOW).await.unwrap();
+
+    let refused = house.store.create_list(&list("70", None, &[&ann, &stranger]), NOW).await;
+    assert!(matches!(refused, Err(ListError::Gone)));
+    assert!(matches!(house.store.create_list(&list("70", Some(&stranger.id), &[]), NOW).await, Err(ListError::Gone)));
+
+    assert!(house.store.lists().await.unwrap().is_empty(), "nothing is made by halves");
+}
+
+async fn a_list_has_a_thousand_members_at_most(house: House) {
+    let ann = house.mailbox("1001").await;
+    let list = house.store.create_list(&list("70", None, &[&ann]), NOW).await.unwrap();
+    house.add_mailboxes(1001).await;
+    let others =
+        |range: std::ops::RangeInclusive<u32>| range.map(|n| MailboxId::from_stored(format!("m{n}"))).collect::<Vec<_>>();
+
+    let most = house.store.add_list_members(&list.id, &others(2..=1000)).await.unwrap();
+    let refused = house.store.add_list_members(&list.id, &others(1001..=1001)).await;
+
+    assert_eq!(most.members, rules::MOST_LIST_MEMBERS);
+    assert!(matches!(refused, Err(ListError::TooManyMembers)));
+    assert_eq!(house.store.lists().await.unwrap()[0].members, rules::MOST_LIST_MEMBERS);
+}
+
+async fn a_removed_mailbox_leaves_lists_and_takes_its_own_along(house: House) {
+    let [ann, bob] = [house.mailbox("1001").await, house.mailbox("1002").await];
+    house.store.create_list(&list("70", None, &[&ann, &bob]), NOW).await.unwrap();
+    house.store.create_list(&list("7", Some(&ann.id), &[&bob]), NOW).await.unwrap();
+
+    house.store.remove_mailbox(&ann.id, NOW).await.unwrap();
+
+    let [left] = &house.store.lists().await.unwrap()[..] else { panic!("one list") };
+    assert_eq!((left.number.as_str(), left.members), ("70", 1));
+}
+
+fn list(number: &str, owner: Option<&MailboxId>, members: &[&Mailbox]) -> NewList {
+    NewList {
+        tenant: String::new(),
+        owner: owner.cloned(),
+        number: number.parse().unwrap(),
+        name: "Sales".to_owned(),
+        members: members.iter().map(|member| member.id.clone()).collect(),
+    }
+}
+
+fn numbers(mailboxes: &[Mailbox]) -> Vec<&str> {
+    mailboxes.iter().map(|mailbox| mailbox.number.as_str()).collect()
+}
