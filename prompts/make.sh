@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Speaks and masters the prompts of one language: prompts/LANG/prompts.tsv -> prompts/LANG/*.wav. See README.md.
+# Speaks and masters what is new or changed among the prompts of one language: prompts/LANG/prompts.tsv -> prompts/LANG/*.wav.
+# Several may run at once, also from different copies of the repository, with one WORKDIR. See README.md.
 set -euo pipefail
 lang=${1:?usage: make.sh LANG [WORKDIR]}
 work=$(realpath -m "${2:-${TMPDIR:-/tmp}/afterbeep-prompts}")
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$work"
+exec 9>"$work/setup.lock"
+flock 9
 [ -f "$work/kokoro.onnx" ] && [ -f "$work/voices.bin" ] || "$here/tools/setup.sh" "$work"
-nice -n 10 "$work/venv/bin/python" "$here/tools/synthesize.py" "$work" "$lang" "$here/$lang/prompts.tsv" "$work/raw-$lang"
-"$work/venv/bin/python" "$here/tools/master.py" "$work/raw-$lang" "$here/$lang"
-"$work/venv/bin/python" "$here/tools/loudness.py" "$here/$lang"
+flock -u 9
+exec nice -n 10 "$work/venv/bin/python" "$here/tools/make.py" "$work" "$lang" "$here/$lang"

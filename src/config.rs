@@ -25,6 +25,7 @@ use crate::{
     domain::{
         dialling::DialRule,
         keys::{KeyProfile, MenuLength},
+        language::AccessLanguage,
         rules,
         time::TimeZone,
     },
@@ -45,9 +46,6 @@ pub use value::{
 };
 
 use value::{Shape, span, time_zone};
-
-/// The languages there are prompts in.
-pub const LANGUAGES: [&str; 1] = ["en"];
 
 settings! {
     /// Where things are kept.
@@ -72,8 +70,15 @@ settings! {
         /// The time zone in which dates and times are spoken and written.
         #[serde(with = "time_zone")]
         time_zone: TimeZone = TimeZone::UTC, r#""Europe/Paris""#;
-        /// The language of the prompts.
+        /// The language of the prompts. Callers who reach no mailbox hear it, too.
         language: String = "en".to_owned(), r#""en""#;
+    }
+
+    /// What is said.
+    prompts: PromptSettings {
+        /// The languages of callers, by the number they dialled to get here, or by how it begins. It outweighs the language of the
+        /// mailbox until its subscriber has logged in.
+        languages: Vec<AccessLanguage> = Vec::new(), r#"["8001=fr", "+34...=es"]"#;
     }
 
     /// Answering SIP calls.
@@ -384,9 +389,6 @@ impl Config {
         });
         expect("audio_url", self.audio_url.as_ref().is_none_or(|url| url.expose().starts_with("file:///")), &|| {
             "audio is kept in a folder: write file:///path/to/folder".to_owned()
-        });
-        expect("mailbox.language", LANGUAGES.contains(&self.mailbox.language.as_str()), &|| {
-            format!("there are no prompts in this language; there are {}", LANGUAGES.join(", "))
         });
         expect("node", self.node.as_ref().is_none_or(|node| !node.trim().is_empty()), &|| {
             "leave it out, or give this machine a name".to_owned()

@@ -13,6 +13,7 @@ pub mod audio;
 pub mod media;
 pub mod ivr;
 pub mod store;
+pub mod voice;
 pub mod phone;
 pub mod call;
 pub mod lines;

@@ -23,7 +23,7 @@ use crate::{
     },
     config::Config,
     delivery::{self, MailSettings, Relay, mwi::MwiSettings},
-    domain::{caller::Caller, flooding::CallerLimits, rules, time::Timestamp},
+    domain::{caller::Caller, flooding::CallerLimits, language::Languages, rules, time::Timestamp},
     ivr,
     jobs::scheduler::{self, Calendar},
     lines::{Lines, access::FollowingAccess, admission::Admission, credentials::credential_uses},
@@ -43,6 +43,7 @@ use crate::{
         record::{Attempt, Outcome, Purpose, Records},
         spool::SpoolReport,
     },
+    voice::Voices,
 };
 
 /// How many new calls may wait for a task of theirs.
@@ -81,6 +82,8 @@ impl Server {
         store.close_records().await.context("cannot bring the call records up to date")?;
         let records = Records::new(store.keep_records());
         let mail = mail_settings(config)?;
+        let voices = voices(config)?;
+        let languages = languages(config, &voices)?;
         let media = MediaEngine::start(MediaConfig {
             threads: config.rtp.media_threads,
             ports: Some(config.rtp.ports.first..=config.rtp.ports.last),
@@ -133,7 +136,7 @@ impl Server {
             store: store.clone(),
             admission: admission.clone(),
             media,
-            library: Library::default(),
+            library: Library::new(voices),
             menus: ivr::Settings {
                 shortest_message: config.deposit.shortest,
                 trailing_silence: Some(config.deposit.trailing_silence).filter(|silence| !silence.is_zero()),
@@ -143,7 +146,10 @@ impl Server {
                     tenants: Arc::new(config.menus.tenant_keys.iter().map(|it| (it.tenant.clone(), it.keys)).collect()),
                 },
                 menu_length: config.menus.length,
+                languages,
+                callers_language: None,
             },
+            access_languages: config.prompts.languages.clone(),
             srtp: config.rtp.srtp,
             codecs: config.rtp.codecs.iter().map(|name| name.0).collect(),
             wideband: config.deposit.wideband,
@@ -237,6 +243,28 @@ pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
 }
 
 /// What challenges are made with: a key that all nodes on the database share.
+/// The recordings of every language.
+///
+/// # Errors
+///
+/// When a folder of prompts cannot be used at all.
+pub fn voices(_config: &Config) -> anyhow::Result<Voices> {
+    Ok(Voices::ours())
+}
+
+/// The languages that are spoken here.
+///
+/// # Errors
+///
+/// When a setting names one that is not.
+pub fn languages(config: &Config, voices: &Voices) -> anyhow::Result<Languages> {
+    let languages = voices.languages(&config.mailbox.language).context("mailbox.language")?;
+    for rule in &config.prompts.languages {
+        languages.find(rule.language.as_str()).with_context(|| format!("prompts.languages: {rule}"))?;
+    }
+    Ok(languages)
+}
+
 async fn authenticator(config: &Config, store: &Store) -> anyhow::Result<Authenticator> {
     let key = store.server_key("digest", &hex(&rand::random::<[u8; 32]>())).await.context("cannot read the server's key")?;
     let key = bytes_of_hex(&key).and_then(|bytes| bytes.try_into().ok()).context("the server's key cannot be read")?;

@@ -1,5 +1,5 @@
-"""RAW/*.wav (24 kHz float) -> OUT/*.wav: 16 kHz 16-bit mono PCM, trimmed, even loudness, no clipped peaks, silent edges."""
-import glob, os, subprocess, sys, tempfile
+"""Turns what the voice said into a prompt: 16 kHz 16-bit mono, trimmed, even loudness, no clipped peaks, silent edges."""
+import subprocess, tempfile
 import numpy as np
 import soundfile as sf
 
@@ -8,15 +8,22 @@ HIGHPASS_HZ = 80
 ACTIVE_RMS_DBFS = -20.0
 PEAK_DBFS = -3.0
 # Seconds of silence before and after; what is said inside a phrase follows closely.
-EDGES = (0.06, 0.12)
+EDGES = (0.05, 0.10)
 CLOSE = (0.02, 0.03)
-INSIDE = ("number-", "digit-", "oh-", "day-", "press-", "and-saved-")
+INSIDE = ("number-", "digit-", "oh-", "day-", "press-", "and-saved-", "hour-", "past-")
 INSIDE_NAMES = (
     "am pm noon midnight at and from from-private-caller from-unknown-number today-at yesterday-at minute minutes you-have "
     "reached reached-number new-messages new-messages-and saved-messages passcode-needs digits length second-long seconds-long "
     "minute-long minutes-long monday-at tuesday-at wednesday-at thursday-at friday-at saturday-at sunday-at january february "
-    "march april may june july august september october november december"
+    "march april may june july august september october november december in-the-morning in-the-afternoon in-the-evening "
+    "hours hundred-hours thousand"
 ).split()
+
+
+def is_inside(name, words):
+    """Whether a prompt stands inside a phrase, and so close to its neighbours: parts of numbers, dates and times, and whatever
+    the words leave open, without any mark at their end."""
+    return name.startswith(INSIDE) or name in INSIDE_NAMES or words[-1].isalnum()
 
 
 def frames_power(x, seconds):
@@ -53,23 +60,15 @@ def limit(y):
     return np.clip(y * np.convolve(gain, np.ones(width) / width, "same"), -ceiling, ceiling)
 
 
-def master(x, lead, tail):
-    """Loudness is set again after limiting, which takes a little of it."""
-    y = trim(x, lead, tail)
-    for _ in range(4):
-        y = limit(y * 10 ** ((ACTIVE_RMS_DBFS - active_rms_db(y)) / 20))
-    return y
-
-
-source, out = sys.argv[1:3]
-os.makedirs(out, exist_ok=True)
-for path in sorted(glob.glob(f"{source}/*.wav")):
-    name = os.path.basename(path)[:-4]
+def mastered(path, name, words):
+    """The prompt as int16, from a WAV of the voice. Loudness is set again after limiting, which takes a little of it."""
     with tempfile.NamedTemporaryFile(suffix=".wav") as t:
         convert = ["-b", "32", "-e", "float", "-c", "1", t.name, "highpass", str(HIGHPASS_HZ), "rate", "-v", str(RATE)]
         subprocess.run(["sox", "-V1", "-D", path, *convert], check=True)
         x, _ = sf.read(t.name)
-    y = master(x, *(CLOSE if name.startswith(INSIDE) or name in INSIDE_NAMES else EDGES))
+    y = trim(x, *(CLOSE if is_inside(name, words) else EDGES))
+    for _ in range(4):
+        y = limit(y * 10 ** ((ACTIVE_RMS_DBFS - active_rms_db(y)) / 20))
     noise = np.random.default_rng(1)
     dither = (noise.random(len(y)) - noise.random(len(y))) / 32768
-    sf.write(f"{out}/{name}.wav", y + dither * (np.abs(y) > 0), RATE, subtype="PCM_16")
+    return np.clip(np.round((y + dither * (np.abs(y) > 0)) * 32768), -32768, 32767).astype("i2")

@@ -286,6 +286,25 @@ fn own_samples(bytes: &[u8]) -> Option<(u32, &[[u8; 2]])> {
     Some((rate, samples))
 }
 
+/// The comment in a WAV file (`ICMT` of its `INFO`), which in our prompts is what they say.
+#[must_use]
+pub fn comment(bytes: &[u8]) -> Option<String> {
+    let mut rest = bytes.get(12..)?;
+    while let Some((head, after)) = rest.split_at_checked(8) {
+        let size = usize::try_from(u32::from_le_bytes(head[4..].try_into().ok()?)).ok()?;
+        let content = after.get(..size)?;
+        if head.starts_with(b"LIST")
+            && let Some(fields) = content.strip_prefix(b"INFOICMT")
+        {
+            let (length, text) = fields.split_at_checked(4)?;
+            let text = text.get(..usize::try_from(u32::from_le_bytes(length.try_into().ok()?)).ok()?)?;
+            return Some(String::from_utf8_lossy(text).trim_end_matches('\0').to_owned());
+        }
+        rest = after.get(size + size % 2..)?;
+    }
+    None
+}
+
 /// Brings a file of ours with wideband audio to 8000 Hz, for players that know no other; `None` when it is none, and so stays as
 /// it is.
 #[must_use]

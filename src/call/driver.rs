@@ -27,6 +27,7 @@ use crate::{
     domain::{
         caller::Caller,
         id::{AudioKey, CallId, MessageId},
+        language::LanguageCode,
         rules,
     },
     ivr::{self, Answer, Digit, Effect, Entry, Input, Item, PlayFrom, RecordingEnd, Seek},
@@ -90,6 +91,8 @@ pub struct Line {
     pub source: IpAddr,
     /// The domain in which an access code was dialled; may be empty.
     pub domain: String,
+    /// The language that callers of the number dialled are spoken to in, if it has one.
+    pub language: Option<LanguageCode>,
 }
 
 /// What is playing, as far as the next key or effect must know.
@@ -111,7 +114,8 @@ impl Driver {
     /// Puts a call together. Nothing is played before [`Driver::run`].
     #[must_use]
     pub fn new(calls: Arc<Calls>, session: CallSession, line: Line, entry: Entry, record: RunningRecord) -> Self {
-        let (menus, opening) = ivr::Session::new(entry, calls.menus.clone());
+        let settings = ivr::Settings { callers_language: line.language.clone(), ..calls.menus.clone() };
+        let (menus, opening) = ivr::Session::new(entry, settings);
         Self {
             opening,
             calls,
@@ -303,10 +307,10 @@ impl Driver {
         let mut effects = VecDeque::from(effects);
         while let Some(effect) = effects.pop_front() {
             match effect {
-                Effect::Play { items, interruptible } => {
+                Effect::Play { items, language, interruptible } => {
                     self.leave_playing();
                     self.playing = Playing::Phrase { interruptible };
-                    self.fetching = Some(self.fetch(items));
+                    self.fetching = Some(self.fetch(items, language));
                 }
                 Effect::PlayMessage { id, audio, from } => {
                     self.leave_playing();
@@ -415,7 +419,7 @@ impl Driver {
         None
     }
 
-    fn fetch(&self, items: Vec<Item>) -> Fetching {
+    fn fetch(&self, items: Vec<Item>, language: LanguageCode) -> Fetching {
         let (calls, codec) = (self.calls.clone(), self.session.codec());
         let recording = match &self.recording {
             Recording::Done { tape, kept } if items.contains(&Item::TheRecording) => Some(tape.read(*kept, codec)),
@@ -429,7 +433,7 @@ impl Driver {
             let mut clips = Vec::with_capacity(items.len());
             for item in items {
                 match item {
-                    Item::Prompt(prompt) => clips.push(Clip::from(calls.library.prompt(prompt, codec))),
+                    Item::Prompt(prompt) => clips.extend(calls.library.prompt(&language, prompt, codec).map(Clip::from)),
                     Item::Beep => clips.push(Clip::from(calls.library.beep(codec))),
                     Item::Pause(span) => clips.push(Clip::Silence(span)),
                     Item::Greeting(key) | Item::SpokenName(key) => clips.extend(calls.audio(&key, codec).await.map(Clip::from)),

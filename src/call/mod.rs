@@ -18,7 +18,7 @@ use tracing::{Instrument, Span, debug, error, field, info, info_span};
 
 use crate::{
     audio::codec::Codec,
-    domain::{caller::Caller, dialling::DialRule, id::CallId, time::Timestamp},
+    domain::{caller::Caller, dialling::DialRule, id::CallId, language::AccessLanguage, time::Timestamp},
     ivr,
     lines::admission::{Admission, Attempt, Verdict},
     media::MediaEngine,
@@ -63,6 +63,8 @@ pub struct Calls {
     pub library: Library,
     /// What the menus follow.
     pub menus: ivr::Settings,
+    /// The languages of callers, by what they dialled.
+    pub access_languages: Vec<AccessLanguage>,
     /// Whether audio is encrypted.
     pub srtp: Policy,
     /// The codecs we answer and offer with, best first.
@@ -196,9 +198,11 @@ impl Calls {
         info!(purpose = reasoning.purpose.as_str(), "a call is answered");
         record.answered(session.codec().name());
         let source = invite.source.ip();
+        let dialled = invite.request_uri.user_text().unwrap_or_default();
+        let language = AccessLanguage::choose(&self.access_languages, &dialled).cloned();
         // It may be kilobytes, and the call may last.
         drop(invite);
-        let line = driver::Line { id, caller, verified, guesser, source, domain };
+        let line = driver::Line { id, caller, verified, guesser, source, domain, language };
         driver::Driver::new(self, session, line, entry, record).run(stop).await;
     }
 
@@ -343,6 +347,7 @@ mod tests {
             guesser: String::new(),
             source: IpAddr::from([127, 0, 0, 1]),
             domain: domain.to_owned(),
+            language: None,
         };
         let asking = question::Asking { calls: calls.clone(), line, codec: Codec::Pcmu, recording: None };
         match asking.carry_out(Question::FindMailbox(Digits(number.to_owned()))).await.answer {
@@ -360,6 +365,7 @@ mod tests {
             media: MediaEngine::start(MediaConfig::default()).unwrap(),
             library: Library::default(),
             menus: ivr::Settings::default(),
+            access_languages: vec![],
             srtp: Policy::Optional,
             codecs: Codec::ALL.to_vec(),
             wideband: true,

@@ -9,15 +9,17 @@ use serde::Serialize;
 
 use super::{output, owner, screening, workplace::Workplace};
 use crate::{
-    config::{Config, LANGUAGES},
+    config::Config,
     delivery::Sender,
     domain::{
         keys::{KeyProfile, MenuLength},
+        language::Clock,
         mailbox::{Mailbox, MailboxNumber},
         passcode::Passcode,
         preferences::Preferences,
         time::{TimeZone, Timestamp},
     },
+    server,
     store::mailbox::{MailboxChange, MailboxPage, NewMailbox},
 };
 
@@ -117,9 +119,12 @@ pub struct Settings {
     /// The time zone of its dates and times, such as Europe/Paris
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<TimeZone>,
-    /// The language of its prompts
-    #[arg(long, value_parser = LANGUAGES)]
+    /// The language of its prompts, such as fr
+    #[arg(long, value_name = "LANGUAGE")]
     language: Option<String>,
+    /// The clock that times are spoken by, if not that of the language: 12 or 24
+    #[arg(long, value_name = "12|24")]
+    clock: Option<Clock>,
     /// A further number that reaches the mailbox; can be given several times
     #[arg(long = "alias", value_name = "NUMBER")]
     aliases: Vec<MailboxNumber>,
@@ -215,6 +220,7 @@ async fn add(place: &Workplace, which: Which, settings: Settings, passcode: &Giv
         Some(passcode) => (passcode, None),
         None => generate(&place.config, &numbers),
     };
+    let language = known_language(&place.config, settings.language.as_ref())?;
     let preferences = settings.preferences();
     let new = NewMailbox {
         tenant: which.tenant,
@@ -224,7 +230,7 @@ async fn add(place: &Workplace, which: Which, settings: Settings, passcode: &Giv
         email: settings.email,
         voice_to_email,
         time_zone: settings.time_zone.unwrap_or(defaults.time_zone),
-        language: settings.language.unwrap_or_else(|| defaults.language.clone()),
+        language: language.unwrap_or(&defaults.language).clone(),
         passcode,
     };
     let mut mailbox = place.store.create_mailbox(new, place.now).await?;
@@ -266,6 +272,7 @@ async fn list(place: &Workplace, json: bool) -> anyhow::Result<()> {
 
 async fn set(place: &Workplace, which: &Which, change: Change, json: bool) -> anyhow::Result<()> {
     let before = place.mailbox(&which.tenant, which.number.as_str()).await?;
+    known_language(&place.config, change.settings.language.as_ref())?;
     let mailbox_change = change.to_store(&before)?;
     let number = change.new_number.as_ref().unwrap_or(&before.number);
     let aliases = mailbox_change.aliases.as_ref().unwrap_or(&before.aliases);
@@ -287,6 +294,14 @@ async fn set(place: &Workplace, which: &Which, change: Change, json: bool) -> an
         place.store.unlock(&mailbox.id).await?;
     }
     print_one(place, mailbox, generated, json).await
+}
+
+/// The language, if there are prompts in it.
+fn known_language<'a>(config: &Config, language: Option<&'a String>) -> anyhow::Result<Option<&'a String>> {
+    if let Some(language) = language {
+        server::languages(config, &server::voices(config)?)?.find(language)?;
+    }
+    Ok(language)
 }
 
 async fn remove(place: &Workplace, which: &Which, with_messages: bool) -> anyhow::Result<()> {
@@ -331,6 +346,7 @@ async fn print_one(place: &Workplace, mailbox: Mailbox, generated: Option<String
         ("voice-to-email", on_off(shown.listed.voice_to_email).to_owned()),
         ("time zone", time_zone.clone()),
         ("language", language.clone()),
+        ("clock", preferred(shown.listed.preferences.clock)),
         ("keys", preferred(shown.listed.preferences.keys)),
         ("menus", preferred(shown.listed.preferences.menu_length)),
         ("state", shown.listed.state().to_owned()),
@@ -376,7 +392,7 @@ impl Change {
 
 impl Settings {
     fn preferences(&self) -> Preferences {
-        Preferences { keys: self.keys, menu_length: self.menus }
+        Preferences { keys: self.keys, menu_length: self.menus, clock: self.clock }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
     domain::{
         dialling::DialRule,
         keys::{KeyProfile, MenuLength},
+        language::AccessLanguage,
         time::TimeZone,
     },
     sdp::Policy,
@@ -57,6 +58,7 @@ macro_rules! text_values {
 }
 
 text_values! {
+    AccessLanguage: "number and language";
     DnsServer: "address";
     ListenAddr: "transport and address";
     Network: "address or network";

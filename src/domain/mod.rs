@@ -17,6 +17,7 @@ pub mod forward;
 pub mod greeting;
 pub mod id;
 pub mod keys;
+pub mod language;
 pub mod mailbox;
 pub mod message;
 pub mod passcode;

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::keys::{KeyProfile, MenuLength};
+use super::{
+    keys::{KeyProfile, MenuLength},
+    language::Clock,
+};
 
 /// Preferences of a mailbox. What is `None` is as the tenant, or else the service, has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,13 +17,20 @@ pub struct Preferences {
     /// How much menus tell unasked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub menu_length: Option<MenuLength>,
+    /// The clock that times are spoken by; what the language is used to, if none is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock: Option<Clock>,
 }
 
 impl Preferences {
     /// These preferences after `change`: what it names is taken from it.
     #[must_use]
     pub fn changed(self, change: Self) -> Self {
-        Self { keys: change.keys.or(self.keys), menu_length: change.menu_length.or(self.menu_length) }
+        Self {
+            keys: change.keys.or(self.keys),
+            menu_length: change.menu_length.or(self.menu_length),
+            clock: change.clock.or(self.clock),
+        }
     }
 }
 
@@ -30,20 +40,20 @@ mod tests {
 
     #[test]
     fn a_change_leaves_alone_what_it_does_not_name() {
-        let before = Preferences { keys: Some(KeyProfile::Unity), menu_length: Some(MenuLength::Full) };
+        let before = Preferences { keys: Some(KeyProfile::Unity), menu_length: Some(MenuLength::Full), clock: None };
         let change = Preferences { menu_length: Some(MenuLength::Brief), ..Preferences::default() };
 
         let after = before.changed(change);
 
-        assert_eq!(after, Preferences { keys: Some(KeyProfile::Unity), menu_length: Some(MenuLength::Brief) });
+        assert_eq!(after, Preferences { keys: Some(KeyProfile::Unity), menu_length: Some(MenuLength::Brief), clock: None });
     }
 
     #[test]
     fn what_is_stored_is_read_again_also_by_another_version() {
-        let preferences = Preferences { keys: Some(KeyProfile::FreeSwitch), menu_length: None };
+        let preferences = Preferences { keys: Some(KeyProfile::FreeSwitch), menu_length: None, clock: Some(Clock::TwentyFour) };
         let stored = serde_json::to_string(&preferences).unwrap();
 
-        assert_eq!(stored, r#"{"keys":"freeswitch"}"#);
+        assert_eq!(stored, r#"{"keys":"freeswitch","clock":"24"}"#);
         assert_eq!(serde_json::from_str::<Preferences>(&stored).unwrap(), preferences);
         assert_eq!(serde_json::from_str::<Preferences>(r#"{"of_a_later_version":1}"#).unwrap(), Preferences::default());
     }

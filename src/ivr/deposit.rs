@@ -48,7 +48,7 @@ impl Deposit {
         if mailbox.full {
             return Self::turn_away(call, Some(mailbox));
         }
-        call.tell(phrase::greeting(&mailbox));
+        call.tell(phrase::greeting(call.language(), &mailbox));
         Self { mailbox: Some(mailbox), tries_left: TRIES, state: State::Greeting }.into()
     }
 

@@ -27,6 +27,7 @@ use crate::domain::{
     greeting::GreetingKind,
     id::{AudioKey, MailboxId, MessageId},
     keys::{KeyProfile, MenuLength},
+    language::{Language, LanguageCode, Languages},
     mailbox::{Mailbox, MailboxNumber},
     message::Message,
     passcode::Passcode,
@@ -125,7 +126,7 @@ pub struct MailboxView {
     pub spoken_name: Option<AudioKey>,
     /// The personal greeting.
     pub greeting: Option<AudioKey>,
-    /// Prompt language.
+    /// The code of the language its subscriber is spoken to in.
     pub language: String,
     /// The zone stamps are spoken in.
     pub time_zone: TimeZone,
@@ -176,6 +177,10 @@ pub struct Settings {
     pub keys: KeySettings,
     /// How much menus tell, where a mailbox has no wish of its own.
     pub menu_length: MenuLength,
+    /// The languages that are spoken.
+    pub languages: Languages,
+    /// The language of callers, when the number that was dialled has one.
+    pub callers_language: Option<LanguageCode>,
 }
 
 /// The key maps of those who have none of their own.
@@ -195,6 +200,25 @@ impl KeySettings {
     }
 }
 
+impl Settings {
+    /// The language a call begins in. A caller hears that of the number dialled, else the mailbox's; whoever calls from their own
+    /// line hears their mailbox's; everybody else the default, so that no language tells whether there is a mailbox.
+    fn first_language(&self, entry: &Entry) -> Language {
+        let (dialled, of_mailbox) = match entry {
+            Entry::Deposit { mailbox } => (self.callers_language.as_ref(), mailbox.enabled.then_some(mailbox)),
+            Entry::Retrieval { mailbox: Some(mailbox) } | Entry::Screening { mailbox: Some(mailbox), .. } => {
+                (None, mailbox.enabled.then_some(mailbox))
+            }
+            Entry::Retrieval { mailbox: None }
+            | Entry::Screening { mailbox: None, .. }
+            | Entry::Unavailable
+            | Entry::Rejected(_) => (self.callers_language.as_ref(), None),
+        };
+        let code = dialled.map(LanguageCode::as_str).or(of_mailbox.map(|mailbox| mailbox.language.as_str()));
+        self.languages.spoken(code, of_mailbox.and_then(|mailbox| mailbox.preferences.clock))
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -203,6 +227,8 @@ impl Default for Settings {
             shortest_passcode: 8,
             keys: KeySettings::default(),
             menu_length: MenuLength::default(),
+            languages: Languages::default(),
+            callers_language: None,
         }
     }
 }
@@ -255,6 +281,8 @@ pub enum Effect {
     Play {
         /// What to play.
         items: Vec<Item>,
+        /// Whose prompts are played.
+        language: LanguageCode,
         /// Whether any key stops it at once. Otherwise it goes on until the session replaces or stops it.
         interruptible: bool,
     },

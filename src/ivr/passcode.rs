@@ -129,6 +129,6 @@ fn chosen(digits: &str, who: &Subscriber, call: &Call) -> Result<Passcode, Vec<I
     match Passcode::chosen(digits, call.settings.shortest_passcode, &numbers) {
         Ok(passcode) if passcode == who.passcode => Err(say([PromptId::PasscodeIsOld])),
         Ok(passcode) => Ok(passcode),
-        Err(weakness) => Err(phrase::weakness(weakness)),
+        Err(weakness) => Err(phrase::weakness(call.language(), weakness)),
     }
 }

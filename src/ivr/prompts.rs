@@ -1,49 +1,281 @@
-//! The prompts: one audio file each, embedded. Their texts are in `prompts/en/prompts.tsv`.
+//! The prompts: one audio file each in every language that needs it, embedded. Their texts are in `prompts/*/prompts.tsv`.
+
+use crate::domain::language::Grammar;
 
 macro_rules! prompts {
-    ($($name:ident = $file:literal,)*) => {
-        /// A prompt of ours: one audio file in each language.
+    (
+        [english] $($english:ident = $english_file:literal,)*
+        [french] $($french:ident = $french_file:literal,)*
+        [spanish] $($spanish:ident = $spanish_file:literal,)*
+        [english_and_french] $($no_spanish:ident = $no_spanish_file:literal,)*
+        [french_and_spanish] $($no_english:ident = $no_english_file:literal,)*
+        [every_language] $($name:ident = $file:literal,)*
+    ) => {
+        /// A prompt of ours: one audio file in each language whose grammar needs it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u16)]
         #[allow(missing_docs, reason = "the words of each prompt are in prompts.tsv")]
         pub enum PromptId {
-            $($name,)*
+            $($english,)* $($french,)* $($spanish,)* $($no_spanish,)* $($no_english,)* $($name,)*
         }
 
         impl PromptId {
-            /// All prompts, in the order of [`PROMPTS`].
-            pub const ALL: &[Self] = &[$(Self::$name,)*];
+            /// All prompts of all languages, in the order of their numbers.
+            pub const ALL: &[Self] = &[
+                $(Self::$english,)* $(Self::$french,)* $(Self::$spanish,)*
+                $(Self::$no_spanish,)* $(Self::$no_english,)* $(Self::$name,)*
+            ];
 
             /// The name of the prompt and, with `.wav`, of its file.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
+                    $(Self::$english => $english_file,)*
+                    $(Self::$french => $french_file,)*
+                    $(Self::$spanish => $spanish_file,)*
+                    $(Self::$no_spanish => $no_spanish_file,)*
+                    $(Self::$no_english => $no_english_file,)*
                     $(Self::$name => $file,)*
                 }
             }
         }
 
-        /// Name and English WAV (16 kHz, 16 bit, mono) of every prompt, indexed by `PromptId as usize`.
-        pub static PROMPTS: &[(&str, &[u8])] =
-            &[$(($file, include_bytes!(concat!("../../prompts/en/", $file, ".wav"))),)*];
+        type Embedded = &'static [(PromptId, &'static [u8])];
+
+        static ENGLISH: Embedded = embedded!("en": $($english = $english_file,)* $($no_spanish = $no_spanish_file,)* $($name = $file,)*);
+        static FRENCH: Embedded = embedded!(
+            "fr": $($french = $french_file,)* $($no_spanish = $no_spanish_file,)* $($no_english = $no_english_file,)* $($name = $file,)*
+        );
+        static SPANISH: Embedded =
+            embedded!("es": $($spanish = $spanish_file,)* $($no_english = $no_english_file,)* $($name = $file,)*);
+    };
+}
+
+/// The WAVs (16 kHz, 16 bit, mono) of one language, in the order of their prompts' numbers.
+macro_rules! embedded {
+    ($language:literal: $($name:ident = $file:literal,)*) => {
+        &[$((PromptId::$name, include_bytes!(concat!("../../prompts/", $language, "/", $file, ".wav"))),)*]
     };
 }
 
 impl PromptId {
+    /// The prompt with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|prompt| prompt.name() == name)
+    }
+
     /// The file of the prompt inside its language's folder.
     #[must_use]
     pub fn file_name(self) -> String {
         format!("{}.wav", self.name())
     }
 
-    /// The English WAV.
+    /// Our WAV of the prompt in the language whose grammar this is; `None` if that language has no use for it.
+    #[must_use]
+    pub fn embedded(self, grammar: Grammar) -> Option<&'static [u8]> {
+        let table = table(grammar);
+        table.binary_search_by_key(&self, |(prompt, _)| *prompt).ok().map(|at| table[at].1)
+    }
+
+    /// Our WAV in English; empty if English has no use for the prompt.
     #[must_use]
     pub fn wav(self) -> &'static [u8] {
-        PROMPTS[self as usize].1
+        self.embedded(Grammar::English).unwrap_or_default()
+    }
+
+    /// Whether phrases of this grammar are made of it, among others.
+    #[must_use]
+    pub fn is_needed_by(self, grammar: Grammar) -> bool {
+        self.embedded(grammar).is_some()
+    }
+}
+
+fn table(grammar: Grammar) -> Embedded {
+    match grammar {
+        Grammar::English => ENGLISH,
+        Grammar::French => FRENCH,
+        Grammar::Spanish => SPANISH,
     }
 }
 
 prompts! {
+    [english]
+    Oh1 = "oh-1",
+    Oh2 = "oh-2",
+    Oh3 = "oh-3",
+    Oh4 = "oh-4",
+    Oh5 = "oh-5",
+    Oh6 = "oh-6",
+    Oh7 = "oh-7",
+    Oh8 = "oh-8",
+    Oh9 = "oh-9",
+    Am = "am",
+    Pm = "pm",
+    HundredHours = "hundred-hours",
+    [french]
+    New6 = "new-6",
+    New6And = "new-6-and",
+    AndSaved6 = "and-saved-6",
+    New7 = "new-7",
+    New7And = "new-7-and",
+    AndSaved7 = "and-saved-7",
+    New8 = "new-8",
+    New8And = "new-8-and",
+    AndSaved8 = "and-saved-8",
+    New9 = "new-9",
+    New9And = "new-9-and",
+    AndSaved9 = "and-saved-9",
+    New10 = "new-10",
+    New10And = "new-10-and",
+    AndSaved10 = "and-saved-10",
+    Number1F = "number-1-f",
+    Number21F = "number-21-f",
+    Number31F = "number-31-f",
+    Number41F = "number-41-f",
+    Number51F = "number-51-f",
+    Number61F = "number-61-f",
+    Number81F = "number-81-f",
+    [spanish]
+    Past1 = "past-1",
+    Past2 = "past-2",
+    Past3 = "past-3",
+    Past4 = "past-4",
+    Past5 = "past-5",
+    Past6 = "past-6",
+    Past7 = "past-7",
+    Past8 = "past-8",
+    Past9 = "past-9",
+    Past10 = "past-10",
+    Past11 = "past-11",
+    Past12 = "past-12",
+    Past13 = "past-13",
+    Past14 = "past-14",
+    Past15 = "past-15",
+    Past16 = "past-16",
+    Past17 = "past-17",
+    Past18 = "past-18",
+    Past19 = "past-19",
+    Past20 = "past-20",
+    Past21 = "past-21",
+    Past22 = "past-22",
+    Past23 = "past-23",
+    Past24 = "past-24",
+    Past25 = "past-25",
+    Past26 = "past-26",
+    Past27 = "past-27",
+    Past28 = "past-28",
+    Past29 = "past-29",
+    Past30 = "past-30",
+    Past31 = "past-31",
+    Past32 = "past-32",
+    Past33 = "past-33",
+    Past34 = "past-34",
+    Past35 = "past-35",
+    Past36 = "past-36",
+    Past37 = "past-37",
+    Past38 = "past-38",
+    Past39 = "past-39",
+    Past40 = "past-40",
+    Past41 = "past-41",
+    Past42 = "past-42",
+    Past43 = "past-43",
+    Past44 = "past-44",
+    Past45 = "past-45",
+    Past46 = "past-46",
+    Past47 = "past-47",
+    Past48 = "past-48",
+    Past49 = "past-49",
+    Past50 = "past-50",
+    Past51 = "past-51",
+    Past52 = "past-52",
+    Past53 = "past-53",
+    Past54 = "past-54",
+    Past55 = "past-55",
+    Past56 = "past-56",
+    Past57 = "past-57",
+    Past58 = "past-58",
+    Past59 = "past-59",
+    PastQuarter = "past-quarter",
+    PastHalf = "past-half",
+    Hours = "hours",
+    Number100And = "number-100-and",
+    Number1M = "number-1-m",
+    Number21M = "number-21-m",
+    Number31M = "number-31-m",
+    Number41M = "number-41-m",
+    Number51M = "number-51-m",
+    Number61M = "number-61-m",
+    Number71M = "number-71-m",
+    Number81M = "number-81-m",
+    Number91M = "number-91-m",
+    [english_and_french]
+    At = "at",
+    [french_and_spanish]
+    Hour0 = "hour-0",
+    Hour1 = "hour-1",
+    Hour2 = "hour-2",
+    Hour3 = "hour-3",
+    Hour4 = "hour-4",
+    Hour5 = "hour-5",
+    Hour6 = "hour-6",
+    Hour7 = "hour-7",
+    Hour8 = "hour-8",
+    Hour9 = "hour-9",
+    Hour10 = "hour-10",
+    Hour11 = "hour-11",
+    Hour12 = "hour-12",
+    Hour13 = "hour-13",
+    Hour14 = "hour-14",
+    Hour15 = "hour-15",
+    Hour16 = "hour-16",
+    Hour17 = "hour-17",
+    Hour18 = "hour-18",
+    Hour19 = "hour-19",
+    Hour20 = "hour-20",
+    Hour21 = "hour-21",
+    Hour22 = "hour-22",
+    Hour23 = "hour-23",
+    InTheMorning = "in-the-morning",
+    InTheAfternoon = "in-the-afternoon",
+    InTheEvening = "in-the-evening",
+    Number61 = "number-61",
+    Number62 = "number-62",
+    Number63 = "number-63",
+    Number64 = "number-64",
+    Number65 = "number-65",
+    Number66 = "number-66",
+    Number67 = "number-67",
+    Number68 = "number-68",
+    Number69 = "number-69",
+    Number71 = "number-71",
+    Number72 = "number-72",
+    Number73 = "number-73",
+    Number74 = "number-74",
+    Number75 = "number-75",
+    Number76 = "number-76",
+    Number77 = "number-77",
+    Number78 = "number-78",
+    Number79 = "number-79",
+    Number81 = "number-81",
+    Number82 = "number-82",
+    Number83 = "number-83",
+    Number84 = "number-84",
+    Number85 = "number-85",
+    Number86 = "number-86",
+    Number87 = "number-87",
+    Number88 = "number-88",
+    Number89 = "number-89",
+    Number91 = "number-91",
+    Number92 = "number-92",
+    Number93 = "number-93",
+    Number94 = "number-94",
+    Number95 = "number-95",
+    Number96 = "number-96",
+    Number97 = "number-97",
+    Number98 = "number-98",
+    Number99 = "number-99",
+    [every_language]
     Goodbye = "goodbye",
     OneMoment = "one-moment",
     SomethingWrong = "something-wrong",
@@ -200,18 +432,6 @@ prompts! {
     Day29 = "day-29",
     Day30 = "day-30",
     Day31 = "day-31",
-    At = "at",
-    Oh1 = "oh-1",
-    Oh2 = "oh-2",
-    Oh3 = "oh-3",
-    Oh4 = "oh-4",
-    Oh5 = "oh-5",
-    Oh6 = "oh-6",
-    Oh7 = "oh-7",
-    Oh8 = "oh-8",
-    Oh9 = "oh-9",
-    Am = "am",
-    Pm = "pm",
     Noon = "noon",
     Midnight = "midnight",
     Length = "length",
@@ -334,6 +554,7 @@ prompts! {
     Number700 = "number-700",
     Number800 = "number-800",
     Number900 = "number-900",
+    Thousand = "thousand",
     NotAccepted = "not-accepted",
     NotAnonymous = "not-anonymous",
     LastCaller = "last-caller",
@@ -346,29 +567,50 @@ prompts! {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
-
-    const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/prompts/en");
+    use crate::audio::wav;
 
     #[test]
-    fn code_table_and_files_name_the_same_prompts() {
-        let code: BTreeSet<String> = PromptId::ALL.iter().map(|prompt| prompt.name().to_owned()).collect();
-        let table = std::fs::read_to_string(format!("{FOLDER}/prompts.tsv")).unwrap();
-        let table: BTreeSet<String> = table.lines().map(|line| line.split_once('\t').unwrap().0.to_owned()).collect();
-        let files = std::fs::read_dir(FOLDER).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let files: BTreeSet<String> = files.filter_map(|name| Some(name.strip_suffix(".wav")?.to_owned())).collect();
+    fn code_tables_and_files_of_every_language_name_the_same_prompts() {
+        for grammar in Grammar::ALL {
+            let code: BTreeSet<String> = table(grammar).iter().map(|(prompt, _)| prompt.name().to_owned()).collect();
+            let files =
+                std::fs::read_dir(folder(grammar)).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            let files: BTreeSet<String> = files.filter_map(|name| Some(name.strip_suffix(".wav")?.to_owned())).collect();
 
-        assert_eq!(code.len(), PromptId::ALL.len());
-        assert_eq!(table, code);
-        assert_eq!(files, code);
+            assert_eq!(code.len(), table(grammar).len());
+            assert_eq!(words(grammar).into_keys().collect::<BTreeSet<_>>(), code, "{grammar:?}");
+            assert_eq!(files, code, "{grammar:?}");
+        }
+    }
+
+    #[test]
+    fn every_prompt_is_found_by_its_name_and_its_language() {
+        for grammar in Grammar::ALL {
+            for (prompt, wav) in table(grammar) {
+                assert_eq!(PromptId::named(prompt.name()), Some(*prompt));
+                assert_eq!(prompt.embedded(grammar), Some(*wav));
+            }
+        }
+        assert_eq!(PromptId::Pm.embedded(Grammar::Spanish), None);
+    }
+
+    #[test]
+    fn every_recording_says_the_words_of_its_table() {
+        for grammar in Grammar::ALL {
+            let words = words(grammar);
+            for (prompt, wav) in table(grammar) {
+                assert_eq!(wav::comment(wav).as_deref(), Some(words[prompt.name()].as_str()), "{grammar:?} {}", prompt.name());
+            }
+        }
     }
 
     #[test]
     fn every_prompt_is_telephone_audio_at_an_even_level() {
-        for prompt in PromptId::ALL {
-            let mut wav = hound::WavReader::new(prompt.wav()).unwrap();
+        for (prompt, wav) in Grammar::ALL.into_iter().flat_map(table) {
+            let mut wav = hound::WavReader::new(*wav).unwrap();
             let spec = wav.spec();
             let samples: Vec<f64> = wav.samples::<i16>().map(|sample| f64::from(sample.unwrap()) / 32768.0).collect();
             let mut power: Vec<f64> =
@@ -383,5 +625,19 @@ mod tests {
             assert!(peak < 0.72, "{}: peak {peak}", prompt.name());
             assert!(samples[..80].iter().chain(samples.iter().rev().take(80)).all(|s| s.abs() < 0.004), "{}", prompt.name());
         }
+    }
+
+    fn folder(grammar: Grammar) -> String {
+        format!("{}/prompts/{}", env!("CARGO_MANIFEST_DIR"), grammar.code())
+    }
+
+    /// The words of every prompt in the table of a language.
+    fn words(grammar: Grammar) -> BTreeMap<String, String> {
+        let table = std::fs::read_to_string(format!("{}/prompts.tsv", folder(grammar))).unwrap();
+        table
+            .lines()
+            .map(|line| line.split_once('\t').unwrap())
+            .map(|(name, words)| (name.to_owned(), words.to_owned()))
+            .collect()
     }
 }

@@ -166,7 +166,8 @@ fn listing(who: Subscriber, purpose: Purpose, input: Input, call: &mut Call) -> 
             Purpose::Menu(preface) => {
                 let counts = counts(&who, &messages);
                 let held = Counts { saved: u32::try_from(messages.len()).unwrap_or(u32::MAX), ..Counts::default() };
-                let said = [preface, phrase::counts(counts), phrase::fullness(held), vec![phrase::BREATH]].concat();
+                let said =
+                    [preface, phrase::counts(call.language(), counts), phrase::fullness(held), vec![phrase::BREATH]].concat();
                 offer_main_menu(who, counts, said, call)
             }
             Purpose::Listen(folder) => {
@@ -248,15 +249,15 @@ fn main_menu(who: Subscriber, asking: Asking, input: Input, call: &mut Call) -> 
 /// Says where in the list we are, and the stamp; the message follows.
 fn introduce(who: Subscriber, list: List, position: PromptId, call: &mut Call) -> Moment {
     let mut items = list.position(position);
-    items.extend(stamp(&who, &list));
+    items.extend(stamp(call, &who, &list));
     call.tell(items);
     at(who, State::Hearing { list, part: Part::Stamp(PlayFrom::Start), paused: false })
 }
 
-fn stamp(who: &Subscriber, list: &List) -> Vec<Item> {
+fn stamp(call: &Call, who: &Subscriber, list: &List) -> Vec<Item> {
     let message = list.current();
     let mut items = if who.is_marked(&message.id) { say([PromptId::IsDeleted]) } else { vec![] };
-    items.extend(phrase::stamp(message, who.mailbox.time_zone, list.now));
+    items.extend(phrase::stamp(call.language(), message, who.mailbox.time_zone, list.now));
     items.push(phrase::BREATH);
     items
 }
@@ -301,7 +302,7 @@ fn hearing_key(who: Subscriber, list: List, part: Part, paused: bool, digit: Dig
             }
             // During the stamp: once more, or on to the message.
             Part::Stamp(_) if skip == PlayingAction::Back => {
-                call.tell(stamp(&who, &list));
+                call.tell(stamp(call, &who, &list));
                 stay(who, list, false)
             }
             Part::Stamp(from) => play(who, list, from, call),
@@ -311,7 +312,7 @@ fn hearing_key(who: Subscriber, list: List, part: Part, paused: bool, digit: Dig
                 Part::Stamp(from) => from,
                 Part::Message => PlayFrom::WhereItStopped,
             };
-            call.tell(envelope(&who, &list));
+            call.tell(envelope(call, &who, &list));
             at(who, State::Hearing { list, part: Part::Stamp(from), paused: false })
         }
         Meaning::Does(PlayingAction::Previous) => previous(who, list, call),
@@ -325,8 +326,8 @@ fn hearing_key(who: Subscriber, list: List, part: Part, paused: bool, digit: Dig
     }
 }
 
-fn envelope(who: &Subscriber, list: &List) -> Vec<Item> {
-    let mut items = phrase::envelope(list.current(), who.mailbox.time_zone, list.now);
+fn envelope(call: &Call, who: &Subscriber, list: &List) -> Vec<Item> {
+    let mut items = phrase::envelope(call.language(), list.current(), who.mailbox.time_zone, list.now);
     items.push(phrase::BREATH);
     items
 }
@@ -384,7 +385,7 @@ fn gone(who: Subscriber, mut list: List, call: &mut Call) -> Moment {
         return Retrieval::begin(call, who, say([PromptId::MessageGone]));
     }
     list.at = list.at.min(list.messages.len() - 1);
-    let items = [say([PromptId::MessageGone]), list.position(PromptId::NextMessage), stamp(&who, &list)].concat();
+    let items = [say([PromptId::MessageGone]), list.position(PromptId::NextMessage), stamp(call, &who, &list)].concat();
     call.tell(items);
     at(who, State::Hearing { list, part: Part::Stamp(PlayFrom::Start), paused: false })
 }
@@ -439,7 +440,7 @@ fn after_key(who: Subscriber, list: List, asking: Asking, digit: Digit, call: &m
         Meaning::Does(AfterAction::Repeat) => repeat(who, list, call),
         Meaning::Does(AfterAction::Previous) => previous(who, list, call),
         Meaning::Does(AfterAction::Envelope) => {
-            let items = envelope(&who, &list);
+            let items = envelope(call, &who, &list);
             at(who, State::After { list, asking: asking.repeat(call, items) })
         }
         Meaning::Does(AfterAction::HearNew) => self::list(who, Purpose::Listen(Folder::New), call),
@@ -474,7 +475,7 @@ fn next(who: Subscriber, mut list: List, call: &mut Call) -> Moment {
 }
 
 fn repeat(who: Subscriber, list: List, call: &mut Call) -> Moment {
-    let items = stamp(&who, &list);
+    let items = stamp(call, &who, &list);
     call.tell(items);
     at(who, State::Hearing { list, part: Part::Stamp(PlayFrom::Start), paused: false })
 }

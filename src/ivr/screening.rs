@@ -64,7 +64,7 @@ impl From<Screening> for Moment {
 fn finding(mailbox: MailboxId, input: Input, call: &mut Call) -> Moment {
     match input {
         Input::Answer(Answer::LastCaller(Some(Caller { number: Some(number), name }))) => {
-            let who = phrase::last_caller(&Caller { number: Some(number.clone()), name });
+            let who = phrase::last_caller(call.language(), &Caller { number: Some(number.clone()), name });
             let menu = keymap::tell(call.keys().block, |_| true);
             let asking = Asking::begin(call, who, menu);
             Screening { mailbox, state: State::Offer(asking, Digits(number)) }.into()

@@ -13,7 +13,7 @@ use super::{
     retrieval::Retrieval,
     screening::Screening,
 };
-use crate::domain::{keys::MenuLength, rules};
+use crate::domain::{keys::MenuLength, language::Language, rules};
 
 /// The menus of one call.
 pub struct Session {
@@ -37,8 +37,9 @@ impl Session {
     #[must_use]
     pub fn new(entry: Entry, settings: Settings) -> (Self, Vec<Effect>) {
         let keys = keymap::of(settings.keys.of(""));
+        let language = settings.first_language(&entry);
         let (pressed, complete, menu_length) = (String::new(), false, settings.menu_length);
-        let mut call = Call { settings, keys, menu_length, pressed, complete, effects: vec![], hung_up: false };
+        let mut call = Call { settings, language, keys, menu_length, pressed, complete, effects: vec![], hung_up: false };
         let moment = match entry {
             Entry::Deposit { mailbox } if mailbox.enabled => Deposit::begin(&mut call, mailbox),
             Entry::Deposit { .. } | Entry::Unavailable => Deposit::turn_away(&mut call, None),
@@ -222,6 +223,7 @@ pub(super) enum Wait {
 /// What all moments share: the settings, the keys, the effects so far, and whether anybody still listens.
 pub(super) struct Call {
     pub settings: Settings,
+    language: Language,
     keys: &'static KeyMap,
     menu_length: MenuLength,
     /// The signs of the keys that begin those of an action.
@@ -238,11 +240,17 @@ impl Call {
         self.hung_up
     }
 
-    /// From here on the keys, and how much is told of them, are those of `mailbox`.
+    /// From here on the language, the keys, and how much is told of them, are those of `mailbox`.
     pub fn follow(&mut self, mailbox: &MailboxView) {
         self.keys = keymap::of(mailbox.preferences.keys.unwrap_or_else(|| self.settings.keys.of(&mailbox.tenant)));
         self.menu_length = mailbox.preferences.menu_length.unwrap_or(self.settings.menu_length);
+        self.language = self.settings.languages.spoken(Some(&mailbox.language), mailbox.preferences.clock);
         self.pressed.clear();
+    }
+
+    /// The language that is spoken.
+    pub fn language(&self) -> &Language {
+        &self.language
     }
 
     /// What each key does.
@@ -273,12 +281,14 @@ impl Call {
 
     /// Plays a phrase that any key stops.
     pub fn ask_caller(&mut self, items: Vec<Item>) {
-        self.effect(Effect::Play { items, interruptible: true });
+        let language = self.language.code.clone();
+        self.effect(Effect::Play { items, language, interruptible: true });
     }
 
     /// Plays a phrase that only we stop.
     pub fn tell(&mut self, items: Vec<Item>) {
-        self.effect(Effect::Play { items, interruptible: false });
+        let language = self.language.code.clone();
+        self.effect(Effect::Play { items, language, interruptible: false });
     }
 
     pub fn ask(&mut self, question: Question) {

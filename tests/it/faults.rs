@@ -217,6 +217,7 @@ async fn a_call_whose_media_thread_is_gone_ends_and_leaves_its_message() {
         guesser: "nobody".to_owned(),
         source: [127, 0, 0, 1].into(),
         domain: String::new(),
+        language: None,
     };
     let driver = Driver::new(house.calls.clone(), session, line, entry, record);
     let (_stop, stopping) = watch::channel(false);
@@ -272,6 +273,7 @@ impl InProcess {
             media: MediaEngine::start(MediaConfig::default()).expect("media threads"),
             library: Library::default(),
             menus: ivr::Settings { shortest_message: SECOND, trailing_silence: None, ..ivr::Settings::default() },
+            access_languages: vec![],
             srtp: afterbeep::sdp::Policy::Optional,
             codecs: Codec::ALL.to_vec(),
             wideband: true,
