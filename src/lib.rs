@@ -12,6 +12,7 @@ pub mod dtls;
 pub mod audio;
 pub mod media;
 pub mod ivr;
+pub mod manual;
 pub mod store;
 pub mod voice;
 pub mod phone;

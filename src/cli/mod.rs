@@ -22,6 +22,7 @@ mod calls;
 mod explain;
 mod greeting;
 mod job;
+mod manual;
 mod config;
 mod workplace;
 mod output;
@@ -80,6 +81,7 @@ enum Command {
     /// List the jobs of the calendar, or run one
     #[command(subcommand)]
     Job(job::JobCommand),
+    Manual(manual::ManualArgs),
     /// Check or show the configuration, or describe what can be set
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -115,6 +117,7 @@ async fn dispatch(command: Command, file: Option<&Path>) -> anyhow::Result<()> {
         Command::Explain(args) => explain::run(args, file).await,
         Command::Calls(args) => calls::run(args, file).await,
         Command::Job(command) => job::run(command, file).await,
+        Command::Manual(args) => manual::run(args),
         Command::Config(command) => config::run(command, file),
         Command::Migrate => {
             let place = workplace::Workplace::open(file).await?;

@@ -299,39 +299,6 @@ fn press(keys: &str) -> Vec<Item> {
     keys.chars().filter_map(Digit::from_char).enumerate().map(|(at, key)| key.pressed(at == 0)).map(Item::Prompt).collect()
 }
 
-/// The key card for subscribers, `docs/key-card.md`.
-#[must_use]
-pub fn key_card() -> String {
-    let map = of(KeyProfile::Afterbeep);
-    let ends: Vec<_> = map.end_recording.iter().map(|key| format!("`{}`", key.as_char())).collect();
-    let mut card = String::from(
-        "# Key card\n\n<!-- Made from the key map by `afterbeep`'s tests: change `src/ivr/keymap.rs`, not this page. -->\n\n\
-         Any menu can be interrupted: press the key as soon as you know it. Several keys may be pressed ahead.\n\
-         Finish a number or a passcode with `#`; `*` clears what you typed.\n",
-    );
-    section(&mut card, "Leaving a message: during the greeting", map.greeting);
-    card.push_str(&format!("\nWhile recording, {} ends the message. Hanging up sends it.\n", ends.join(" or ")));
-    section(&mut card, "Leaving a message: after recording", map.review);
-    section(&mut card, "Your mailbox: main menu", map.main);
-    section(&mut card, "While a message plays", map.playing);
-    section(&mut card, "After a message", map.after);
-    section(&mut card, "Options", map.options);
-    section(&mut card, "After recording your greeting or name", map.own_review);
-    card.push_str(
-        "\n## Callers you do not want\n\nDial `*60` to block your last caller, `*77` to refuse callers who show no number, and `*77` again to accept them.\n\
-         Type your passcode when asked.\n",
-    );
-    section(&mut card, "After your last caller's number", map.block);
-    card
-}
-
-fn section<A: Action>(card: &mut String, title: &str, menu: Menu<A>) {
-    card.push_str(&format!("\n## {title}\n\n| Key | |\n|---|---|\n"));
-    for (key, action) in menu {
-        card.push_str(&format!("| `{key}` | {} |\n", action.describe()));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -412,17 +379,5 @@ mod tests {
 
         let said = [PromptId::ToSave, PromptId::PressStar, PromptId::PressStar, PromptId::Digit4End];
         assert_eq!(told, said.map(Item::Prompt));
-    }
-
-    /// Run with `AFTERBEEP_WRITE_DOCS=1` to write the page instead.
-    #[test]
-    fn the_key_card_in_the_manual_is_up_to_date() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/key-card.md");
-        if std::env::var_os("AFTERBEEP_WRITE_DOCS").is_some() {
-            std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/docs")).unwrap();
-            std::fs::write(path, key_card()).unwrap();
-        }
-
-        assert_eq!(std::fs::read_to_string(path).unwrap(), key_card(), "docs/key-card.md differs from the key map");
     }
 }

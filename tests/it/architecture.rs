@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sip", &["stun"]),
     ("ivr", &["domain"]),
     ("voice", &["domain", "audio", "ivr"]),
+    ("manual", &["domain", "ivr"]),
     ("store", &["domain", "audio"]),
     ("media", &["rtp", "audio", "stun", "dtls"]),
     ("call", &["domain", "sip", "sdp", "rtp", "audio", "media", "ivr", "voice", "store", "lines"]),

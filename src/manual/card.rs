@@ -1,0 +1,144 @@
+//! What each key does, in the words of the prompts.
+
+use super::words::{self, Heading, Words};
+use crate::{
+    domain::{keys::KeyProfile, language::Grammar},
+    ivr::keymap::{self, Action, KeyMap, Menu},
+};
+
+/// A page with all keys of a key map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Card {
+    /// The language it is in.
+    pub language: Grammar,
+    /// Its heading.
+    pub title: String,
+    /// What holds in every menu.
+    pub rules: Vec<String>,
+    /// The menus.
+    pub sections: Vec<Section>,
+}
+
+/// The keys of one menu.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// The menu's name in the key map.
+    pub menu: &'static str,
+    /// When they do it.
+    pub title: String,
+    /// What is to be known beside the keys.
+    pub note: Option<String>,
+    /// What can be done.
+    pub rows: Vec<Row>,
+}
+
+/// One thing that can be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its name in the key map.
+    pub action: String,
+    /// The keys that do it, such as `4` or `*7`.
+    pub keys: Vec<&'static str>,
+    /// What it is, in words.
+    pub does: String,
+}
+
+impl Row {
+    /// All its keys.
+    #[must_use]
+    pub fn all_keys(&self) -> String {
+        self.keys.join(", ")
+    }
+}
+
+impl Card {
+    /// The card of a key map.
+    #[must_use]
+    pub fn new(profile: KeyProfile, language: Grammar) -> Self {
+        let words = Words::of(language);
+        let title = match profile {
+            KeyProfile::Afterbeep => words.card_title.to_owned(),
+            other => format!("{} ({other})", words.card_title),
+        };
+        let rules = words.rules.iter().map(|rule| (*rule).to_owned()).collect();
+        Self { language, title, rules, sections: sections(keymap::of(profile), language) }
+    }
+}
+
+/// All menus of a key map, in the order in which a caller and then a subscriber meets them.
+pub(super) fn sections(map: &KeyMap, language: Grammar) -> Vec<Section> {
+    // Named one by one, so that no menu is forgotten here.
+    let KeyMap { greeting, end_recording, review, own_review, main, playing, after, options, block } = map;
+    let words = Words::of(language);
+    let ends: Vec<_> = end_recording.iter().map(|key| key.as_char().to_string()).collect();
+    let ends = words.ends_recording.replace("{keys}", &ends.join(words.or));
+    vec![
+        section("greeting", Heading::Greeting, greeting, Some(ends), language),
+        section("review", Heading::Review, review, None, language),
+        section("main", Heading::Main, main, None, language),
+        section("playing", Heading::Playing, playing, None, language),
+        section("after", Heading::After, after, None, language),
+        section("options", Heading::Options, options, None, language),
+        section("own_review", Heading::OwnReview, own_review, None, language),
+        section("block", Heading::Block, block, Some(words.block_note.to_owned()), language),
+    ]
+}
+
+fn section<A: Action>(menu: &'static str, heading: Heading, keys: Menu<A>, note: Option<String>, language: Grammar) -> Section {
+    let mut rows: Vec<Row> = Vec::new();
+    for (pressed, action) in keys {
+        let name = format!("{action:?}");
+        match rows.iter_mut().find(|row| row.action == name) {
+            Some(row) => row.keys.push(pressed),
+            None => rows.push(Row { action: name, keys: vec![pressed], does: describe(*action, language) }),
+        }
+    }
+    Section { menu, title: Words::of(language).heading(heading).to_owned(), note, rows }
+}
+
+/// What an action does, as the prompt says it before "press …".
+pub(super) fn describe<A: Action>(action: A, language: Grammar) -> String {
+    match action.purpose() {
+        Some(purpose) => words::purpose(purpose, language),
+        None => Words::of(language).unspoken(action.describe()).to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_card_says_what_every_key_does_in_its_language() {
+        for language in Grammar::ALL {
+            for profile in KeyProfile::ALL {
+                for section in Card::new(profile, language).sections {
+                    assert!(!section.title.is_empty() && !section.rows.is_empty(), "{profile} {language:?}: {section:?}");
+                    for Row { action, does, .. } in &section.rows {
+                        assert!(
+                            does.chars().count() > 3 && !does.ends_with([',', '.']),
+                            "{profile} {language:?}: {action} {does}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn keys_of_one_action_share_a_line() {
+        let card = Card::new(KeyProfile::Audix, Grammar::English);
+        let after = card.sections.iter().find(|section| section.menu == "after").unwrap();
+        let delete = after.rows.iter().find(|row| row.action == "DeleteOrRestore").unwrap();
+
+        assert_eq!((delete.all_keys().as_str(), delete.does.as_str()), ("*3, **8", "Delete this message"));
+    }
+
+    #[test]
+    fn the_words_are_those_that_are_spoken() {
+        let card = Card::new(KeyProfile::Afterbeep, Grammar::French);
+        let after = card.sections.iter().find(|section| section.menu == "after").unwrap();
+
+        assert!(after.rows.iter().any(|row| row.keys == ["7"] && row.does == "Supprimer ce message"), "{after:?}");
+    }
+}

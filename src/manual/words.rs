@@ -1,0 +1,146 @@
+//! The words of cards and guides that no prompt says.
+
+use crate::{domain::language::Grammar, ivr::PromptId};
+
+/// The menus a card tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heading {
+    Greeting,
+    Review,
+    Main,
+    Playing,
+    After,
+    Options,
+    OwnReview,
+    Block,
+}
+
+/// The words of one language.
+pub(super) struct Words {
+    pub card_title: &'static str,
+    pub rules: &'static [&'static str],
+    /// With `{keys}`.
+    pub ends_recording: &'static str,
+    pub or: &'static str,
+    pub block_note: &'static str,
+    pub key: &'static str,
+    pub does: &'static str,
+    headings: &'static [(Heading, &'static str)],
+    /// By the English words of the key map.
+    unspoken: &'static [(&'static str, &'static str)],
+}
+
+impl Words {
+    pub fn of(language: Grammar) -> &'static Self {
+        match language {
+            Grammar::English => &ENGLISH,
+            Grammar::French => &FRENCH,
+            Grammar::Spanish => &SPANISH,
+        }
+    }
+
+    pub fn heading(&self, heading: Heading) -> &'static str {
+        self.headings.iter().find(|(it, _)| *it == heading).map_or("", |(_, words)| words)
+    }
+
+    /// What an action does that is told in no menu.
+    pub fn unspoken(&self, describe: &'static str) -> &'static str {
+        self.unspoken.iter().find(|(english, _)| *english == describe).map_or("", |(_, words)| words)
+    }
+}
+
+static ENGLISH: Words = Words {
+    card_title: "Voicemail: the keys",
+    rules: &[
+        "Any menu can be interrupted: press a key as soon as you know it. You can press several ahead.",
+        "End a number or a passcode with #. To clear what you typed, press *.",
+    ],
+    ends_recording: "While recording, {keys} ends the message. Hanging up sends it.",
+    or: " or ",
+    block_note: "Dial *60 to block your last caller; *77 to refuse callers who show no number, and again to accept them.",
+    key: "Key",
+    does: "What it does",
+    headings: &[
+        (Heading::Greeting, "Leaving a message: during the greeting"),
+        (Heading::Review, "Leaving a message: after recording"),
+        (Heading::Main, "Your mailbox: main menu"),
+        (Heading::Playing, "While a message plays"),
+        (Heading::After, "After a message"),
+        (Heading::Options, "Options"),
+        (Heading::OwnReview, "After recording a greeting or your name"),
+        (Heading::Block, "Callers you do not want"),
+    ],
+    unspoken: &[("go to the beep", "Go to the beep"), ("log in to the mailbox", "Log in to the mailbox")],
+};
+
+static FRENCH: Words = Words {
+    card_title: "Messagerie vocale : les touches",
+    rules: &[
+        "Tout menu peut être interrompu : tapez une touche dès que vous la connaissez. Vous pouvez en taper plusieurs d'avance.",
+        "Terminez un numéro ou un code secret par #. Pour effacer ce que vous avez tapé, tapez *.",
+    ],
+    ends_recording: "Pendant l'enregistrement, {keys} termine le message. Raccrocher l'envoie.",
+    or: " ou ",
+    block_note: "Composez *60 pour bloquer votre dernier appelant ; *77 pour refuser les appels sans numéro, et de nouveau pour les accepter.",
+    key: "Touche",
+    does: "Effet",
+    headings: &[
+        (Heading::Greeting, "Laisser un message : pendant l'annonce"),
+        (Heading::Review, "Laisser un message : après l'enregistrement"),
+        (Heading::Main, "Votre messagerie : menu principal"),
+        (Heading::Playing, "Pendant un message"),
+        (Heading::After, "Après un message"),
+        (Heading::Options, "Options"),
+        (Heading::OwnReview, "Après avoir enregistré une annonce ou votre nom"),
+        (Heading::Block, "Appelants indésirables"),
+    ],
+    unspoken: &[("go to the beep", "Passer au signal sonore"), ("log in to the mailbox", "Entrer dans la messagerie")],
+};
+
+static SPANISH: Words = Words {
+    card_title: "Buzón de voz: las teclas",
+    rules: &[
+        "Todo menú se puede interrumpir: pulse una tecla en cuanto la conozca. Puede pulsar varias por adelantado.",
+        "Termine un número o un código con #. Para borrar lo que ha marcado, pulse *.",
+    ],
+    ends_recording: "Durante la grabación, {keys} termina el mensaje. Al colgar se envía.",
+    or: " o ",
+    block_note: "Marque *60 para bloquear a quien llamó por último; *77 para rechazar llamadas sin número, y otra vez para aceptarlas.",
+    key: "Tecla",
+    does: "Qué hace",
+    headings: &[
+        (Heading::Greeting, "Dejar un mensaje: durante el saludo"),
+        (Heading::Review, "Dejar un mensaje: después de grabar"),
+        (Heading::Main, "Su buzón: menú principal"),
+        (Heading::Playing, "Mientras suena un mensaje"),
+        (Heading::After, "Después de un mensaje"),
+        (Heading::Options, "Opciones"),
+        (Heading::OwnReview, "Después de grabar un saludo o su nombre"),
+        (Heading::Block, "Llamadas no deseadas"),
+    ],
+    unspoken: &[("go to the beep", "Ir a la señal"), ("log in to the mailbox", "Entrar en el buzón")],
+};
+
+/// The words of a prompt.
+pub(super) fn spoken(prompt: PromptId, language: Grammar) -> &'static str {
+    let table = match language {
+        Grammar::English => include_str!("../../prompts/en/prompts.tsv"),
+        Grammar::French => include_str!("../../prompts/fr/prompts.tsv"),
+        Grammar::Spanish => include_str!("../../prompts/es/prompts.tsv"),
+    };
+    let lines = table.lines().filter_map(|line| line.split_once('\t'));
+    lines.into_iter().find(|(id, _)| *id == prompt.name()).map_or("", |(_, words)| words)
+}
+
+/// "To delete this message," as the line of a table: "Delete this message".
+pub(super) fn purpose(prompt: PromptId, language: Grammar) -> String {
+    let words = spoken(prompt, language).trim_end_matches([',', '.']);
+    let preposition = match language {
+        Grammar::English => &["To ", "For "][..],
+        Grammar::French => &["Pour "],
+        Grammar::Spanish => &["Para "],
+    };
+    let words = preposition.iter().find_map(|first| words.strip_prefix(first)).unwrap_or(words);
+    let mut letters = words.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
