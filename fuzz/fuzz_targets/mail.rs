@@ -9,7 +9,7 @@ use afterbeep::{
     domain::{
         caller::Caller,
         id::{AudioKey, MailboxId, MessageId},
-        mailbox::Mailbox,
+        mailbox::{Due, Mailbox},
         message::Message,
         time::Timestamp,
     },
@@ -86,9 +86,11 @@ fn mailbox(name: String) -> Mailbox {
         language: "en".into(),
         enabled: true,
         enrolled: true,
+        due: Due::NOTHING,
         administrator: false,
         greeting: None,
         spoken_name: None,
+        temporary: None,
         mail_problem: None,
         created_at: Timestamp::from_millis(0),
     }

@@ -4,10 +4,16 @@
 
 use std::time::Duration;
 
-use afterbeep::audio::{SAMPLE_RATE, wav};
+use afterbeep::audio::{SAMPLE_RATE, WIDE_RATE, import, quality, wav};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
+    if let Ok(imported) = import::read(input, Duration::from_secs(1)) {
+        assert!(imported.samples.len() <= imported.rate as usize);
+        let _ = quality::fault(&imported.samples, imported.rate);
+        let kept = wav::read_at(WIDE_RATE, &imported.to_wav(), Duration::from_secs(2));
+        kept.expect("we write what we can read");
+    }
     let Ok(samples) = wav::read(input, Duration::from_secs(1)) else { return };
     assert!(samples.len() <= SAMPLE_RATE as usize);
 

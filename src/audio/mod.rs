@@ -24,8 +24,10 @@ pub mod noise;
 pub mod tone;
 pub mod wav;
 pub mod join;
+pub mod import;
 pub mod resample;
 pub mod level;
+pub mod quality;
 pub mod dtmf;
 #[cfg(test)]
 mod testing;

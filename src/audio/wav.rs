@@ -226,8 +226,8 @@ pub fn length(bytes: &[u8], longest: Duration) -> Result<Duration, WavError> {
 /// Why a WAV file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum WavError {
-    /// No WAV file, or one with compressed audio.
-    #[error("not a WAV file of uncompressed (PCM) audio")]
+    /// No WAV file, or one with audio that is compressed otherwise.
+    #[error("not a WAV file of PCM or G.711 audio")]
     Unreadable(#[source] hound::Error),
     /// A rate outside [`RATES`].
     #[error("the sample rate is {0} Hz; between {low} and {high} can be used", low = RATES.start(), high = RATES.end())]
@@ -317,7 +317,7 @@ pub fn narrowed(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(from_samples(&resample(&samples, rate, SAMPLE_RATE)))
 }
 
-fn most_samples(longest: Duration, rate: u32) -> u128 {
+pub(super) fn most_samples(longest: Duration, rate: u32) -> u128 {
     longest.as_nanos() * u128::from(rate) / 1_000_000_000
 }
 

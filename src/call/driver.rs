@@ -93,6 +93,10 @@ pub struct Line {
     pub domain: String,
     /// The language that callers of the number dialled are spoken to in, if it has one.
     pub language: Option<LanguageCode>,
+    /// Whether the caller's number is the word of a trusted peer or of a line's password, and no stranger's.
+    pub believed: bool,
+    /// Whether it is the own line of the mailbox whose passcode was typed last.
+    pub own_line: bool,
 }
 
 /// What is playing, as far as the next key or effect must know.
@@ -496,7 +500,9 @@ impl Driver {
 
     fn ask(&mut self, question: ivr::Question) {
         let taken = match question {
-            ivr::Question::StoreMessage | ivr::Question::SetGreeting(..) => {
+            ivr::Question::StoreMessage
+            | ivr::Question::SetGreeting(..)
+            | ivr::Question::Account(ivr::AccountQuestion::SetPhrase(..)) => {
                 match std::mem::replace(&mut self.recording, Recording::Nothing) {
                     Recording::Done { tape, kept } => Some((tape, kept)),
                     other => {
@@ -507,6 +513,9 @@ impl Driver {
             }
             _ => None,
         };
+        if let ivr::Question::CheckPasscode { own_line, .. } = question {
+            self.line.own_line = own_line;
+        }
         if let Some((Tape::Message(journal), _)) = &taken {
             self.storing = Some(journal.envelope().message.clone());
         }

@@ -5,7 +5,16 @@ use serde::Serialize;
 
 use super::route::{self, Dialled, Identity, Reason, Route};
 use crate::{
-    domain::{caller::Caller, dialling::DialRule, forward::Forward, mailbox::Mailbox, rules, time::Timestamp},
+    domain::{
+        caller::Caller,
+        dialling::DialRule,
+        forward::Forward,
+        greeting::{self, GreetingKind},
+        mailbox::Mailbox,
+        rules,
+        tenant_phrase::TenantPhrase,
+        time::Timestamp,
+    },
     ivr::{Entry, MailboxView},
     sip::event::IncomingCall,
     store::{
@@ -67,7 +76,7 @@ pub struct Reasoning {
     pub forwarded: Option<Forward>,
     /// What state the mailbox is in: `open`, `full`, `disabled`, `none`.
     pub state: &'static str,
-    /// What the caller hears first: `greeting`, `name`, `number`, `full`, `unavailable`, `rejected`, `login`; none when refused.
+    /// What the caller hears first: `temporary`, `greeting`, `name`, `tenant`, `number`, `full`, `unavailable`, `rejected`, `login`; none when refused.
     pub hears: Option<&'static str>,
     /// The reason for which the greeting was chosen, if there is one for it.
     pub greeting: Option<Forward>,
@@ -192,17 +201,17 @@ async fn deposit(
             let is_full = !rules::admits(counts.total());
             reasoning.purpose = Purpose::Deposit;
             let mut view = MailboxView::of(&mailbox, is_full);
-            if let Some(forward) = candidate.forward
-                && let Some(greeting) = store.forward_greeting(&mailbox.id, forward).await?
-            {
-                view.greeting = Some(greeting);
+            let hears = greet(store, &mut view, candidate.forward, case.now).await?;
+            if let Greets::With(GreetingKind::Forwarded(forward)) = hears {
                 reasoning.greeting = Some(forward);
             }
-            (reasoning.state, reasoning.hears) = match (&view.greeting, &mailbox.spoken_name) {
+            (reasoning.state, reasoning.hears) = match hears {
                 _ if is_full => ("full", Some("full")),
-                (Some(_), _) => ("open", Some("greeting")),
-                (None, Some(_)) => ("open", Some("name")),
-                (None, None) => ("open", Some("number")),
+                Greets::With(GreetingKind::Temporary) => ("open", Some("temporary")),
+                Greets::With(GreetingKind::Standard | GreetingKind::Forwarded(_)) => ("open", Some("greeting")),
+                Greets::With(GreetingKind::Name) => ("open", Some("name")),
+                Greets::ForTheTenant => ("open", Some("tenant")),
+                Greets::WithItsNumber => ("open", Some("number")),
             };
             decision.opening = Ok(Entry::Deposit { mailbox: view });
         } else {
@@ -212,6 +221,32 @@ async fn deposit(
         break;
     }
     Ok(())
+}
+
+/// What a caller hears first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Greets {
+    With(GreetingKind),
+    ForTheTenant,
+    WithItsNumber,
+}
+
+/// Puts the greeting into the view that this call hears: the mailbox's own, or its tenant's if it has not even a name.
+async fn greet(store: &Store, view: &mut MailboxView, forward: Option<Forward>, now: Timestamp) -> Result<Greets, StoreError> {
+    let greetings = store.greetings(&view.id).await?;
+    view.greeting = None;
+    match greeting::choose(&greetings, forward, now) {
+        Some((GreetingKind::Name, _)) => Ok(Greets::With(GreetingKind::Name)),
+        Some((kind, audio)) => {
+            view.greeting = Some(audio.clone());
+            Ok(Greets::With(kind))
+        }
+        None => {
+            let phrases = store.tenant_phrases(&view.tenant).await?;
+            view.greeting = phrases.into_iter().find(|(phrase, _)| *phrase == TenantPhrase::Greeting).map(|(_, audio)| audio);
+            Ok(if view.greeting.is_some() { Greets::ForTheTenant } else { Greets::WithItsNumber })
+        }
+    }
 }
 
 /// The mailbox in the tenant of the domain dialled, else in the default tenant, by the number as it was dialled first and then as

@@ -39,6 +39,7 @@ pub mod explain;
 pub mod key;
 pub mod library;
 pub mod record;
+mod account;
 mod question;
 pub mod route;
 pub mod screening;
@@ -187,7 +188,8 @@ impl Calls {
         };
         let verified = matches!(identity.believed, Belief::Asserted | Belief::RemoteParty | Belief::Line);
         let caller = identity.caller;
-        let guesser = guesser(&caller, trusted || line.is_some(), invite.source.ip());
+        let believed = trusted || line.is_some();
+        let guesser = guesser(&caller, believed, invite.source.ip());
         let session = match session::answer(&self.media, &self.codecs, self.srtp, &invite, handle, self.ring, trusted).await {
             Ok(session) => session,
             Err(refusal) => {
@@ -202,7 +204,7 @@ impl Calls {
         let language = AccessLanguage::choose(&self.access_languages, &dialled).cloned();
         // It may be kilobytes, and the call may last.
         drop(invite);
-        let line = driver::Line { id, caller, verified, guesser, source, domain, language };
+        let line = driver::Line { id, caller, verified, guesser, source, domain, language, believed, own_line: false };
         driver::Driver::new(self, session, line, entry, record).run(stop).await;
     }
 
@@ -348,6 +350,8 @@ mod tests {
             source: IpAddr::from([127, 0, 0, 1]),
             domain: domain.to_owned(),
             language: None,
+            believed: false,
+            own_line: false,
         };
         let asking = question::Asking { calls: calls.clone(), line, codec: Codec::Pcmu, recording: None };
         match asking.carry_out(Question::FindMailbox(Digits(number.to_owned()))).await.answer {

@@ -5,7 +5,7 @@ use std::{error::Error, sync::Arc, time::Duration};
 use tokio::time::timeout;
 use tracing::{Span, error, field, warn};
 
-use super::{Calls, driver::Line, explain, route::Dialled, tape::Tape};
+use super::{Calls, account, driver::Line, explain, route::Dialled, tape::Tape};
 use crate::{
     audio::{codec::Codec, form::Form},
     domain::{
@@ -17,7 +17,6 @@ use crate::{
         ChangeError, StoreError,
         deposit::DepositError,
         journal::Envelope,
-        mailbox::{MailboxChange, MailboxError},
         passcode::{AttemptSource, PasscodeVerdict},
         screening::BlockError,
     },
@@ -106,8 +105,11 @@ impl Asking {
                 Ok(Answer::Mailbox(mailbox.map(|mailbox| Box::new(MailboxView::of(&mailbox, false)))))
             }
             Question::CheckPasscode { mailbox, digits, own_line } => {
-                let source = if own_line { AttemptSource::OwnLine } else { AttemptSource::Remote(self.line.guesser) };
+                let source = if own_line { AttemptSource::OwnLine } else { AttemptSource::Remote(self.line.guesser.clone()) };
                 let verdict = store.check_passcode(mailbox.as_ref(), &source, &digits, now).await?;
+                if let Some(mailbox) = &mailbox {
+                    account::note_attempt(&self.calls, &self.line, mailbox, verdict, now).await;
+                }
                 Ok(Answer::Passcode(match verdict {
                     PasscodeVerdict::Right => Verdict::Right,
                     PasscodeVerdict::Wrong => Verdict::Wrong,
@@ -122,24 +124,15 @@ impl Asking {
                 Err(error) => self.unchanged(&id, error).await,
             },
             Question::SetGreeting(mailbox, kind) => {
-                let Some((Tape::Scratch(scratch), kept)) = self.recording else { return Ok(Answer::Failed) };
-                match store.set_greeting(&mailbox, kind, scratch, kept, now).await {
-                    Ok(_) => Ok(Answer::Done),
+                account::set_greeting(&self.calls, &self.line, &mailbox, kind, self.recording, now).await
+            }
+            Question::ChangePasscode(mailbox, passcode) => {
+                match store.set_passcode(&mailbox, &passcode, &self.line.origin(), now).await {
+                    Ok(()) => Ok(Answer::Done),
                     Err(error) => gone(error),
                 }
             }
-            Question::ChangePasscode(mailbox, passcode) => match store.set_passcode(&mailbox, &passcode).await {
-                Ok(()) => Ok(Answer::Done),
-                Err(error) => gone(error),
-            },
-            Question::FinishEnrolment(mailbox) => {
-                let enrolled = MailboxChange { enrolled: Some(true), ..MailboxChange::default() };
-                match store.update_mailbox(&mailbox, enrolled, now).await {
-                    Ok(_) => Ok(Answer::Done),
-                    Err(MailboxError::Store(error)) => Err(error),
-                    Err(MailboxError::Gone | MailboxError::NumberTaken(_)) => Ok(Answer::MailboxGone),
-                }
-            }
+            Question::Account(question) => account::answer(&self.calls, &self.line, question, self.recording, now).await,
             Question::LastCaller(mailbox) => Ok(Answer::LastCaller(store.last_caller(&mailbox).await?)),
             Question::BlockCaller(mailbox, Digits(number)) => match store.block_caller(&mailbox, &number, now).await {
                 Ok(_) => Ok(Answer::Done),
@@ -189,7 +182,7 @@ impl Asking {
     }
 }
 
-fn gone(error: ChangeError) -> Result<Answer, StoreError> {
+pub(super) fn gone(error: ChangeError) -> Result<Answer, StoreError> {
     match error {
         ChangeError::Store(error) => Err(error),
         ChangeError::Conflict | ChangeError::Gone => Ok(Answer::MailboxGone),

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use rand::Rng as _;
 use serde::Serialize;
 
-use super::{output, owner, screening, workplace::Workplace};
+use super::{mailbox_log, output, owner, screening, workplace::Workplace};
 use crate::{
     config::Config,
     delivery::Sender,
@@ -15,6 +15,7 @@ use crate::{
         keys::{KeyProfile, MenuLength},
         language::Clock,
         mailbox::{Mailbox, MailboxNumber},
+        mailbox_log::Origin,
         passcode::Passcode,
         preferences::Preferences,
         time::{TimeZone, Timestamp},
@@ -82,6 +83,8 @@ pub enum MailboxCommand {
     /// Say who opens a shared mailbox, each from a mailbox of their own
     #[command(subcommand)]
     Owner(owner::OwnerCommand),
+    /// Show who opened a mailbox or tried to, and who changed its passcode or greetings, latest first
+    Log(mailbox_log::LogArgs),
     /// Show or set which uses of the line's password are told by mail
     Alerts(screening::AlertsArgs),
     /// Remove a mailbox
@@ -204,6 +207,7 @@ pub async fn run(command: MailboxCommand, file: Option<&Path>) -> anyhow::Result
         MailboxCommand::Unblock { which, callers } => screening::unblock(&place, &which, &callers).await,
         MailboxCommand::Blocked { which, json } => screening::blocked(&place, &which, json).await,
         MailboxCommand::Owner(command) => owner::run(command, &place).await,
+        MailboxCommand::Log(args) => mailbox_log::run(&place, args).await,
         MailboxCommand::Alerts(args) => screening::alerts(&place, args).await,
         MailboxCommand::Remove { which, with_messages } => remove(&place, &which, with_messages).await,
     }
@@ -288,7 +292,7 @@ async fn set(place: &Workplace, which: &Which, change: Change, json: bool) -> an
     };
     let mailbox = place.store.update_mailbox(&before.id, mailbox_change, place.now).await?;
     if let Some(passcode) = passcode {
-        place.store.set_passcode(&mailbox.id, &passcode).await?;
+        place.store.set_passcode(&mailbox.id, &passcode, &Origin::command(), place.now).await?;
     }
     if change.unlock {
         place.store.unlock(&mailbox.id).await?;

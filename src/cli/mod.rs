@@ -21,6 +21,8 @@ mod outbox;
 mod calls;
 mod explain;
 mod greeting;
+mod phrase;
+mod mailbox_log;
 mod job;
 mod manual;
 mod config;
@@ -75,9 +77,12 @@ enum Command {
     Outbox(outbox::OutboxCommand),
     Calls(calls::CallsArgs),
     Explain(explain::ExplainArgs),
-    /// Set and remove greetings, also for callers who were forwarded for a reason
+    /// Set, remove and bring back greetings: the standard one, those for callers who were forwarded, a temporary one, the name
     #[command(subcommand)]
     Greeting(greeting::GreetingCommand),
+    /// Say what a tenant's callers and subscribers hear instead of our own words
+    #[command(subcommand)]
+    Phrase(phrase::PhraseCommand),
     /// List the jobs of the calendar, or run one
     #[command(subcommand)]
     Job(job::JobCommand),
@@ -114,6 +119,7 @@ async fn dispatch(command: Command, file: Option<&Path>) -> anyhow::Result<()> {
         Command::Message(command) => message::run(command, file).await,
         Command::Outbox(command) => outbox::run(command, file).await,
         Command::Greeting(command) => greeting::run(command, file).await,
+        Command::Phrase(command) => phrase::run(command, file).await,
         Command::Explain(args) => explain::run(args, file).await,
         Command::Calls(args) => calls::run(args, file).await,
         Command::Job(command) => job::run(command, file).await,

@@ -108,9 +108,11 @@ async fn list(place: &Workplace, items: &[OutboxItem], json: bool) -> anyhow::Re
             kind: item.errand.kind(),
             message_id: match &item.errand {
                 Errand::Message { message } => Some(message.clone()),
-                Errand::Fullness { .. } | Errand::Expiring { .. } | Errand::RemoteAccessLocked | Errand::Credential { .. } => {
-                    None
-                }
+                Errand::Fullness { .. }
+                | Errand::Expiring { .. }
+                | Errand::RemoteAccessLocked
+                | Errand::Credential { .. }
+                | Errand::Noticed { .. } => None,
             },
             state: if item.dead_at.is_some() { "dead" } else { "waiting" },
             attempts: item.attempts,

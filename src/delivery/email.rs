@@ -271,7 +271,10 @@ pub(super) mod tests {
     use super::*;
     use crate::{
         delivery::Relay,
-        domain::id::{AudioKey, MailboxId, MessageId},
+        domain::{
+            id::{AudioKey, MailboxId, MessageId},
+            mailbox::Due,
+        },
     };
 
     #[test]
@@ -471,9 +474,11 @@ pub(super) mod tests {
             language: "en".into(),
             enabled: true,
             enrolled: true,
+            due: Due::NOTHING,
             administrator: false,
             greeting: None,
             spoken_name: None,
+            temporary: None,
             preferences: Default::default(),
             mail_problem: None,
             created_at: Timestamp::from_millis(0),

@@ -224,6 +224,7 @@ impl Post {
             Errand::Credential { notice, address, agent, last } => {
                 Warning::Credential { notice: *notice, address: address.clone(), agent: agent.clone(), last: *last }
             }
+            Errand::Noticed { event, by, last } => Warning::Noticed { event: event.clone(), by: by.clone(), last: *last },
         };
         Ok(self.compose_warning(item, warning, &mailbox).into())
     }

@@ -1,5 +1,7 @@
 //! Warnings: what a subscriber should know about the mailbox before it becomes a loss.
 
+mod news;
+
 use super::{
     AddressError, ComposedMail, MailSettings,
     email::{Letter, days, moment, page, wrapped},
@@ -9,6 +11,7 @@ use crate::domain::{
     credential::Notice,
     id::OutboxId,
     mailbox::Mailbox,
+    mailbox_log::{Event, Origin},
     message::Marks,
     rules::{self, Fullness},
     time::Timestamp,
@@ -39,6 +42,15 @@ pub enum Warning {
         address: String,
         /// The software, by its own word; may be empty.
         agent: String,
+        /// Whether further ones within the hour are not mailed.
+        last: bool,
+    },
+    /// The mailbox was opened from a new source, or its passcode or a greeting was changed.
+    Noticed {
+        /// What happened.
+        event: Event,
+        /// From where.
+        by: Origin,
         /// Whether further ones within the hour are not mailed.
         last: bool,
     },
@@ -148,6 +160,7 @@ fn words(warning: &Warning, mailbox: &Mailbox, written_at: Timestamp) -> (String
                 ],
             )
         }
+        Warning::Noticed { event, by, last } => news::words(event, by, *last, number, &moment(mailbox, written_at)),
     }
 }
 
@@ -156,7 +169,10 @@ mod tests {
     use mail_parser::MessageParser;
 
     use super::*;
-    use crate::{delivery::email, domain::id::MailboxId};
+    use crate::{
+        delivery::email,
+        domain::{id::MailboxId, mailbox::Due},
+    };
 
     #[test]
     fn warnings_say_what_and_what_to_do() {
@@ -223,9 +239,11 @@ mod tests {
             language: "en".into(),
             enabled: true,
             enrolled: true,
+            due: Due::NOTHING,
             administrator: false,
             greeting: None,
             spoken_name: None,
+            temporary: None,
             preferences: Default::default(),
             mail_problem: None,
             created_at: Timestamp::from_millis(0),

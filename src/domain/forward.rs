@@ -5,7 +5,7 @@ use std::str::FromStr;
 use serde::Serialize;
 
 /// Why the party that was called first did not take the call, as far as somebody told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Forward {
     /// It is busy, or does not want to be disturbed.

@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    greeting::Temporary,
     id::{AudioKey, MailboxId},
     preferences::Preferences,
     time::{TimeZone, Timestamp},
@@ -35,18 +36,40 @@ pub struct Mailbox {
     pub enabled: bool,
     /// Whether the subscriber has set passcode, name and greeting at a first login.
     pub enrolled: bool,
+    /// What the first login still asks for; nothing once it is done.
+    pub due: Due,
     /// Whether its subscriber may look after the tenant's mailboxes by phone.
     pub administrator: bool,
     /// The personal greeting.
     pub greeting: Option<AudioKey>,
     /// The spoken name.
     pub spoken_name: Option<AudioKey>,
+    /// The temporary greeting, until it is erased; it may have ended.
+    pub temporary: Option<Temporary>,
     /// What the subscriber prefers on the telephone.
     pub preferences: Preferences,
     /// Why mail to the subscriber was finally refused, until a later mail is accepted or the address changes.
     pub mail_problem: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// What a first login still asks for: one that is broken off goes on with what is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// A passcode of the subscriber's own choice.
+    pub passcode: bool,
+    /// The spoken name.
+    pub name: bool,
+    /// The greeting.
+    pub greeting: bool,
+}
+
+impl Due {
+    /// All is done.
+    pub const NOTHING: Self = Self { passcode: false, name: false, greeting: false };
+    /// Nothing was asked yet.
+    pub const EVERYTHING: Self = Self { passcode: true, name: true, greeting: true };
 }
 
 /// Logs must not carry names or mail addresses.

@@ -26,6 +26,8 @@ pub const MOST_LIST_MEMBERS: u32 = 1000;
 pub const OWNERS_PER_MAILBOX: u32 = 32;
 /// How many shared mailboxes a subscriber can own: each has a key.
 pub const SHARED_PER_OWNER: u32 = 9;
+/// The most days that a temporary greeting can be given, today included.
+pub const LONGEST_TEMPORARY: u32 = 366;
 /// How many messages a mailbox holds, new and saved together.
 pub const MAILBOX_CAPACITY: u32 = 300;
 /// How long a message lives from its deposit, and again from every save.

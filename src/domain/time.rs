@@ -111,6 +111,29 @@ impl TimeZone {
         }
     }
 
+    /// The `days`-th midnight there after `moment`: the first one ends the day. Where clocks skip midnight, the first moment of the day.
+    #[must_use]
+    pub fn midnight_after(self, moment: Timestamp, days: u32) -> Timestamp {
+        let today = moment.to_utc().with_timezone(&self.0).date_naive();
+        let Some(day) = today.checked_add_days(chrono::Days::new(days.into())) else { return Timestamp(i64::MAX) };
+        // No zone has ever skipped more than a day.
+        let starts = (0..48).filter_map(|half_hours| day.and_hms_opt(half_hours / 2, half_hours % 2 * 30, 0));
+        let start = starts.map(|start| start.and_local_timezone(self.0)).find_map(|start| start.earliest());
+        start.map_or(Timestamp(i64::MAX), |start| start.with_timezone(&Utc).into())
+    }
+
+    /// The end of the day `date` there, as `2026-12-24`: the midnight after it.
+    ///
+    /// # Errors
+    ///
+    /// [`DateError`] for what is no date.
+    pub fn end_of_day(self, date: &str) -> Result<Timestamp, DateError> {
+        let day: chrono::NaiveDate = date.parse().map_err(|_| DateError(date.to_owned()))?;
+        let noon = day.and_hms_opt(12, 0, 0).and_then(|noon| noon.and_local_timezone(self.0).earliest());
+        let noon = noon.ok_or_else(|| DateError(date.to_owned()))?;
+        Ok(self.midnight_after(noon.with_timezone(&Utc).into(), 1))
+    }
+
     /// The moment formatted with chrono's `strftime` letters, in this zone.
     #[must_use]
     pub fn format(self, moment: Timestamp, format: &str) -> String {
@@ -136,6 +159,11 @@ impl FromStr for TimeZone {
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not a time zone; use a name such as Europe/Paris or America/New_York")]
 pub struct TimeZoneError(String);
+
+/// A text that is no date.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is not a date such as 2026-12-24")]
+pub struct DateError(String);
 
 /// What a clock and a calendar on the wall show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,6 +216,21 @@ mod tests {
         let now = auckland.local("2026-11-20T11:01:00Z".parse().unwrap());
 
         assert_eq!(stamp.days_before(&now), 1);
+    }
+
+    #[test]
+    fn a_day_ends_at_midnight_or_when_the_next_one_begins() {
+        let zone = |name: &str| name.parse::<TimeZone>().unwrap();
+
+        assert_eq!(zone("Europe/Paris").end_of_day("2026-03-29").unwrap().to_string(), "2026-03-29T22:00:00Z");
+        assert_eq!(zone("America/New_York").end_of_day("2026-12-24").unwrap().to_string(), "2026-12-25T05:00:00Z");
+        // Clocks went from 0:00 to 1:00.
+        assert_eq!(zone("America/Sao_Paulo").end_of_day("2018-11-03").unwrap().to_string(), "2018-11-04T03:00:00Z");
+        assert!(TimeZone::UTC.end_of_day("24.12.2026").is_err());
+        assert!(TimeZone::UTC.end_of_day("2026-02-30").is_err());
+        for millis in [i64::MIN, i64::MAX] {
+            let _ = TimeZone::UTC.midnight_after(Timestamp::from_millis(millis), 366);
+        }
     }
 
     #[test]

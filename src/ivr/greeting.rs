@@ -1,11 +1,14 @@
-//! The subscriber records the greeting or the name: heard and accepted before it replaces the old one.
+//! A subscriber records a greeting or the name, an administrator a phrase: heard and accepted before it replaces the old one.
+//!
+//! Whoever comes here has given the passcode in this call: only a [`Subscriber`] can begin.
 
 use std::time::Duration;
 
 use super::{
-    Answer, Effect, Input, Item, PromptId, Question,
+    AccountAnswer, Answer, Effect, Input, Item, PromptId, Question, RecordKind, Unfit,
     asking::Asking,
     keymap::{self, Digit, Meaning, OwnReviewAction},
+    login::Subscriber,
     phrase::{self, say},
     session::{Call, Wait},
 };
@@ -16,10 +19,17 @@ const SHORTEST: Duration = Duration::from_millis(300);
 /// How often nothing may be recorded before we give up on the line.
 const TRIES: u32 = 3;
 
+/// What is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// The subscriber's own recording.
+    Own(GreetingKind),
+}
+
 /// One recording, from "after the tone" to its acceptance.
 #[derive(Debug)]
 pub(super) struct OwnRecording {
-    kind: GreetingKind,
+    target: Target,
     mailbox: MailboxId,
     tries_left: u32,
     state: State,
@@ -57,9 +67,9 @@ pub(super) enum Outcome {
 }
 
 impl OwnRecording {
-    pub fn begin(call: &mut Call, kind: GreetingKind, mailbox: MailboxId, preface: Vec<Item>) -> Self {
-        call.tell([preface, say([instruction(kind)])].concat());
-        Self { kind, mailbox, tries_left: TRIES, state: State::Instruction }
+    pub fn begin(call: &mut Call, target: Target, who: &Subscriber, preface: Vec<Item>) -> Self {
+        call.tell([preface, say([target.instruction()])].concat());
+        Self { target, mailbox: who.mailbox.id.clone(), tries_left: TRIES, state: State::Instruction }
     }
 
     pub fn step(mut self, input: Input, call: &mut Call) -> Step {
@@ -77,7 +87,7 @@ impl OwnRecording {
         match &self.state {
             State::Instruction | State::Beep => Wait::Phrase,
             State::Preparing | State::Storing => Wait::Answer,
-            State::Recording => Wait::Recording(self.kind.longest()),
+            State::Recording => Wait::Recording(self.target.longest()),
             State::Review(asking) => asking.wait(),
         }
     }
@@ -117,7 +127,7 @@ impl OwnRecording {
         match input {
             Input::Digit(Digit::Star) | Input::Hangup => discarded(Outcome::Cancelled, call),
             Input::PlaybackDone | Input::PlaybackFailed | Input::Timeout => {
-                call.record(self.kind.into(), self.kind.longest());
+                call.record(self.target.kind(), self.target.longest());
                 self.at(State::Recording)
             }
             Input::Digit(_) | Input::RecordingDone { .. } | Input::Answer(_) => self.at(State::Beep),
@@ -138,8 +148,7 @@ impl OwnRecording {
                 if self.tries_left == 0 {
                     return Step::Done(Outcome::Silence);
                 }
-                call.tell(say([PromptId::NothingRecorded, instruction(self.kind)]));
-                self.at(State::Instruction)
+                self.once_more(PromptId::NothingRecorded, call)
             }
             Input::Digit(digit) => {
                 if call.keys().end_recording.contains(&digit) {
@@ -160,7 +169,9 @@ impl OwnRecording {
             Input::Digit(digit) => match call.key(call.keys().own_review, digit) {
                 Meaning::Does(OwnReviewAction::Accept) => {
                     call.effect(Effect::StopPlaying);
-                    call.ask(Question::SetGreeting(self.mailbox.clone(), self.kind));
+                    call.ask(match self.target {
+                        Target::Own(kind) => Question::SetGreeting(self.mailbox.clone(), kind),
+                    });
                     self.at(State::Storing)
                 }
                 Meaning::Does(OwnReviewAction::Listen) => {
@@ -192,6 +203,12 @@ impl OwnRecording {
     fn storing(self, input: Input, call: &mut Call) -> Step {
         match input {
             Input::Answer(Answer::Done) => Step::Done(Outcome::Kept),
+            Input::Answer(Answer::Account(AccountAnswer::Unfit(unfit))) => match (self.tries_left.checked_sub(1), unfit) {
+                _ if call.hung_up() => Step::Done(Outcome::Cancelled),
+                (None | Some(0), _) => Step::Done(Outcome::NotDone),
+                (Some(tries_left), Unfit::Silent) => Self { tries_left, ..self }.once_more(PromptId::NothingRecorded, call),
+                (Some(tries_left), Unfit::Clipped) => Self { tries_left, ..self }.once_more(PromptId::NotDone, call),
+            },
             Input::Answer(Answer::MailboxGone) => Step::Done(Outcome::MailboxGone),
             Input::Answer(_) => Step::Done(Outcome::NotDone),
             Input::Timeout => {
@@ -204,8 +221,14 @@ impl OwnRecording {
         }
     }
 
+    /// Says what was wrong, and begins again.
+    fn once_more(self, why: PromptId, call: &mut Call) -> Step {
+        call.tell(say([why, self.target.instruction()]));
+        self.at(State::Instruction)
+    }
+
     fn prepare(self, call: &mut Call) -> Step {
-        call.ask(Question::PrepareRecording { kind: self.kind.into(), mailbox: self.mailbox.clone() });
+        call.ask(Question::PrepareRecording { kind: self.target.kind(), mailbox: self.mailbox.clone() });
         self.at(State::Preparing)
     }
 
@@ -214,10 +237,32 @@ impl OwnRecording {
     }
 }
 
-fn instruction(kind: GreetingKind) -> PromptId {
-    match kind {
-        GreetingKind::Greeting => PromptId::RecordGreeting,
-        GreetingKind::Name => PromptId::RecordName,
+impl Target {
+    /// What is said when it is kept.
+    pub fn saved(self) -> PromptId {
+        match self {
+            Self::Own(GreetingKind::Name) => PromptId::NameSaved,
+            Self::Own(_) => PromptId::GreetingSaved,
+        }
+    }
+
+    fn instruction(self) -> PromptId {
+        match self {
+            Self::Own(GreetingKind::Name) => PromptId::RecordName,
+            Self::Own(_) => PromptId::RecordGreeting,
+        }
+    }
+
+    fn longest(self) -> Duration {
+        match self {
+            Self::Own(kind) => kind.longest(),
+        }
+    }
+
+    fn kind(self) -> RecordKind {
+        match self {
+            Self::Own(kind) => kind.into(),
+        }
     }
 }
 

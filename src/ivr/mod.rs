@@ -13,7 +13,7 @@
 //!    `Hangup`; a plain `Hangup` is answered with `StopRecording` and does as well.
 //! 4. Every question gets exactly one answer, also on failure and after a hang-up, until [`Session::is_over`].
 //! 5. What was prepared for recording (`Question::PrepareRecording` answered with `RecordingReady`) ends exactly once: by
-//!    `StoreMessage` or `SetGreeting`, which take it over whatever they answer, or by `DiscardRecording`.
+//!    `StoreMessage`, `SetGreeting` or `SetPhrase`, which take it over whatever they answer, or by `DiscardRecording`.
 //! 6. If nothing is handed in for [`Session::timeout`] after the latest call of `handle`, `Timeout` is.
 //! 7. After the end, inputs give no effects.
 
@@ -24,11 +24,11 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use crate::domain::{
     caller::Caller,
-    greeting::GreetingKind,
+    greeting::{GreetingKind, Temporary},
     id::{AudioKey, MailboxId, MessageId},
     keys::{KeyProfile, MenuLength},
     language::{Language, LanguageCode, Languages},
-    mailbox::{Mailbox, MailboxNumber},
+    mailbox::{Due, Mailbox, MailboxNumber},
     message::Message,
     passcode::Passcode,
     preferences::Preferences,
@@ -46,12 +46,14 @@ mod options;
 mod greeting;
 mod passcode;
 mod screening;
+mod account;
 mod phrase;
 pub mod keymap;
 pub mod prompts;
 #[cfg(test)]
 mod tests;
 
+pub use account::{AccountAnswer, AccountQuestion, Unfit};
 pub use keymap::Digit;
 pub use prompts::PromptId;
 pub use session::Session;
@@ -124,14 +126,18 @@ pub struct MailboxView {
     pub aliases: Vec<MailboxNumber>,
     /// The recording of the subscriber's name.
     pub spoken_name: Option<AudioKey>,
-    /// The personal greeting.
+    /// The greeting that this call hears.
     pub greeting: Option<AudioKey>,
+    /// The temporary greeting; it may have ended.
+    pub temporary: Option<Temporary>,
     /// The code of the language its subscriber is spoken to in.
     pub language: String,
     /// The zone stamps are spoken in.
     pub time_zone: TimeZone,
     /// Whether the first login is done.
     pub enrolled: bool,
+    /// What the first login still asks for.
+    pub due: Due,
     /// Whether its subscriber may look after the tenant's mailboxes.
     pub administrator: bool,
     /// Whether it takes no further message (`rules::admits`).
@@ -153,9 +159,11 @@ impl MailboxView {
             aliases: mailbox.aliases.clone(),
             spoken_name: mailbox.spoken_name.clone(),
             greeting: mailbox.greeting.clone(),
+            temporary: mailbox.temporary,
             language: mailbox.language.clone(),
             time_zone: mailbox.time_zone,
             enrolled: mailbox.enrolled,
+            due: mailbox.due,
             administrator: mailbox.administrator,
             full,
             enabled: mailbox.enabled,
@@ -368,12 +376,14 @@ pub enum RecordKind {
     Greeting,
     /// The subscriber's spoken name.
     Name,
+    /// What a tenant's callers or subscribers hear.
+    Phrase,
 }
 
 impl From<GreetingKind> for RecordKind {
     fn from(kind: GreetingKind) -> Self {
         match kind {
-            GreetingKind::Greeting => Self::Greeting,
+            GreetingKind::Standard | GreetingKind::Forwarded(_) | GreetingKind::Temporary => Self::Greeting,
             GreetingKind::Name => Self::Name,
         }
     }
@@ -410,18 +420,18 @@ pub enum Question {
     Save(MessageId, i64),
     /// Deletes the message for good. `Done`, `Conflict`.
     Delete(MessageId, i64),
-    /// Takes the recording over as the subscriber's greeting or name, instead of the old one. `Done`.
+    /// Takes the recording over as the subscriber's greeting or name, instead of the old one. `Done`, `Account(Unfit)`.
     SetGreeting(MailboxId, GreetingKind),
     /// Sets the passcode. `Done`.
     ChangePasscode(MailboxId, Passcode),
-    /// Notes that the first login is done. `Done`.
-    FinishEnrolment(MailboxId),
     /// Looks up who called the mailbox last. `LastCaller`.
     LastCaller(MailboxId),
     /// Lets the mailbox refuse the caller with this number. `Done`.
     BlockCaller(MailboxId, Digits),
     /// Lets the mailbox refuse callers who show no number, or accept them if it refuses them. `AnonymousRefused`.
     SwitchAnonymous(MailboxId),
+    /// Asks about the subscriber's own matters.
+    Account(AccountQuestion),
 }
 
 /// Digits as they were typed. Not printable: where a number is asked, a passcode may be typed.
@@ -462,6 +472,8 @@ pub enum Answer {
     LastCaller(Option<Caller>),
     /// Whether callers who show no number are refused now.
     AnonymousRefused(bool),
+    /// What was asked about the subscriber's own matters.
+    Account(AccountAnswer),
     /// It is done.
     Done,
     /// The mailbox was removed or disabled meanwhile.

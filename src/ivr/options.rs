@@ -3,7 +3,7 @@
 use super::{
     Input, Item, PromptId,
     asking::Asking,
-    greeting::{self, OwnRecording},
+    greeting::{self, OwnRecording, Target},
     keymap::{self, Meaning, OptionsAction},
     login::Subscriber,
     passcode::{self, NewPasscode},
@@ -63,7 +63,7 @@ fn at(who: Subscriber, state: State) -> Moment {
 fn menu(who: Subscriber, asking: Asking, input: Input, call: &mut Call) -> Moment {
     match input {
         Input::Digit(digit) => match call.key(call.keys().options, digit) {
-            Meaning::Does(OptionsAction::Greeting) => begin_recording(who, GreetingKind::Greeting, call),
+            Meaning::Does(OptionsAction::Greeting) => begin_recording(who, GreetingKind::Standard, call),
             Meaning::Does(OptionsAction::Name) => begin_recording(who, GreetingKind::Name, call),
             Meaning::Does(OptionsAction::Passcode) => {
                 let passcode = NewPasscode::begin(call, vec![]);
@@ -85,20 +85,14 @@ fn menu(who: Subscriber, asking: Asking, input: Input, call: &mut Call) -> Momen
 }
 
 fn begin_recording(who: Subscriber, kind: GreetingKind, call: &mut Call) -> Moment {
-    let recording = OwnRecording::begin(call, kind, who.mailbox.id.clone(), vec![]);
+    let recording = OwnRecording::begin(call, Target::Own(kind), &who, vec![]);
     at(who, State::Recording(kind, recording))
 }
 
 fn record(who: Subscriber, kind: GreetingKind, recording: OwnRecording, input: Input, call: &mut Call) -> Moment {
     match recording.step(input, call) {
         greeting::Step::More(recording) => at(who, State::Recording(kind, recording)),
-        greeting::Step::Done(greeting::Outcome::Kept) => {
-            let kept = match kind {
-                GreetingKind::Greeting => PromptId::GreetingSaved,
-                GreetingKind::Name => PromptId::NameSaved,
-            };
-            Options::offer(who, say([kept]), call)
-        }
+        greeting::Step::Done(greeting::Outcome::Kept) => Options::offer(who, say([Target::Own(kind).saved()]), call),
         greeting::Step::Done(greeting::Outcome::Cancelled) => Options::offer(who, say([PromptId::NotKept]), call),
         greeting::Step::Done(greeting::Outcome::NotDone) => Options::offer(who, say([PromptId::NotDone]), call),
         greeting::Step::Done(greeting::Outcome::Silence) => Retrieval::leave(call, who),

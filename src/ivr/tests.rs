@@ -7,6 +7,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 use super::*;
 use crate::domain::{caller::Caller, rules};
 
+mod account;
 mod deposit;
 mod keys;
 mod login;
@@ -99,7 +100,7 @@ impl Telephone {
                 Effect::DiscardRecording => self.end_recording(&[Recording::Ready, Recording::Done]),
                 Effect::Ask(question) => {
                     assert_eq!(self.open, None, "two questions at once");
-                    if matches!(question, Question::StoreMessage | Question::SetGreeting(..)) {
+                    if takes_the_recording(question) {
                         self.end_recording(&[Recording::Done]);
                     }
                     self.open = Some(question.clone());
@@ -172,6 +173,10 @@ impl Telephone {
     }
 }
 
+fn takes_the_recording(question: &Question) -> bool {
+    matches!(question, Question::StoreMessage | Question::SetGreeting(..) | Question::Account(AccountQuestion::SetPhrase(..)))
+}
+
 fn describe(effect: &Effect) -> String {
     match effect {
         Effect::Play { items, .. } => {
@@ -211,10 +216,10 @@ fn describe(effect: &Effect) -> String {
             Question::Delete(id, version) => format!("delete {id} v{version}?"),
             Question::SetGreeting(_, kind) => format!("set {}?", kind.as_str()),
             Question::ChangePasscode(_, passcode) => format!("passcode {}?", passcode.digits()),
-            Question::FinishEnrolment(_) => "enrolled?".to_owned(),
             Question::LastCaller(mailbox) => format!("last caller of {mailbox}?"),
             Question::BlockCaller(mailbox, Digits(number)) => format!("block {number} for {mailbox}?"),
             Question::SwitchAnonymous(mailbox) => format!("switch anonymous of {mailbox}?"),
+            Question::Account(question) => account::describe(question),
         },
         Effect::HangUp => "hang up".to_owned(),
     }
@@ -228,14 +233,21 @@ fn mailbox() -> MailboxView {
         aliases: vec!["12025550143".parse().unwrap()],
         spoken_name: None,
         greeting: None,
+        temporary: None,
         language: "en".to_owned(),
         time_zone: TimeZone::UTC,
         enrolled: true,
+        due: Due::NOTHING,
         administrator: false,
         full: false,
         enabled: true,
         preferences: Preferences::default(),
     }
+}
+
+/// One whose subscriber has not logged in yet.
+fn new_mailbox() -> MailboxView {
+    MailboxView { enrolled: false, due: Due::EVERYTHING, ..mailbox() }
 }
 
 fn full_mailbox() -> MailboxView {
@@ -340,7 +352,7 @@ fn happening() -> impl Strategy<Value = Happening> {
 }
 
 fn fitting(question: &Question, at: usize) -> Answer {
-    let mailboxes = [mailbox(), MailboxView { enrolled: false, ..mailbox() }, MailboxView { enabled: false, ..mailbox() }];
+    let mailboxes = [mailbox(), new_mailbox(), MailboxView { enabled: false, ..mailbox() }];
     let lists = [
         messages(&[]),
         messages(&[message("a")]),
@@ -354,9 +366,8 @@ fn fitting(question: &Question, at: usize) -> Answer {
         Question::ListMessages(_) => lists[at % 3].clone(),
         Question::MarkHeard(id, _) => Answer::Changed(Box::new(heard(message(id.as_str())))),
         Question::Save(id, _) => Answer::Changed(Box::new(saved(message(id.as_str())))),
-        Question::Delete(..) | Question::SetGreeting(..) | Question::ChangePasscode(..) | Question::FinishEnrolment(_) => {
-            Answer::Done
-        }
+        Question::Delete(..) | Question::SetGreeting(..) | Question::ChangePasscode(..) => Answer::Done,
+        Question::Account(question) => account::fitting(question, at),
         Question::LastCaller(_) => Answer::LastCaller(Some(Caller { number: Some("202".to_owned()), name: None })),
         Question::BlockCaller(..) => Answer::Done,
         Question::SwitchAnonymous(_) => Answer::AnonymousRefused(at.is_multiple_of(2)),
@@ -376,6 +387,8 @@ fn live_through(mut telephone: Telephone, happenings: Vec<Happening>) {
         Answer::Conflict(None),
         Answer::LastCaller(None),
         Answer::AnonymousRefused(true),
+        Answer::Account(AccountAnswer::Unfit(Unfit::Silent)),
+        Answer::Account(AccountAnswer::NewPasscode(None)),
         Answer::Done,
         Answer::MailboxGone,
         Answer::Failed,
@@ -490,7 +503,7 @@ fn no_silence_lasts_for_ever() {
         Entry::Unavailable,
         Entry::Retrieval { mailbox: None },
         Entry::Retrieval { mailbox: Some(mailbox()) },
-        Entry::Retrieval { mailbox: Some(MailboxView { enrolled: false, ..mailbox() }) },
+        Entry::Retrieval { mailbox: Some(new_mailbox()) },
         Entry::Screening { mailbox: None, wish: ScreeningWish::SwitchAnonymous },
         Entry::Screening { mailbox: Some(mailbox()), wish: ScreeningWish::BlockLastCaller },
     ] {

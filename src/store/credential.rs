@@ -154,7 +154,12 @@ impl Store {
     }
 }
 
-async fn is_known(connection: &mut AnyConnection, mailbox: &MailboxId, kind: &str, value: &str) -> Result<bool, sqlx::Error> {
+pub(super) async fn is_known(
+    connection: &mut AnyConnection,
+    mailbox: &MailboxId,
+    kind: &str,
+    value: &str,
+) -> Result<bool, sqlx::Error> {
     let rows = sqlx::query("SELECT last_at FROM credential_uses WHERE mailbox_id = $1 AND kind = $2 AND value = $3")
         .bind(mailbox.as_str())
         .bind(kind)
@@ -165,7 +170,7 @@ async fn is_known(connection: &mut AnyConnection, mailbox: &MailboxId, kind: &st
 }
 
 /// Remembers an address or an agent, and forgets the oldest if there are too many.
-async fn remember(
+pub(super) async fn remember(
     connection: &mut AnyConnection,
     mailbox: &MailboxId,
     kind: &str,
@@ -225,10 +230,23 @@ async fn alert(
     agent: &str,
     now: Timestamp,
 ) -> Result<bool, sqlx::Error> {
+    let Some(last) = allowance(connection, mailbox, now).await? else { return Ok(false) };
+    let errand = Errand::Credential { notice, address: place.to_owned(), agent: agent.to_owned(), last };
+    outbox::insert(connection, mailbox, &errand, now).await?;
+    Ok(true)
+}
+
+/// Counts one more alert; whether it is the last that is mailed for now, or nothing if none is: the mailbox has no address, or has had
+/// too many.
+pub(super) async fn allowance(
+    connection: &mut AnyConnection,
+    mailbox: &MailboxId,
+    now: Timestamp,
+) -> Result<Option<bool>, sqlx::Error> {
     let rows =
         sqlx::query("SELECT email FROM mailboxes WHERE id = $1").bind(mailbox.as_str()).fetch_all(&mut *connection).await?;
     if rows.first().map(|row| row.maybe_text("email")).transpose()?.flatten().is_none() {
-        return Ok(false);
+        return Ok(None);
     }
     ensure_row(connection, mailbox).await?;
     let row = sqlx::query("SELECT alerts_mailed, alerts_since FROM mailbox_screening WHERE mailbox_id = $1")
@@ -240,14 +258,9 @@ async fn alert(
         .bind(mailbox.as_str())
         .bind(i64::from(mailed))
         .bind(since.as_millis())
-        .execute(&mut *connection)
+        .execute(connection)
         .await?;
-    if mails {
-        let last = mailed >= credential::MOST_ALERTS;
-        let errand = Errand::Credential { notice, address: place.to_owned(), agent: agent.to_owned(), last };
-        outbox::insert(connection, mailbox, &errand, now).await?;
-    }
-    Ok(mails)
+    Ok(mails.then_some(mailed >= credential::MOST_ALERTS))
 }
 
 async fn write_log(

@@ -1,4 +1,4 @@
-//! The subscriber's own recordings: greeting and spoken name.
+//! The subscriber's own recordings: greetings and spoken name, and the ones before them, which can be brought back.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -8,16 +8,23 @@ use std::{
     time::Duration,
 };
 
+use sqlx::AnyConnection;
+
 use super::{
     ChangeError, Store, StoreError, audio,
     database::Columns as _,
+    enrolment,
     journal::{Encoding, blocking, read_at_most},
-    wav,
+    mailbox_log, wav,
 };
-use crate::domain::{
-    greeting::GreetingKind,
-    id::{AudioKey, MailboxId, MessageId},
-    time::Timestamp,
+use crate::{
+    audio::quality::{self, Fault},
+    domain::{
+        greeting::{Greeting, GreetingKind},
+        id::{AudioKey, MailboxId, MessageId},
+        mailbox_log::{Change, Event, Origin},
+        time::Timestamp,
+    },
 };
 
 pub(super) const SCRATCH: &str = "scratch";
@@ -29,6 +36,41 @@ pub struct Scratch {
     encoding: Encoding,
     /// Carries the lock that tells it from one whose server died.
     _owner: File,
+}
+
+/// Whose greeting is changed, which, and by whom.
+#[derive(Clone, Copy, Debug)]
+pub struct GreetingChange<'a> {
+    /// Whose.
+    pub mailbox: &'a MailboxId,
+    /// Which.
+    pub kind: GreetingKind,
+    /// From where.
+    pub by: &'a Origin,
+}
+
+/// Why a recording did not become a greeting.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordingError {
+    /// It is no good. The old one stays.
+    #[error("the recording cannot be used: {0}")]
+    Unfit(Fault),
+    /// It was not put in place.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+}
+
+impl From<StoreError> for RecordingError {
+    fn from(error: StoreError) -> Self {
+        Self::Change(error.into())
+    }
+}
+
+/// What becomes of the current recording.
+enum Next<'a> {
+    Is(&'a AudioKey, Option<Timestamp>),
+    IsNone,
+    IsThePrevious,
 }
 
 impl Store {
@@ -53,42 +95,40 @@ impl Store {
         .await
     }
 
-    /// Makes the first `kept` of a recording the mailbox's greeting or name. The old one goes when the new one is in place.
+    /// Makes the first `kept` of a recording the mailbox's greeting or name. The old one is kept as the previous one, and the one
+    /// before that goes when the new one is in place.
     ///
     /// # Errors
     ///
-    /// [`ChangeError::Gone`] when there is no such mailbox.
+    /// [`RecordingError::Unfit`] when nothing can be heard in it or it is distorted, [`ChangeError::Gone`] when there is no such
+    /// mailbox.
     pub async fn set_greeting(
         &self,
-        mailbox: &MailboxId,
-        kind: GreetingKind,
+        change: GreetingChange<'_>,
         scratch: Scratch,
         kept: Duration,
         now: Timestamp,
-    ) -> Result<AudioKey, ChangeError> {
-        let wav = blocking(move || {
-            let recorded = scratch.reader(kept)().map_err(|source| StoreError::spool(&scratch.path, source))?;
-            Ok::<_, StoreError>(wav::finish(scratch.encoding, &recorded))
-        })
-        .await?;
-        self.set_greeting_wav(mailbox, kind, wav, now).await
+    ) -> Result<AudioKey, RecordingError> {
+        let wav = finished(scratch, kept).await?;
+        Ok(self.set_greeting_wav(change, None, wav, now).await?)
     }
 
-    /// Makes a WAV (mono, 16-bit, 8000 Hz) the mailbox's greeting or name.
+    /// Makes a WAV (mono, 16-bit, 8000 or 16,000 Hz) that was looked at before the mailbox's greeting or name. `until` is when a
+    /// temporary greeting ends.
     ///
     /// # Errors
     ///
     /// [`ChangeError::Gone`] when there is no such mailbox.
     pub async fn set_greeting_wav(
         &self,
-        mailbox: &MailboxId,
-        kind: GreetingKind,
+        change: GreetingChange<'_>,
+        until: Option<Timestamp>,
         wav: Vec<u8>,
         now: Timestamp,
     ) -> Result<AudioKey, ChangeError> {
         let key = self.put_audio(wav).await?;
-        match self.replace_greeting(mailbox, kind, Some(&key), now).await {
-            Ok(()) => Ok(key),
+        match self.change_greeting(change, Next::Is(&key, until), now).await {
+            Ok(_) => Ok(key),
             Err(error) => {
                 // After any other error it may have been referred to: the sweep judges.
                 if matches!(error, ChangeError::Gone) {
@@ -99,48 +139,263 @@ impl Store {
         }
     }
 
-    /// Goes back to the standard greeting, or to a mailbox without a spoken name.
+    /// Takes a greeting or the name away, to be brought back perhaps; whether there was one.
     ///
     /// # Errors
     ///
     /// [`ChangeError::Gone`] when there is no such mailbox.
-    pub async fn remove_greeting(&self, mailbox: &MailboxId, kind: GreetingKind, now: Timestamp) -> Result<(), ChangeError> {
-        self.replace_greeting(mailbox, kind, None, now).await
+    pub async fn remove_greeting(&self, change: GreetingChange<'_>, now: Timestamp) -> Result<bool, ChangeError> {
+        self.change_greeting(change, Next::IsNone, now).await
     }
 
-    async fn replace_greeting(
+    /// Brings the recording back that was there before the current one, which becomes the previous one; whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError::Gone`] when there is no such mailbox.
+    pub async fn bring_back_greeting(&self, change: GreetingChange<'_>, now: Timestamp) -> Result<bool, ChangeError> {
+        self.change_greeting(change, Next::IsThePrevious, now).await
+    }
+
+    /// Lets the temporary greeting end at another moment, or never by itself; whether there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError::Gone`] when there is no such mailbox.
+    pub async fn end_temporary_greeting(
         &self,
         mailbox: &MailboxId,
-        kind: GreetingKind,
-        new: Option<&AudioKey>,
+        until: Option<Timestamp>,
+        by: &Origin,
         now: Timestamp,
-    ) -> Result<(), ChangeError> {
+    ) -> Result<bool, ChangeError> {
         let mut transaction = self.0.database.begin().await?;
-        // Takes the row first, so that of two sessions each replaces what it sees.
-        let rows =
-            sqlx::query("UPDATE mailboxes SET deposit_turn = deposit_turn + 1 WHERE id = $1 RETURNING greeting, spoken_name")
-                .bind(mailbox.as_str())
-                .fetch_all(&mut *transaction)
-                .await?;
-        let row = rows.first().ok_or(ChangeError::Gone)?;
-        let (column, sql) = match kind {
-            GreetingKind::Greeting => ("greeting", "UPDATE mailboxes SET greeting = $2 WHERE id = $1"),
-            GreetingKind::Name => ("spoken_name", "UPDATE mailboxes SET spoken_name = $2 WHERE id = $1"),
-        };
-        let old = row.maybe_text(column)?.map(AudioKey::from_stored);
-        if let Some(new) = new {
-            audio::claim(&mut transaction, new).await?;
+        let updated = sqlx::query("UPDATE temporary_greetings SET ends_at = $2 WHERE mailbox_id = $1")
+            .bind(mailbox.as_str())
+            .bind(until.map(Timestamp::as_millis))
+            .execute(&mut *transaction)
+            .await?;
+        if updated.rows_affected() == 0 {
+            return Ok(false);
         }
-        sqlx::query(sql).bind(mailbox.as_str()).bind(new.map(AudioKey::as_str)).execute(&mut *transaction).await?;
-        if let Some(old) = &old {
-            audio::mark_removed(&mut transaction, old, now).await?;
-        }
+        let event = Event::GreetingChanged { greeting: GreetingKind::Temporary, how: Change::EndSet };
+        let mails = mailbox_log::note(&mut transaction, mailbox, &event, by, true, now).await?;
         transaction.commit().await?;
-        if let Some(old) = old {
-            self.remove_marked_audio(&[old]).await;
+        self.announce_mail(mails);
+        Ok(true)
+    }
+
+    /// The recordings that a mailbox has or can bring back, in the order of [`GreetingKind::ALL`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`], or [`StoreError::Unreadable`] when a row was not written by us.
+    pub async fn greetings(&self, mailbox: &MailboxId) -> Result<Vec<Greeting>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT CAST('standard' AS TEXT) AS kind, greeting AS audio, CAST(NULL AS BIGINT) AS ends_at, 0 AS previous
+             FROM mailboxes WHERE id = $1 AND greeting IS NOT NULL
+             UNION ALL SELECT 'name', spoken_name, CAST(NULL AS BIGINT), 0 FROM mailboxes WHERE id = $1 AND spoken_name IS NOT NULL
+             UNION ALL SELECT forward, audio, CAST(NULL AS BIGINT), 0 FROM forward_greetings WHERE mailbox_id = $1
+             UNION ALL SELECT 'temporary', audio, ends_at, 0 FROM temporary_greetings WHERE mailbox_id = $1
+             UNION ALL SELECT kind, audio, CAST(NULL AS BIGINT), 1 FROM previous_greetings WHERE mailbox_id = $1",
+        )
+        .bind(mailbox.as_str())
+        .fetch_all(self.0.database.reader())
+        .await?;
+        let mut found: Vec<Greeting> = Vec::new();
+        for row in &rows {
+            let kind = row.text("kind")?.parse().map_err(|_| StoreError::Unreadable { what: "the kind of a greeting" })?;
+            let at = found.iter().position(|greeting| greeting.kind == kind).unwrap_or_else(|| {
+                found.push(Greeting { kind, audio: None, previous: None, until: None });
+                found.len() - 1
+            });
+            let audio = Some(AudioKey::from_stored(row.text("audio")?));
+            if row.flag("previous")? {
+                found[at].previous = audio;
+            } else {
+                (found[at].audio, found[at].until) = (audio, row.maybe_moment("ends_at")?);
+            }
         }
+        found.sort_by_key(|greeting| GreetingKind::ALL.iter().position(|kind| *kind == greeting.kind));
+        Ok(found)
+    }
+
+    /// Notes that whoever is enrolled does not want a greeting or a name: it is not asked for again.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError::Gone`] when there is no such mailbox.
+    pub async fn skip_greeting(&self, change: GreetingChange<'_>, now: Timestamp) -> Result<(), ChangeError> {
+        let mut transaction = self.0.database.begin().await?;
+        let mails = match enrolment::Step::of(change.kind) {
+            Some(step) => enrolment::done(&mut transaction, change.mailbox, step, change.by, now).await?,
+            None => false,
+        };
+        transaction.commit().await?;
+        self.announce_mail(mails);
         Ok(())
     }
+
+    async fn change_greeting(&self, change: GreetingChange<'_>, next: Next<'_>, now: Timestamp) -> Result<bool, ChangeError> {
+        let GreetingChange { mailbox, kind, by } = change;
+        let mut transaction = self.0.database.begin().await?;
+        // Takes the row first, so that of two sessions each replaces what it sees.
+        let rows = sqlx::query("UPDATE mailboxes SET deposit_turn = deposit_turn + 1 WHERE id = $1 RETURNING enrolled")
+            .bind(mailbox.as_str())
+            .fetch_all(&mut *transaction)
+            .await?;
+        let enrolled = rows.first().ok_or(ChangeError::Gone)?.flag("enrolled")?;
+        let current = current(&mut transaction, mailbox, kind).await?;
+        let previous = take_previous(&mut transaction, mailbox, kind).await?;
+        let how = match next {
+            Next::Is(new, until) => {
+                audio::claim(&mut transaction, new).await?;
+                put(&mut transaction, mailbox, kind, Some((new, until))).await?;
+                Change::Replaced
+            }
+            Next::IsNone if current.is_none() => return Ok(false),
+            Next::IsNone => {
+                put(&mut transaction, mailbox, kind, None).await?;
+                Change::Removed
+            }
+            Next::IsThePrevious => {
+                let Some(previous) = &previous else { return Ok(false) };
+                put(&mut transaction, mailbox, kind, Some((previous, None))).await?;
+                Change::BroughtBack
+            }
+        };
+        // Where there was none, the one that was taken away before stays the one to be brought back.
+        let (kept, dropped) = match (how, current) {
+            (Change::BroughtBack, current) => (current, None),
+            (_, None) => (previous, None),
+            (_, current) => (current, previous),
+        };
+        if let Some(kept) = &kept {
+            sqlx::query("INSERT INTO previous_greetings (mailbox_id, kind, audio) VALUES ($1, $2, $3)")
+                .bind(mailbox.as_str())
+                .bind(kind.as_str())
+                .bind(kept.as_str())
+                .execute(&mut *transaction)
+                .await?;
+        }
+        if let Some(dropped) = &dropped {
+            audio::mark_removed(&mut transaction, dropped, now).await?;
+        }
+        // At a first login one mail tells of it all.
+        let event = Event::GreetingChanged { greeting: kind, how };
+        let mut mails = mailbox_log::note(&mut transaction, mailbox, &event, by, enrolled, now).await?;
+        if let (Change::Replaced, Some(step)) = (how, enrolment::Step::of(kind)) {
+            mails |= enrolment::done(&mut transaction, mailbox, step, by, now).await?;
+        }
+        transaction.commit().await?;
+        self.announce_mail(mails);
+        if let Some(dropped) = dropped {
+            self.remove_marked_audio(&[dropped]).await;
+        }
+        Ok(true)
+    }
+}
+
+/// A recording as a WAV of ours, if it is fit to be heard by others. The scratch goes.
+pub(super) async fn finished(scratch: Scratch, kept: Duration) -> Result<Vec<u8>, RecordingError> {
+    blocking(move || {
+        let recorded = scratch.reader(kept)().map_err(|source| StoreError::spool(&scratch.path, source))?;
+        let form = scratch.encoding.form();
+        match quality::fault(&form.samples(&recorded), form.sample_rate()) {
+            Some(fault) => Err(RecordingError::Unfit(fault)),
+            None => Ok(wav::finish(scratch.encoding, &recorded)),
+        }
+    })
+    .await
+}
+
+async fn current(
+    connection: &mut AnyConnection,
+    mailbox: &MailboxId,
+    kind: GreetingKind,
+) -> Result<Option<AudioKey>, sqlx::Error> {
+    let sql = match kind {
+        GreetingKind::Standard => "SELECT greeting AS audio FROM mailboxes WHERE id = $1",
+        GreetingKind::Name => "SELECT spoken_name AS audio FROM mailboxes WHERE id = $1",
+        GreetingKind::Temporary => "SELECT audio FROM temporary_greetings WHERE mailbox_id = $1",
+        GreetingKind::Forwarded(_) => "SELECT audio FROM forward_greetings WHERE mailbox_id = $1 AND forward = $2",
+    };
+    let mut query = sqlx::query(sql).bind(mailbox.as_str());
+    if let GreetingKind::Forwarded(forward) = kind {
+        query = query.bind(forward.as_str());
+    }
+    let row = query.fetch_optional(connection).await?;
+    Ok(row.map(|row| row.maybe_text("audio")).transpose()?.flatten().map(AudioKey::from_stored))
+}
+
+async fn take_previous(
+    connection: &mut AnyConnection,
+    mailbox: &MailboxId,
+    kind: GreetingKind,
+) -> Result<Option<AudioKey>, sqlx::Error> {
+    let rows = sqlx::query("DELETE FROM previous_greetings WHERE mailbox_id = $1 AND kind = $2 RETURNING audio")
+        .bind(mailbox.as_str())
+        .bind(kind.as_str())
+        .fetch_all(connection)
+        .await?;
+    rows.first().map(|row| row.text("audio").map(AudioKey::from_stored)).transpose()
+}
+
+async fn put(
+    connection: &mut AnyConnection,
+    mailbox: &MailboxId,
+    kind: GreetingKind,
+    new: Option<(&AudioKey, Option<Timestamp>)>,
+) -> Result<(), sqlx::Error> {
+    let audio = new.map(|(audio, _)| audio.as_str());
+    let until = new.and_then(|(_, until)| until).map(Timestamp::as_millis);
+    let column = match kind {
+        GreetingKind::Standard => Some("UPDATE mailboxes SET greeting = $2 WHERE id = $1"),
+        GreetingKind::Name => Some("UPDATE mailboxes SET spoken_name = $2 WHERE id = $1"),
+        GreetingKind::Forwarded(_) | GreetingKind::Temporary => None,
+    };
+    if let Some(sql) = column {
+        sqlx::query(sql).bind(mailbox.as_str()).bind(audio).execute(connection).await?;
+        return Ok(());
+    }
+    let delete = match kind {
+        GreetingKind::Temporary => sqlx::query("DELETE FROM temporary_greetings WHERE mailbox_id = $1").bind(mailbox.as_str()),
+        _ => sqlx::query("DELETE FROM forward_greetings WHERE mailbox_id = $1 AND forward = $2")
+            .bind(mailbox.as_str())
+            .bind(kind.as_str()),
+    };
+    delete.execute(&mut *connection).await?;
+    let Some(audio) = audio else { return Ok(()) };
+    let insert = match kind {
+        GreetingKind::Temporary => {
+            sqlx::query("INSERT INTO temporary_greetings (mailbox_id, audio, ends_at) VALUES ($1, $2, $3)")
+                .bind(mailbox.as_str())
+                .bind(audio)
+                .bind(until)
+        }
+        _ => sqlx::query("INSERT INTO forward_greetings (mailbox_id, audio, forward) VALUES ($1, $2, $3)")
+            .bind(mailbox.as_str())
+            .bind(audio)
+            .bind(kind.as_str()),
+    };
+    insert.execute(connection).await?;
+    Ok(())
+}
+
+/// Forgets the recordings of a mailbox that is removed, but those in its own row, and tells their audio.
+pub(super) async fn mailbox_removed(connection: &mut AnyConnection, mailbox: &MailboxId) -> Result<Vec<AudioKey>, sqlx::Error> {
+    let mut removed = Vec::new();
+    for sql in [
+        "DELETE FROM forward_greetings WHERE mailbox_id = $1 RETURNING audio",
+        "DELETE FROM temporary_greetings WHERE mailbox_id = $1 RETURNING audio",
+        "DELETE FROM previous_greetings WHERE mailbox_id = $1 RETURNING audio",
+    ] {
+        let rows = sqlx::query(sql).bind(mailbox.as_str()).fetch_all(&mut *connection).await?;
+        for row in &rows {
+            removed.push(AudioKey::from_stored(row.text("audio")?));
+        }
+    }
+    Ok(removed)
 }
 
 impl Scratch {

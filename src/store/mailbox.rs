@@ -3,12 +3,13 @@
 use sqlx::{AnyConnection, AnyPool, any::AnyRow};
 
 use super::{
-    ChangeError, Store, StoreError, access, audio, database::Columns as _, distribution, forward_greeting, message, passcode,
-    shared, subscription,
+    ChangeError, Store, StoreError, access, audio, database::Columns as _, distribution, greeting, message, passcode, shared,
+    subscription,
 };
 use crate::domain::{
+    greeting::Temporary,
     id::{AudioKey, MailboxId},
-    mailbox::{Mailbox, MailboxNumber},
+    mailbox::{Due, Mailbox, MailboxNumber},
     passcode::Passcode,
     preferences::Preferences,
     rules,
@@ -145,8 +146,9 @@ impl Store {
             return Ok(None);
         }
         let rows = sqlx::query(
-            "SELECT m.*, a.number AS alias_number FROM mailbox_numbers n
+            "SELECT m.*, t.mailbox_id AS temporary, t.ends_at AS temporary_ends_at, a.number AS alias_number FROM mailbox_numbers n
              JOIN mailboxes m ON m.id = n.mailbox_id
+             LEFT JOIN temporary_greetings t ON t.mailbox_id = m.id
              LEFT JOIN mailbox_numbers a ON a.mailbox_id = m.id AND a.alias = 1
              WHERE n.tenant = $1 AND n.number = $2 ORDER BY a.number",
         )
@@ -176,8 +178,9 @@ impl Store {
         // Every tenant and number is greater than nothing.
         let (tenant, number) = page.after.as_ref().map_or(("", ""), |(tenant, number)| (tenant.as_str(), number.as_str()));
         let rows = sqlx::query(
-            "SELECT m.*, a.number AS alias_number FROM
+            "SELECT m.*, t.mailbox_id AS temporary, t.ends_at AS temporary_ends_at, a.number AS alias_number FROM
                  (SELECT * FROM mailboxes WHERE (tenant, number) > ($1, $2) ORDER BY tenant, number LIMIT $3) m
+             LEFT JOIN temporary_greetings t ON t.mailbox_id = m.id
              LEFT JOIN mailbox_numbers a ON a.mailbox_id = m.id AND a.alias = 1
              ORDER BY m.tenant, m.number, a.number",
         )
@@ -214,6 +217,7 @@ impl Store {
         after.time_zone = change.time_zone.unwrap_or(after.time_zone);
         after.language = change.language.unwrap_or(after.language);
         after.enabled = change.enabled.unwrap_or(after.enabled);
+        after.due = change.enrolled.map_or(after.due, |enrolled| if enrolled { Due::NOTHING } else { Due::EVERYTHING });
         after.enrolled = change.enrolled.unwrap_or(after.enrolled);
         let kept = if change.forget_preferences { Preferences::default() } else { after.preferences };
         after.preferences = kept.changed(change.preferences);
@@ -228,7 +232,8 @@ impl Store {
         }
         sqlx::query(
             "UPDATE mailboxes SET number = $2, name = $3, email = $4, voice_to_email_since = $5, time_zone = $6, language = $7,
-                                  enabled = $8, enrolled = $9, mail_problem = $10, preferences = $11, administrator = $12
+                                  enabled = $8, enrolled = $9, mail_problem = $10, preferences = $11, administrator = $12,
+                                  passcode_due = $13, name_due = $14, greeting_due = $15
              WHERE id = $1",
         )
         .bind(id.as_str())
@@ -243,6 +248,9 @@ impl Store {
         .bind(after.mail_problem.as_deref())
         .bind(serde_json::to_string(&after.preferences).map_err(|_| StoreError::Unreadable { what: "preferences" })?)
         .bind(i64::from(after.administrator))
+        .bind(i64::from(after.due.passcode))
+        .bind(i64::from(after.due.name))
+        .bind(i64::from(after.due.greeting))
         .execute(&mut *transaction)
         .await
         .map_err(|error| match error.as_database_error() {
@@ -291,7 +299,7 @@ impl Store {
         for row in &messages {
             objects.push(AudioKey::from_stored(row.text("audio")?));
         }
-        objects.extend(forward_greeting::mailbox_removed(&mut transaction, id).await?);
+        objects.extend(greeting::mailbox_removed(&mut transaction, id).await?);
         objects.sort();
         for key in &objects {
             audio::mark_removed(&mut transaction, key, now).await?;
@@ -303,6 +311,7 @@ impl Store {
             "DELETE FROM outbox WHERE mailbox_id = $1",
             "DELETE FROM credential_uses WHERE mailbox_id = $1",
             "DELETE FROM access_log WHERE mailbox_id = $1",
+            "DELETE FROM mailbox_log WHERE mailbox_id = $1",
             "DELETE FROM mailbox_screening WHERE mailbox_id = $1",
             "DELETE FROM blocked_callers WHERE mailbox_id = $1",
             "DELETE FROM registrations WHERE mailbox_id = $1",
@@ -372,7 +381,8 @@ async fn insert_numbers(
 
 pub(super) async fn find(connection: &mut AnyConnection, id: &MailboxId) -> Result<Option<Mailbox>, StoreError> {
     let rows = sqlx::query(
-        "SELECT m.*, a.number AS alias_number FROM mailboxes m
+        "SELECT m.*, t.mailbox_id AS temporary, t.ends_at AS temporary_ends_at, a.number AS alias_number FROM mailboxes m
+         LEFT JOIN temporary_greetings t ON t.mailbox_id = m.id
          LEFT JOIN mailbox_numbers a ON a.mailbox_id = m.id AND a.alias = 1
          WHERE m.id = $1 ORDER BY a.number",
     )
@@ -421,9 +431,11 @@ fn read(row: &AnyRow, id: MailboxId) -> Result<Mailbox, StoreError> {
         language: row.text("language")?,
         enabled: row.flag("enabled")?,
         enrolled: row.flag("enrolled")?,
+        due: due(row)?,
         administrator: row.flag("administrator")?,
         greeting: row.maybe_text("greeting")?.map(AudioKey::from_stored),
         spoken_name: row.maybe_text("spoken_name")?.map(AudioKey::from_stored),
+        temporary: temporary(row)?,
         preferences: preferences(&row.text("preferences")?)?,
         mail_problem: row.maybe_text("mail_problem")?,
         created_at: row.moment("created_at")?,
@@ -432,6 +444,23 @@ fn read(row: &AnyRow, id: MailboxId) -> Result<Mailbox, StoreError> {
 
 fn preferences(stored: &str) -> Result<Preferences, StoreError> {
     serde_json::from_str(stored).map_err(|_| StoreError::Unreadable { what: "mailboxes.preferences" })
+}
+
+fn temporary(row: &AnyRow) -> Result<Option<Temporary>, sqlx::Error> {
+    if row.maybe_text("temporary")?.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(Temporary { until: row.maybe_moment("temporary_ends_at")? }))
+}
+
+/// What the first login still asks for. Where a server of before these columns asks for everything again, so do we.
+fn due(row: &AnyRow) -> Result<Due, StoreError> {
+    let due = Due { passcode: row.flag("passcode_due")?, name: row.flag("name_due")?, greeting: row.flag("greeting_due")? };
+    Ok(match row.flag("enrolled")? {
+        true => Due::NOTHING,
+        false if due == Due::NOTHING => Due::EVERYTHING,
+        false => due,
+    })
 }
 
 pub(super) fn parse<T: std::str::FromStr>(text: &str, what: &'static str) -> Result<T, StoreError> {

@@ -11,6 +11,7 @@ use super::{ChangeError, Store, StoreError, database::Columns as _, deposit::Sto
 use crate::domain::{
     credential::Notice,
     id::{MailboxId, MessageId, OutboxId},
+    mailbox_log::{Event, Origin},
     rules::{self, Fullness},
     time::Timestamp,
 };
@@ -49,6 +50,15 @@ pub enum Errand {
         /// Whether further ones within the hour are not mailed.
         last: bool,
     },
+    /// News of the mailbox: a login from a new source, another passcode, another greeting.
+    Noticed {
+        /// What happened.
+        event: Event,
+        /// From where.
+        by: Origin,
+        /// Whether further ones within the hour are not mailed.
+        last: bool,
+    },
 }
 
 impl Errand {
@@ -61,6 +71,8 @@ impl Errand {
             Self::Expiring { .. } => "expiring",
             Self::RemoteAccessLocked => "remote_access_locked",
             Self::Credential { .. } => "credential",
+            Self::Noticed { event: Event::LoggedIn, .. } => "new_source",
+            Self::Noticed { event, .. } => event.what(),
         }
     }
 }
@@ -339,6 +351,13 @@ impl Store {
         Ok(self.announce(warned))
     }
 
+    /// Wakes delivery if a mail was written.
+    pub(super) fn announce_mail(&self, mails: bool) {
+        if mails {
+            self.0.outbox_grew.notify_one();
+        }
+    }
+
     fn announce(&self, warnings: usize) -> u32 {
         if warnings > 0 {
             self.0.outbox_grew.notify_one();
@@ -383,7 +402,11 @@ pub(super) async fn insert(
 ) -> Result<(), sqlx::Error> {
     let message = match errand {
         Errand::Message { message } => Some(message.as_str()),
-        Errand::Fullness { .. } | Errand::Expiring { .. } | Errand::RemoteAccessLocked | Errand::Credential { .. } => None,
+        Errand::Fullness { .. }
+        | Errand::Expiring { .. }
+        | Errand::RemoteAccessLocked
+        | Errand::Credential { .. }
+        | Errand::Noticed { .. } => None,
     };
     let payload = serde_json::to_string(errand).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
     sqlx::query(

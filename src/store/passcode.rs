@@ -16,12 +16,16 @@ use sqlx::AnyConnection;
 use super::{
     ChangeError, Store, StoreError,
     database::Columns as _,
+    enrolment::{self, Step},
     hash,
     journal::blocking,
+    mailbox_log,
     outbox::{self, Errand},
 };
 use crate::domain::{
     id::MailboxId,
+    mailbox::Mailbox,
+    mailbox_log::{Channel, Event, Origin},
     passcode::{Attempts, Passcode},
     rules,
     time::Timestamp,
@@ -88,12 +92,18 @@ impl Store {
         Ok(PasscodeVerdict::Wrong)
     }
 
-    /// Gives a mailbox another passcode. Locks stay as they are.
+    /// Gives a mailbox another passcode, and tells its subscriber by mail. Locks stay as they are.
     ///
     /// # Errors
     ///
     /// [`ChangeError::Gone`] when there is no such mailbox.
-    pub async fn set_passcode(&self, mailbox: &MailboxId, passcode: &Passcode) -> Result<(), ChangeError> {
+    pub async fn set_passcode(
+        &self,
+        mailbox: &MailboxId,
+        passcode: &Passcode,
+        by: &Origin,
+        now: Timestamp,
+    ) -> Result<(), ChangeError> {
         let hash = self.hash(passcode).await?;
         let mut transaction = self.0.database.begin().await?;
         let updated = sqlx::query("UPDATE mailboxes SET passcode_hash = $2 WHERE id = $1")
@@ -104,7 +114,51 @@ impl Store {
         if updated.rows_affected() == 0 {
             return Err(ChangeError::Gone);
         }
+        let mut mails = mailbox_log::note(&mut transaction, mailbox, &Event::PasscodeChanged, by, true, now).await?;
+        if by.channel != Channel::Command {
+            mails |= enrolment::done(&mut transaction, mailbox, Step::Passcode, by, now).await?;
+        }
         transaction.commit().await?;
+        self.announce_mail(mails);
+        Ok(())
+    }
+
+    /// Gives a mailbox of an administrator's tenant a passcode that its subscriber has to change at the next login, takes its locks
+    /// away, and tells its subscriber by mail. Both mailboxes' logs tell of it.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError::Gone`] when there is no such mailbox.
+    pub async fn reset_passcode(
+        &self,
+        mailbox: &Mailbox,
+        passcode: &Passcode,
+        administrator: &MailboxId,
+        by: &Origin,
+        now: Timestamp,
+    ) -> Result<(), ChangeError> {
+        let hash = self.hash(passcode).await?;
+        let mut transaction = self.0.database.begin().await?;
+        // Whoever was enrolled is asked for the passcode only.
+        let updated = sqlx::query(
+            "UPDATE mailboxes SET passcode_hash = $2, passcode_due = 1, name_due = name_due * (1 - enrolled),
+                                  greeting_due = greeting_due * (1 - enrolled), enrolled = 0
+             WHERE id = $1",
+        )
+        .bind(mailbox.id.as_str())
+        .bind(hash)
+        .execute(&mut *transaction)
+        .await?;
+        if updated.rows_affected() == 0 {
+            return Err(ChangeError::Gone);
+        }
+        unlock(&mut transaction, &mailbox.id).await?;
+        let mails = mailbox_log::note(&mut transaction, &mailbox.id, &Event::PasscodeReset, by, true, now).await?;
+        let reset = Event::ResetPasscodeOf { mailbox: mailbox.number.clone() };
+        mailbox_log::note(&mut transaction, administrator, &reset, by, false, now).await?;
+        transaction.commit().await?;
+        self.announce_mail(mails);
+        tracing::info!(mailbox.id = %mailbox.id, administrator = %administrator, "an administrator reset a passcode");
         Ok(())
     }
 
@@ -115,19 +169,7 @@ impl Store {
     /// [`ChangeError::Gone`] when there is no such mailbox.
     pub async fn unlock(&self, mailbox: &MailboxId) -> Result<(), ChangeError> {
         let mut transaction = self.0.database.begin().await?;
-        let updated = sqlx::query("UPDATE mailboxes SET remote_failures = 0, remote_locked_at = NULL WHERE id = $1")
-            .bind(mailbox.as_str())
-            .execute(&mut *transaction)
-            .await?;
-        if updated.rows_affected() == 0 {
-            return Err(ChangeError::Gone);
-        }
-        forget_own_line(&mut transaction, mailbox).await?;
-        // Sources that tried nothing but this mailbox are most likely its subscriber.
-        sqlx::query("DELETE FROM passcode_attempts WHERE mailbox_id = $1")
-            .bind(mailbox.as_str())
-            .execute(&mut *transaction)
-            .await?;
+        unlock(&mut transaction, mailbox).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -339,6 +381,20 @@ fn source_key(mailbox: Option<&MailboxId>, source: &AttemptSource) -> String {
 
 fn own_line_key(mailbox: &MailboxId) -> String {
     format!("line:{mailbox}")
+}
+
+async fn unlock(connection: &mut AnyConnection, mailbox: &MailboxId) -> Result<(), ChangeError> {
+    let updated = sqlx::query("UPDATE mailboxes SET remote_failures = 0, remote_locked_at = NULL WHERE id = $1")
+        .bind(mailbox.as_str())
+        .execute(&mut *connection)
+        .await?;
+    if updated.rows_affected() == 0 {
+        return Err(ChangeError::Gone);
+    }
+    forget_own_line(connection, mailbox).await?;
+    // Sources that tried nothing but this mailbox are most likely its subscriber.
+    sqlx::query("DELETE FROM passcode_attempts WHERE mailbox_id = $1").bind(mailbox.as_str()).execute(connection).await?;
+    Ok(())
 }
 
 pub(super) async fn forget_own_line(connection: &mut AnyConnection, mailbox: &MailboxId) -> Result<(), sqlx::Error> {

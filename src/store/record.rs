@@ -11,6 +11,7 @@ use sqlx::{Any, any::AnyRow, query::Query};
 use super::{
     Store, StoreError,
     database::{Columns as _, Write},
+    mailbox_log,
 };
 use crate::domain::{
     caller::Caller,
@@ -327,7 +328,8 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// Removes the records of calls that began before `moment`. Answers how many.
+    /// Removes the records of calls that began before `moment`, and what the logs of mailboxes tell of before it. Answers how many
+    /// records.
     ///
     /// # Errors
     ///
@@ -347,6 +349,9 @@ impl Store {
             transaction.commit().await?;
             let pruned = u32::try_from(pruned.rows_affected()).unwrap_or(u32::MAX);
             if pruned == 0 {
+                let mut transaction = self.0.database.begin().await?;
+                mailbox_log::prune(&mut transaction, moment).await?;
+                transaction.commit().await?;
                 return Ok(removed);
             }
             removed = removed.saturating_add(pruned);

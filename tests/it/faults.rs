@@ -218,6 +218,8 @@ async fn a_call_whose_media_thread_is_gone_ends_and_leaves_its_message() {
         source: [127, 0, 0, 1].into(),
         domain: String::new(),
         language: None,
+        believed: false,
+        own_line: false,
     };
     let driver = Driver::new(house.calls.clone(), session, line, entry, record);
     let (_stop, stopping) = watch::channel(false);

@@ -6,7 +6,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use afterbeep::domain::rules;
+use afterbeep::{
+    domain::{greeting::GreetingKind, mailbox_log::Origin, rules},
+    store::greeting::GreetingChange,
+};
 
 use super::{DAY, House, NOW, on_both_databases};
 
@@ -70,8 +73,12 @@ async fn a_sweep_at_another_time_takes_no_young_audio(house: House) {
 async fn a_sweep_keeps_greetings_and_messages(house: House) {
     let mailbox = house.mailbox("1001").await.id;
     house.fill(&mailbox, 5).await;
-    let greeting = afterbeep::domain::greeting::GreetingKind::Greeting;
-    house.store.set_greeting_wav(&mailbox, greeting, vec![1, 2, 3], NOW).await.unwrap();
+    for kind in GreetingKind::ALL {
+        let change = GreetingChange { mailbox: &mailbox, kind, by: &Origin::command() };
+        for wav in [1, 2] {
+            house.store.set_greeting_wav(change, None, vec![wav], NOW).await.unwrap();
+        }
+    }
     let long_ago = SystemTime::now() - 9 * DAY;
     for file in house.audio_files() {
         fs::File::options().write(true).open(file).unwrap().set_modified(long_ago).unwrap();
@@ -79,7 +86,7 @@ async fn a_sweep_keeps_greetings_and_messages(house: House) {
 
     let swept = house.store.sweep_orphans(NOW, Duration::ZERO).await.unwrap();
 
-    assert_eq!((swept.objects, swept.scraps, house.audio_files().len()), (0, 0, 6));
+    assert_eq!((swept.objects, swept.scraps, house.audio_files().len()), (0, 0, 5 + 14));
 }
 
 async fn half_written_audio_is_swept(house: House) {

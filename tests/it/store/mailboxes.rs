@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use afterbeep::{
     domain::{
+        greeting::GreetingKind,
         keys::{KeyProfile, MenuLength},
+        mailbox_log::Origin,
         preferences::Preferences,
         rules,
     },
     store::{
         ChangeError,
+        greeting::GreetingChange,
         mailbox::{MailboxChange, MailboxError, MailboxPage, NewMailbox},
         outbox::Errand,
     },
@@ -169,8 +172,12 @@ async fn a_removed_mailbox_takes_everything_with_it(house: House) {
     let mailbox = house.mailbox("1001").await;
     house.store.update_mailbox(&mailbox.id, change, NOW).await.unwrap();
     house.fill(&mailbox.id, 5).await;
-    let greeting = afterbeep::domain::greeting::GreetingKind::Greeting;
-    house.store.set_greeting_wav(&mailbox.id, greeting, vec![1, 2, 3], NOW).await.unwrap();
+    for kind in GreetingKind::ALL {
+        let change = GreetingChange { mailbox: &mailbox.id, kind, by: &Origin::command() };
+        for wav in [1, 2] {
+            house.store.set_greeting_wav(change, None, vec![wav], NOW).await.unwrap();
+        }
+    }
 
     house.store.remove_mailbox(&mailbox.id, NOW).await.unwrap();
     let again = house.store.remove_mailbox(&mailbox.id, NOW).await;

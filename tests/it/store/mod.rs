@@ -48,6 +48,7 @@ mod deposit;
 mod distribution;
 mod greetings;
 mod lines;
+mod mailbox_log;
 mod mailboxes;
 mod messages;
 mod outbox;

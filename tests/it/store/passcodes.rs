@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use PasscodeVerdict::{LockedOut, Right, Wrong};
 use afterbeep::{
-    domain::{id::MailboxId, rules, time::Timestamp},
+    domain::{id::MailboxId, mailbox_log::Origin, rules, time::Timestamp},
     store::{
         Store,
         mailbox::MailboxChange,
@@ -183,11 +183,13 @@ async fn strangers_do_not_lock_the_owners_line(house: House) {
 async fn a_new_passcode_replaces_the_old_one(house: House) {
     let mailbox = house.mailbox("1001").await.id;
 
-    house.store.set_passcode(&mailbox, &passcode("60271948")).await.unwrap();
+    house.store.set_passcode(&mailbox, &passcode("60271948"), &Origin::command(), NOW).await.unwrap();
 
     assert_eq!(attempt(&house.store, Some(&mailbox), "a", RIGHT, NOW).await, Wrong);
     assert_eq!(attempt(&house.store, Some(&mailbox), "a", "60271948", NOW).await, Right);
-    assert!(house.store.set_passcode(&MailboxId::from_stored("removed"), &passcode(RIGHT)).await.is_err());
+    assert!(
+        house.store.set_passcode(&MailboxId::from_stored("removed"), &passcode(RIGHT), &Origin::command(), NOW).await.is_err()
+    );
 }
 
 async fn attempt(store: &Store, mailbox: Option<&MailboxId>, from: &str, digits: &str, now: Timestamp) -> PasscodeVerdict {
