@@ -11,7 +11,7 @@
 //! sent; the peer's own repetitions bring the allowance that the answer needs.
 //!
 //! Sources that guess or scan are banned, each time for longer. The table of sources has a fixed size; in a flood of sources
-//! it forgets those that matter least.
+//! it forgets those that matter least, and those that matter no more soon afterwards.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -23,7 +23,7 @@ use std::{
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
-use super::{event::CallRef, flow::Transport};
+use super::{event::CallRef, flow::Transport, room::Roomy as _};
 
 /// How many sources are remembered at most.
 const MOST_SOURCES: usize = 32 * 1024;
@@ -51,6 +51,11 @@ const LONGEST_BAN: Duration = Duration::from_hours(24);
 const LONGEST_BAN_UNPROVEN: Duration = Duration::from_mins(15);
 /// Bans are remembered so long after they end; the next one is longer.
 const BAN_MEMORY: Duration = Duration::from_hours(24);
+/// How long a source that nothing else is known of is remembered after its last message: its requests may be repeated for so long, and
+/// what it may be sent for them is saved up.
+const REST: Duration = Duration::from_secs(40);
+/// How often the table is looked through at most for sources that matter no more.
+const SWEEP_EVERY: Duration = Duration::from_secs(20);
 /// How many networks a report names.
 const NAMED_NETWORKS: usize = 8;
 /// As many bytes of a request are looked at to say what was kept out.
@@ -295,6 +300,18 @@ impl Gate {
             bans: 0,
             reported_at: None,
         }
+    }
+
+    /// When [`Self::tick`] wants to be called.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.sources.sweep_at
+    }
+
+    /// Forgets the sources that matter no more, when that is due.
+    pub fn tick(&mut self, now: Instant) {
+        self.sources.sweep(now);
+        self.open.give_room_back();
     }
 
     /// Whether nothing here holds for an address.
@@ -588,6 +605,14 @@ impl Source {
         is_there
     }
 
+    /// From when on it matters no more: whoever is not known is treated alike. As far as can be seen now.
+    fn matters_until(&self, now: Instant) -> Instant {
+        let in_use = (self.calls > 0 || self.connections > 0).then_some(now);
+        let resting = Some(in_use.unwrap_or(self.seen_at) + REST);
+        let remembered = self.ban.map(|ban| ban.until + BAN_MEMORY);
+        [resting, self.proven_until, remembered, self.offences.forgiven_at()].into_iter().flatten().max().unwrap_or(now)
+    }
+
     /// How much would be lost by forgetting it: more is worse.
     fn worth(&self, now: Instant) -> (bool, bool, bool, Instant) {
         (self.calls > 0 || self.connections > 0, self.is_banned(now), self.is_proven(now), self.seen_at)
@@ -601,11 +626,13 @@ struct Sources {
     keys: Vec<SourceKey>,
     random: StdRng,
     most: usize,
+    /// None while there is no source.
+    sweep_at: Option<Instant>,
 }
 
 impl Sources {
     fn new(seed: [u8; 32]) -> Self {
-        Self { by_key: HashMap::new(), keys: Vec::new(), random: StdRng::from_seed(seed), most: MOST_SOURCES }
+        Self { by_key: HashMap::new(), keys: Vec::new(), random: StdRng::from_seed(seed), most: MOST_SOURCES, sweep_at: None }
     }
 
     fn get(&mut self, key: SourceKey) -> Option<&mut Source> {
@@ -632,6 +659,7 @@ impl Sources {
             };
             self.keys.push(key);
             self.by_key.insert(key, source);
+            self.sweep_at.get_or_insert(now + SWEEP_EVERY);
         }
         self.by_key.get_mut(&key)
     }
@@ -645,12 +673,36 @@ impl Sources {
         if self.by_key.get(&least).is_none_or(|source| source.calls > 0 || source.connections > 0) {
             return None;
         }
-        let place = self.by_key.remove(&least)?.place;
+        self.forget(least)
+    }
+
+    fn forget(&mut self, key: SourceKey) -> Option<()> {
+        let place = self.by_key.remove(&key)?.place;
         self.keys.swap_remove(place);
         if let Some(moved) = self.keys.get(place).and_then(|key| self.by_key.get_mut(key)) {
             moved.place = place;
         }
         Some(())
+    }
+
+    /// Forgets those that matter no more, when it is time to.
+    fn sweep(&mut self, now: Instant) {
+        if self.sweep_at.is_none_or(|at| at > now) {
+            return;
+        }
+        let (mut over, mut next) = (Vec::new(), None);
+        for (key, source) in &self.by_key {
+            match source.matters_until(now) {
+                until if until <= now => over.push(*key),
+                until => next = Some(next.map_or(until, |next| until.min(next))),
+            }
+        }
+        for key in over {
+            self.forget(key);
+        }
+        self.by_key.give_room_back();
+        self.keys.shrink_to(self.by_key.capacity());
+        self.sweep_at = next.map(|next| next.max(now + SWEEP_EVERY));
     }
 }
 
@@ -686,6 +738,11 @@ struct Offences {
 }
 
 impl Offences {
+    /// When the last of them is forgiven.
+    fn forgiven_at(&self) -> Option<Instant> {
+        self.since?.checked_add(FORGIVEN_AFTER * self.count)
+    }
+
     /// Adds to the count, and answers what it is now.
     fn add(&mut self, weight: u32, now: Instant) -> u32 {
         let since = self.since.unwrap_or(now);
@@ -1001,6 +1058,41 @@ mod tests {
         }
         assert!(gate.sources.get(SourceKey::of(source(1))).is_some());
         assert!(gate.sources.get(SourceKey::of(source(2))).is_some());
+    }
+
+    #[test]
+    fn sources_are_forgotten_when_they_matter_no_more() {
+        let (mut gate, start) = gate();
+        let seconds = |seconds| start + Duration::from_secs(seconds);
+        for n in 0..10_000 {
+            gate.admits_datagram(source(100 + n), OPTIONS, start + Duration::from_millis(u64::from(n)));
+        }
+        let known = gate.sources();
+        gate.call_began(CallRef(1), source(1), start);
+        gate.offended(source(2), Offence::WrongPassword, start);
+        gate.offended(source(3), Offence::WrongPassword, start);
+        gate.authenticated(source(3), start);
+        (0..10).for_each(|_| gate.offended(source(4), Offence::WrongPassword, start));
+        assert!(known > 5000 && !gate.admits_datagram(source(4), OPTIONS, start));
+
+        let mut left = Vec::new();
+        let mut now = start;
+        while let Some(at) = gate.next_deadline().filter(|at| *at <= seconds(90_000)) {
+            now = at.max(now);
+            gate.tick(now);
+            left.push((gate.sources(), now));
+        }
+
+        let after = |at| left.iter().rfind(|(_, now)| *now <= seconds(at)).map(|(count, _)| *count);
+        assert_eq!(after(39), Some(known + 4), "those of the flood rest for 40 s");
+        assert_eq!(after(61), Some(3), "three offences are forgiven after 60 s");
+        assert_eq!((after(7199), after(7241)), (Some(3), Some(2)), "proven for two hours");
+        assert_eq!(after(86_500), Some(1), "a call goes on; a ban was remembered for a day");
+        assert!(gate.sources.by_key.capacity() < 200 && gate.sources.keys.capacity() < 200);
+        gate.call_ended(CallRef(1));
+        gate.tick(now + Duration::from_secs(60));
+        gate.tick(now + Duration::from_secs(120));
+        assert_eq!((gate.sources(), gate.next_deadline()), (0, None));
     }
 
     #[test]

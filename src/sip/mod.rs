@@ -24,6 +24,7 @@ pub mod transaction;
 mod reliable;
 pub mod session_timer;
 pub mod timer;
+mod room;
 pub mod flow;
 #[expect(clippy::disallowed_methods, reason = "it waits for sockets")]
 pub mod transport;

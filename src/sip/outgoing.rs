@@ -18,6 +18,7 @@ use super::{
     dialog::Dialog,
     flow::Flow,
     resolve::{Place, Target},
+    room::Roomy as _,
     transaction::{ClientRequest, Due, Received, TransactionId},
     wire::{HeaderViews as _, NameAddr, Scheme, SipUri},
 };
@@ -277,6 +278,11 @@ impl Outgoing {
     /// How many are remembered.
     pub(super) fn len(&self) -> usize {
         self.sent.len()
+    }
+
+    /// Gives back the room that a flood has left.
+    pub(super) fn give_room_back(&mut self) {
+        self.sent.give_room_back();
     }
 }
 

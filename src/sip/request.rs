@@ -18,6 +18,7 @@ use rsip::{Header, Method, Request, Response, headers::UntypedHeader as _};
 use super::{
     flow::{ConnectionId, Flow},
     inbound::{Inbound, written},
+    room::Roomy as _,
     transaction::TransactionId,
     wire::{self, DigestCredentials, NameAddr},
 };
@@ -186,6 +187,14 @@ impl WaitingRequests {
     /// How many wait.
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// Gives back the room that a flood has left.
+    pub(super) fn give_room_back(&mut self) {
+        self.waiting.give_room_back();
+        self.transactions.give_room_back();
+        self.merge_keys.give_room_back();
+        self.by_address.give_room_back();
     }
 }
 

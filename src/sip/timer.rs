@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::room::Roomy as _;
+
 /// An estimate of the round trip: the first retransmission interval.
 pub const T1: Duration = Duration::from_millis(500);
 /// The longest retransmission interval of an INVITE's response and of other requests.
@@ -65,6 +67,7 @@ impl<K: Copy + Ord + Hash> Timers<K> {
             return None;
         }
         self.set(key, None);
+        self.by_key.give_room_back();
         Some(key)
     }
 

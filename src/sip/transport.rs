@@ -40,6 +40,7 @@ use super::{
     outgoing::{Outcome, OutgoingRef, OutgoingRequest},
     request::{OutsideRequest, RequestRef},
     resolver::Resolver,
+    room::Roomy as _,
     tls::{Renewal, Tls, server_name},
     uas::{Output, Reach, Uas, UasConfig},
     wire::alias_port,
@@ -178,7 +179,7 @@ impl SipServer {
             if draining && edge.uas.is_idle() {
                 return;
             }
-            let deadline = edge.uas.next_deadline();
+            let deadline = edge.uas.next_deadline().into_iter().chain(edge.gate.next_deadline()).min();
             tokio::select! {
                 socket = readable(&edge.udp, next_socket) => {
                     next_socket = socket + 1;
@@ -201,7 +202,7 @@ impl SipServer {
                     }
                 }
                 Some(accepted) = accepted_inbox.recv() => edge.take(accepted),
-                () = sleep_until(deadline) => edge.uas.tick(Instant::now()),
+                () = sleep_until(deadline) => edge.tick(Instant::now()),
                 () = &mut drain, if !draining => {
                     draining = true;
                     edge.uas.drain();
@@ -268,6 +269,14 @@ struct LiveCall {
 }
 
 impl Edge {
+    /// Does what is due, and gives back the room of the tables that a flood has left.
+    fn tick(&mut self, now: Instant) {
+        self.uas.tick(now);
+        self.gate.tick(now);
+        self.calls.give_room_back();
+        self.outcomes.give_room_back();
+    }
+
     /// Takes the datagrams that wait on a socket.
     fn receive(&mut self, socket: usize, buffer: &mut [u8]) {
         for _ in 0..BATCH {
@@ -440,6 +449,11 @@ impl Edge {
             self.by_remote.remove(&(flow.transport, flow.remote));
         }
         self.uas.connection_lost(&flow);
+        self.connections.give_room_back();
+        self.peers.give_room_back();
+        self.by_remote.give_room_back();
+        self.aliases.give_room_back();
+        self.counted.give_room_back();
     }
 
     /// Sends a request of ours that belongs to no call.

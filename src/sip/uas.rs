@@ -28,6 +28,7 @@ use super::{
     policy::Policy,
     reliable::Reliable,
     request::{OutsideRequest, RequestRef, WaitingRequests},
+    room::Roomy as _,
     session_timer::SessionTimer,
     timer::{T1, TRANSACTION_LIFE, Timers, doubled},
     tls::TlsSettings,
@@ -1049,6 +1050,23 @@ impl Uas {
                 Timer::Waiting(reference) => self.shed(reference, now),
             }
         }
+        self.give_room_back();
+    }
+
+    /// Gives back the room of the tables that a flood has left.
+    fn give_room_back(&mut self) {
+        self.calls.give_room_back();
+        self.dialogs.give_room_back();
+        self.invites.give_room_back();
+        self.requests.give_room_back();
+        self.farewells.give_room_back();
+        self.departing.give_room_back();
+        self.refreshes.give_room_back();
+        self.merged.give_room_back();
+        self.unacknowledged.give_room_back();
+        self.waiting.give_room_back();
+        self.outgoing.give_room_back();
+        self.outputs.give_room_back();
     }
 
     fn invite_is_due(&mut self, id: TransactionId, now: Instant) {

@@ -258,6 +258,10 @@ impl Waiting {
     fn take(&mut self, count: usize) -> Vec<CallRecord> {
         let ids: Vec<CallId> = self.calls.keys().take(count).cloned().collect();
         let mut batch: Vec<CallRecord> = ids.iter().filter_map(|id| self.calls.remove(id)).collect();
+        if self.calls.is_empty() {
+            // What waited in a flood needs no room any more.
+            self.calls.shrink_to(BATCH);
+        }
         for sum in self.sums.values_mut().filter(|sum| !sum.written).take(count - batch.len()) {
             sum.written = true;
             batch.push(sum.record.clone());
