@@ -32,6 +32,7 @@ mod mail;
 mod media;
 mod mwi;
 mod outgoing;
+mod profiles;
 mod rejection;
 mod resolving;
 mod retrieval;

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use afterbeep::{
     audio::{codec::Codec, g729, law::Law, wav},
+    domain::language::Grammar,
     ivr::PromptId,
     phone::{Call, CallError, Phone, listen},
 };
@@ -21,6 +22,8 @@ const ALIKE_BY_OPUS: f64 = 0.88;
 pub struct Caller {
     pub call: Call,
     heard: usize,
+    /// Of the prompts that are listened for.
+    language: Grammar,
 }
 
 impl Caller {
@@ -48,9 +51,14 @@ impl Caller {
         caller
     }
 
+    /// The same caller, who listens for prompts in another language from here on.
+    pub fn listening_in(self, language: Grammar) -> Self {
+        Self { language, ..self }
+    }
+
     /// Listens until a prompt is over; what came before it need not be listened to again. Says where the prompt began.
     pub async fn hears(&mut self, prompt: PromptId) -> usize {
-        self.hears_audio(prompt.name(), &words(prompt)).await
+        self.hears_audio(prompt.name(), &words_in(prompt, self.language)).await
     }
 
     /// Listens until known audio is over.
@@ -127,13 +135,18 @@ impl Caller {
 
 impl From<Call> for Caller {
     fn from(call: Call) -> Self {
-        Self { call, heard: 0 }
+        Self { call, heard: 0, language: Grammar::English }
     }
 }
 
 /// The audio of a prompt, which serves as speech, too.
 pub fn words(prompt: PromptId) -> Vec<i16> {
     wav::read(prompt.wav(), PATIENCE).expect("an embedded prompt")
+}
+
+/// The audio of a prompt in a language.
+pub fn words_in(prompt: PromptId, language: Grammar) -> Vec<i16> {
+    wav::read(prompt.embedded(language).expect("the language has the prompt"), PATIENCE).expect("an embedded prompt")
 }
 
 /// What somebody says in a message: two phrases with a second between them, 5.6 s together; and where the second begins.
