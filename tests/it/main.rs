@@ -15,6 +15,7 @@ mod encryption;
 mod faults;
 mod forwarded_greetings;
 mod floods;
+mod flows;
 mod hang_up;
 mod impaired;
 mod interop_baresip;
