@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use super::*;
-use crate::domain::{caller::Caller, rules};
+use crate::domain::{caller::Caller, language::Grammar, rules};
 
 mod account;
 mod deposit;
@@ -86,7 +86,12 @@ impl Telephone {
         for effect in &effects {
             assert!(!hung_up_by_us, "after HangUp: {effect:?}");
             match effect {
-                Effect::Play { .. } | Effect::PlayMessage { .. } => {
+                Effect::Play { items, language, .. } => {
+                    assert!(!self.hung_up, "played to nobody: {effect:?}");
+                    self.playing = true;
+                    expect_in_language(items, language);
+                }
+                Effect::PlayMessage { .. } => {
                     assert!(!self.hung_up, "played to nobody: {effect:?}");
                     self.playing = true;
                 }
@@ -175,6 +180,16 @@ impl Telephone {
 
 fn takes_the_recording(question: &Question) -> bool {
     matches!(question, Question::StoreMessage | Question::SetGreeting(..) | Question::Account(AccountQuestion::SetPhrase(..)))
+}
+
+/// Every prompt that is played must be one that its language has.
+fn expect_in_language(items: &[Item], language: &LanguageCode) {
+    let grammar = Grammar::of(language.as_str()).expect("one of ours");
+    for item in items {
+        if let Item::Prompt(prompt) = item {
+            assert!(prompt.is_needed_by(grammar), "{language} has no {}", prompt.name());
+        }
+    }
 }
 
 fn describe(effect: &Effect) -> String {

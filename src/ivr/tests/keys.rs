@@ -1,18 +1,29 @@
 //! The key maps: keys in a row, and those of other systems.
 
 use super::*;
-use crate::domain::keys::{KeyProfile, MenuLength};
+use crate::domain::{
+    keys::{KeyProfile, MenuLength},
+    language::Grammar,
+};
 
 /// A subscriber with this key map, at the main menu.
 fn at_main_menu(keys: KeyProfile, held: &[Message]) -> Telephone {
-    let mut telephone = Telephone::call(Entry::Retrieval { mailbox: Some(with_keys(keys)) });
+    logged_in(with_keys(keys), held)
+}
+
+fn logged_in(mailbox: MailboxView, held: &[Message]) -> Telephone {
+    let mut telephone = Telephone::call(Entry::Retrieval { mailbox: Some(mailbox) });
     telephone.press("49158730#").answer(Answer::Passcode(Verdict::Right)).answer(messages(held)).forget();
     telephone
 }
 
 fn with_keys(keys: KeyProfile) -> MailboxView {
+    in_language(keys, Grammar::English)
+}
+
+fn in_language(keys: KeyProfile, language: Grammar) -> MailboxView {
     let preferences = Preferences { keys: Some(keys), ..Preferences::default() };
-    MailboxView { preferences, ..mailbox() }
+    MailboxView { preferences, language: language.code().to_owned(), ..mailbox() }
 }
 
 /// The same, while its first new message plays.
@@ -135,23 +146,31 @@ fn full_menus_tell_everything_after_a_message() {
     }
 }
 
-/// So many sessions for each key map; `AFTERBEEP_TEST_SESSIONS=2000` makes them what is claimed.
+/// So many sessions for each key map and language; `AFTERBEEP_TEST_SESSIONS=2000` makes them what is claimed.
 fn sessions() -> u32 {
-    std::env::var("AFTERBEEP_TEST_SESSIONS").ok().and_then(|sessions| sessions.parse().ok()).unwrap_or(100)
+    std::env::var("AFTERBEEP_TEST_SESSIONS").ok().and_then(|sessions| sessions.parse().ok()).unwrap_or(40)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(sessions()) })]
 
     #[test]
-    fn whatever_is_done_with_any_keys_nothing_is_owed(happenings in vec(happening(), 0..120), begun in 0u8..3) {
+    fn whatever_is_done_with_any_keys_in_any_language_nothing_is_owed(happenings in vec(happening(), 0..120), begun in 0u8..3) {
         for keys in KeyProfile::ALL {
-            let telephone = match begun {
-                0 => Telephone::call(Entry::Deposit { mailbox: with_keys(keys) }),
-                1 => at_main_menu(keys, &[message("a"), saved(message("b"))]),
-                _ => hearing(keys, if keys == KeyProfile::Audix { "2" } else { "1" }),
-            };
-            live_through(telephone, happenings.clone());
+            for language in Grammar::ALL {
+                let mailbox = in_language(keys, language);
+                let held = [message("a"), saved(message("b"))];
+                let telephone = match begun {
+                    0 => Telephone::call(Entry::Deposit { mailbox }),
+                    1 => logged_in(mailbox, &held),
+                    _ => {
+                        let mut telephone = logged_in(mailbox, &held);
+                        telephone.press(if keys == KeyProfile::Audix { "2" } else { "1" }).answer(messages(&held)).listen();
+                        telephone
+                    }
+                };
+                live_through(telephone, happenings.clone());
+            }
         }
     }
 }
