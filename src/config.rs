@@ -76,6 +76,9 @@ settings! {
 
     /// What is said.
     prompts: PromptSettings {
+        /// A folder with prompts of your own: `LANGUAGE/ID.wav` replaces a prompt, and `LANGUAGE/language.toml` adds a language, or the
+        /// sounds of an Asterisk; see docs/languages.md. It is read when the server starts.
+        dir: Option<PathBuf> = None, r#""/etc/afterbeep/prompts""#;
         /// The languages of callers, by the number they dialled to get here, or by how it begins. It outweighs the language of the
         /// mailbox until its subscriber has logged in.
         languages: Vec<AccessLanguage> = Vec::new(), r#"["8001=fr", "+34...=es"]"#;

@@ -48,6 +48,8 @@ use crate::{
 
 /// How many new calls may wait for a task of theirs.
 const NEW_CALLS: usize = 256;
+/// How many prompts are named in one line of the log.
+const PROMPTS_NAMED: usize = 5;
 /// How many requests outside calls may wait to be worked on.
 const NEW_REQUESTS: usize = 256;
 /// How often recordings that wait in the spool are tried again.
@@ -84,6 +86,7 @@ impl Server {
         let mail = mail_settings(config)?;
         let voices = voices(config)?;
         let languages = languages(config, &voices)?;
+        report_prompts(&voices);
         let media = MediaEngine::start(MediaConfig {
             threads: config.rtp.media_threads,
             ports: Some(config.rtp.ports.first..=config.rtp.ports.last),
@@ -248,8 +251,21 @@ pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
 /// # Errors
 ///
 /// When a folder of prompts cannot be used at all.
-pub fn voices(_config: &Config) -> anyhow::Result<Voices> {
-    Ok(Voices::ours())
+pub fn voices(config: &Config) -> anyhow::Result<Voices> {
+    match &config.prompts.dir {
+        Some(folder) => Voices::with_folder(folder).context("prompts.dir"),
+        None => Ok(Voices::ours()),
+    }
+}
+
+/// Says in the log what is wrong with the operator's prompts: a line for each language and kind of problem.
+fn report_prompts(voices: &Voices) {
+    for (language, problem, prompts) in voices.summary() {
+        let count = prompts.len();
+        let named: Vec<&str> = prompts.iter().take(PROMPTS_NAMED).copied().collect();
+        let (prompts, more) = (named.join(", "), if count > PROMPTS_NAMED { ", …" } else { "" });
+        warn!(%language, problem, count, prompts = %format!("{prompts}{more}"), "prompts are not as they should be; see `afterbeep prompts check`");
+    }
 }
 
 /// The languages that are spoken here.

@@ -6,7 +6,7 @@ kept in WORK/raw/LANG under a hash of the words, and never spoken twice. A lock 
 import fcntl, hashlib, os, sys, tempfile
 import soundfile as sf
 from loudness import problems
-from master import mastered
+from master import edged, mastered
 from wav import words_of, write
 
 # Voice, locale, speed.
@@ -68,6 +68,11 @@ made = 0
 for name, words in rows:
     target = f"{folder}/{name}.wav"
     if os.path.exists(target) and words_of(target) == words:
+        # Only the silence around it may be another than it was.
+        samples, _ = sf.read(target, dtype="int16")
+        right = edged(samples, name, words)
+        if len(right) != len(samples):
+            write(target, right, words)
         continue
     write(target, mastered(voice.say(name, words), name, words), words)
     made += 1

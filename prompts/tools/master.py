@@ -7,9 +7,9 @@ RATE = 16000
 HIGHPASS_HZ = 80
 ACTIVE_RMS_DBFS = -20.0
 PEAK_DBFS = -3.0
-# Seconds of silence before and after; what is said inside a phrase follows closely.
-EDGES = (0.05, 0.10)
-CLOSE = (0.02, 0.03)
+# Seconds of silence before and after: around a sentence, and where a phrase goes on.
+LEAD, CLOSE_LEAD = 0.05, 0.02
+TAIL, CLOSE_TAIL = 0.10, 0.03
 INSIDE = ("number-", "digit-", "oh-", "day-", "press-", "and-saved-", "hour-", "past-")
 INSIDE_NAMES = (
     "am pm noon midnight at and from from-private-caller from-unknown-number today-at yesterday-at minute minutes you-have "
@@ -20,10 +20,18 @@ INSIDE_NAMES = (
 ).split()
 
 
-def is_inside(name, words):
-    """Whether a prompt stands inside a phrase, and so close to its neighbours: parts of numbers, dates and times, and whatever
-    the words leave open, without any mark at their end."""
-    return name.startswith(INSIDE) or name in INSIDE_NAMES or words[-1].isalnum()
+def silences(name, words):
+    """The silence before and after a prompt. Parts of numbers, dates and times, and whatever the words leave open, without any mark
+    at their end, follow closely what is before them; and so does what is after them, unless a full stop ends the phrase."""
+    inside = name.startswith(INSIDE) or name in INSIDE_NAMES or words[-1].isalnum()
+    return (CLOSE_LEAD if inside else LEAD), (CLOSE_TAIL if inside and words[-1] not in ".?!:" else TAIL)
+
+
+def edged(samples, name, words):
+    """The prompt with the silence around it that it should have."""
+    sound = np.nonzero(samples)[0]
+    lead, tail = (np.zeros(int(seconds * RATE), "i2") for seconds in silences(name, words))
+    return np.concatenate([lead, samples[sound[0] : sound[-1] + 1], tail])
 
 
 def frames_power(x, seconds):
@@ -38,7 +46,7 @@ def active_rms_db(x):
     return 10 * np.log10(power[power > power.max() * 1e-3].mean() + 1e-12)
 
 
-def trim(x, lead, tail):
+def trim(x):
     power = 10 * np.log10(frames_power(x, 0.01) + 1e-12)
     loud = np.where(power > power.max() - 45)[0]
     n = int(0.01 * RATE)
@@ -46,7 +54,7 @@ def trim(x, lead, tail):
     fade = int(0.008 * RATE)
     y[:fade] *= np.linspace(0, 1, fade)
     y[-fade:] *= np.linspace(1, 0, fade)
-    return np.concatenate([np.zeros(int(lead * RATE)), y, np.zeros(int(tail * RATE))])
+    return y
 
 
 def limit(y):
@@ -66,9 +74,10 @@ def mastered(path, name, words):
         convert = ["-b", "32", "-e", "float", "-c", "1", t.name, "highpass", str(HIGHPASS_HZ), "rate", "-v", str(RATE)]
         subprocess.run(["sox", "-V1", "-D", path, *convert], check=True)
         x, _ = sf.read(t.name)
-    y = trim(x, *(CLOSE if is_inside(name, words) else EDGES))
+    y = trim(x)
     for _ in range(4):
         y = limit(y * 10 ** ((ACTIVE_RMS_DBFS - active_rms_db(y)) / 20))
     noise = np.random.default_rng(1)
     dither = (noise.random(len(y)) - noise.random(len(y))) / 32768
-    return np.clip(np.round((y + dither * (np.abs(y) > 0)) * 32768), -32768, 32767).astype("i2")
+    pcm = np.clip(np.round((y + dither * (np.abs(y) > 0)) * 32768), -32768, 32767).astype("i2")
+    return edged(pcm, name, words)

@@ -33,7 +33,7 @@ impl Library {
     /// A library of these voices.
     #[must_use]
     pub fn new(voices: Voices) -> Self {
-        let sets = voices.codes().map(|code| (code.clone(), <[Set; Codec::ALL.len()]>::default())).collect();
+        let sets = voices.all().map(|(code, _)| (code.clone(), <[Set; Codec::ALL.len()]>::default())).collect();
         Self { voices, sets, beeps: Default::default() }
     }
 

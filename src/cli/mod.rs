@@ -24,6 +24,7 @@ mod greeting;
 mod phrase;
 mod mailbox_log;
 mod job;
+mod prompts;
 mod manual;
 mod config;
 mod workplace;
@@ -87,6 +88,9 @@ enum Command {
     #[command(subcommand)]
     Job(job::JobCommand),
     Manual(manual::ManualArgs),
+    /// List the prompts of every language, or say what is wrong with them
+    #[command(subcommand)]
+    Prompts(prompts::PromptsCommand),
     /// Check or show the configuration, or describe what can be set
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -124,6 +128,7 @@ async fn dispatch(command: Command, file: Option<&Path>) -> anyhow::Result<()> {
         Command::Calls(args) => calls::run(args, file).await,
         Command::Job(command) => job::run(command, file).await,
         Command::Manual(args) => manual::run(args),
+        Command::Prompts(command) => prompts::run(command, file),
         Command::Config(command) => config::run(command, file),
         Command::Migrate => {
             let place = workplace::Workplace::open(file).await?;

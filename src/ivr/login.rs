@@ -172,6 +172,7 @@ impl Login {
 
     fn enter(mailbox: MailboxView, passcode: Passcode, wish: Option<ScreeningWish>, call: &mut Call) -> Moment {
         call.follow(&mailbox);
+        call.speak_to_subscriber(&mailbox);
         let enrolled = mailbox.enrolled;
         let subscriber = Subscriber { mailbox, passcode, marked: vec![] };
         match wish {

@@ -240,12 +240,16 @@ impl Call {
         self.hung_up
     }
 
-    /// From here on the language, the keys, and how much is told of them, are those of `mailbox`.
+    /// From here on the keys, and how much is told of them, are those of `mailbox`.
     pub fn follow(&mut self, mailbox: &MailboxView) {
         self.keys = keymap::of(mailbox.preferences.keys.unwrap_or_else(|| self.settings.keys.of(&mailbox.tenant)));
         self.menu_length = mailbox.preferences.menu_length.unwrap_or(self.settings.menu_length);
-        self.language = self.settings.languages.spoken(Some(&mailbox.language), mailbox.preferences.clock);
         self.pressed.clear();
+    }
+
+    /// From here on the language is that of the subscriber of `mailbox`, who is logged in.
+    pub fn speak_to_subscriber(&mut self, mailbox: &MailboxView) {
+        self.language = self.settings.languages.spoken(Some(&mailbox.language), mailbox.preferences.clock);
     }
 
     /// The language that is spoken.

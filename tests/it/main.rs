@@ -25,6 +25,7 @@ mod interop_pjsip;
 mod interop_sipp;
 mod interop_sipp_dialogs;
 mod jobs;
+mod languages;
 mod limits;
 mod line_calls;
 mod lines;
