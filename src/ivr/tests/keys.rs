@@ -146,13 +146,11 @@ fn full_menus_tell_everything_after_a_message() {
     }
 }
 
-/// So many sessions for each key map and language; `AFTERBEEP_TEST_SESSIONS=2000` makes them what is claimed.
-fn sessions() -> u32 {
-    std::env::var("AFTERBEEP_TEST_SESSIONS").ok().and_then(|sessions| sessions.parse().ok()).unwrap_or(40)
-}
+/// So many sessions for each key map and language.
+const SESSIONS: u32 = 2000;
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(sessions()) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(SESSIONS) })]
 
     #[test]
     fn whatever_is_done_with_any_keys_in_any_language_nothing_is_owed(happenings in vec(happening(), 0..120), begun in 0u8..3) {
