@@ -9,7 +9,7 @@ ACTIVE_RMS_DBFS = -20.0
 PEAK_DBFS = -3.0
 # Seconds of silence before and after: around a sentence, and where a phrase goes on.
 LEAD, CLOSE_LEAD = 0.05, 0.02
-TAIL, CLOSE_TAIL = 0.10, 0.03
+TAIL, CLOSE_TAIL = 0.05, 0.03
 INSIDE = ("number-", "digit-", "oh-", "day-", "press-", "and-saved-", "hour-", "past-")
 INSIDE_NAMES = (
     "am pm noon midnight at and from from-private-caller from-unknown-number today-at yesterday-at minute minutes you-have "

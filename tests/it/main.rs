@@ -27,6 +27,7 @@ mod interop_sipp_dialogs;
 mod jobs;
 mod languages;
 mod limits;
+mod listening;
 mod line_calls;
 mod lines;
 mod login;

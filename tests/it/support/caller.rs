@@ -95,6 +95,11 @@ impl Caller {
         }
     }
 
+    /// Goes on from a place further on.
+    pub fn has_listened_to(&mut self, place: usize) {
+        self.heard = self.heard.max(place);
+    }
+
     /// Whether known audio is among what has been heard so far, listened to or not.
     pub fn has_heard(&self, prompt: PromptId) -> bool {
         listen::find(&words(prompt), &self.call.line().heard()).is_some_and(|found| found.likeness >= ALIKE)
