@@ -494,7 +494,7 @@ mod tests {
             }
             bytes.truncate(cut);
 
-            let _ = read(&bytes, MINUTE);
+            let _ = (read(&bytes, MINUTE), comment(&bytes));
         }
     }
 

@@ -249,6 +249,8 @@ pub struct AccessLanguageError;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -303,6 +305,20 @@ mod tests {
         }
         for bad in ["", "8001", "=fr", "...=fr", "8001=", "8001=FR", "80 01=fr", "80,01=fr"] {
             assert!(bad.parse::<AccessLanguage>().is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_read_is_written_so_that_it_is_read_again(text in "\\PC{0,40}", rule in "[+*0-9a-z.]{0,8}=[a-z-]{0,6}") {
+            for text in [&text, &rule] {
+                if let Ok(code) = text.parse::<LanguageCode>() {
+                    prop_assert_eq!(code.as_str(), text.as_str());
+                }
+                if let Ok(rule) = text.parse::<AccessLanguage>() {
+                    prop_assert_eq!(rule.to_string().parse::<AccessLanguage>().unwrap(), rule);
+                }
+            }
         }
     }
 }

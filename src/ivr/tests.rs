@@ -10,6 +10,7 @@ use crate::domain::{caller::Caller, language::Grammar, rules};
 mod account;
 mod deposit;
 mod keys;
+mod languages;
 mod login;
 mod options;
 mod retrieval;
@@ -41,7 +42,11 @@ enum Recording {
 
 impl Telephone {
     fn call(entry: Entry) -> Self {
-        let (session, effects) = Session::new(entry, Settings::default());
+        Self::call_with(entry, Settings::default())
+    }
+
+    fn call_with(entry: Entry, settings: Settings) -> Self {
+        let (session, effects) = Session::new(entry, settings);
         let mut telephone = Self {
             session,
             effects: vec![],
