@@ -150,6 +150,7 @@ impl Server {
                 },
                 menu_length: config.menus.length,
                 languages,
+                phrases: ivr::TenantPhrases::default(),
                 callers_language: None,
             },
             access_languages: config.prompts.languages.clone(),

@@ -93,6 +93,8 @@ pub struct Line {
     pub domain: String,
     /// The language that callers of the number dialled are spoken to in, if it has one.
     pub language: Option<LanguageCode>,
+    /// What the tenant says in its own words.
+    pub phrases: ivr::TenantPhrases,
     /// Whether the caller's number is the word of a trusted peer or of a line's password, and no stranger's.
     pub believed: bool,
     /// Whether it is the own line of the mailbox whose passcode was typed last.
@@ -118,7 +120,8 @@ impl Driver {
     /// Puts a call together. Nothing is played before [`Driver::run`].
     #[must_use]
     pub fn new(calls: Arc<Calls>, session: CallSession, line: Line, entry: Entry, record: RunningRecord) -> Self {
-        let settings = ivr::Settings { callers_language: line.language.clone(), ..calls.menus.clone() };
+        let (callers_language, phrases) = (line.language.clone(), line.phrases.clone());
+        let settings = ivr::Settings { callers_language, phrases, ..calls.menus.clone() };
         let (menus, opening) = ivr::Session::new(entry, settings);
         Self {
             opening,

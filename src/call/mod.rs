@@ -18,8 +18,10 @@ use tracing::{Instrument, Span, debug, error, field, info, info_span};
 
 use crate::{
     audio::codec::Codec,
-    domain::{caller::Caller, dialling::DialRule, id::CallId, language::AccessLanguage, time::Timestamp},
-    ivr,
+    domain::{
+        caller::Caller, dialling::DialRule, id::CallId, language::AccessLanguage, tenant_phrase::TenantPhrase, time::Timestamp,
+    },
+    ivr::{self, Entry},
     lines::admission::{Admission, Attempt, Verdict},
     media::MediaEngine,
     sdp::Policy,
@@ -155,7 +157,7 @@ impl Calls {
             wish: self.screening_codes.wish(&invite.request_uri.user_text().unwrap_or_default()),
         };
         let decided = timeout(DECIDE, self.decide(case, screened)).await;
-        let Decision { opening, turned_away, mailbox, identity, domain, reasoning } =
+        let (Decision { opening, turned_away, mailbox, identity, domain, reasoning }, phrases) =
             match decided.unwrap_or_else(|_| Err(StoreError::Silent("the store"))) {
                 Ok(decision) => decision,
                 Err(error) => {
@@ -204,7 +206,7 @@ impl Calls {
         let language = AccessLanguage::choose(&self.access_languages, &dialled).cloned();
         // It may be kilobytes, and the call may last.
         drop(invite);
-        let line = driver::Line { id, caller, verified, guesser, source, domain, language, believed, own_line: false };
+        let line = driver::Line { id, caller, verified, guesser, source, domain, language, phrases, believed, own_line: false };
         driver::Driver::new(self, session, line, entry, record).run(stop).await;
     }
 
@@ -237,10 +239,27 @@ impl Calls {
     }
 
     /// Decides about a call: whom it is for, and whether it is let in.
-    async fn decide(&self, case: Case<'_>, screened: Screened<'_>) -> Result<Decision, StoreError> {
+    async fn decide(&self, case: Case<'_>, screened: Screened<'_>) -> Result<(Decision, ivr::TenantPhrases), StoreError> {
         let mut decision = explain::decide(&self.store, case).await?;
         self.screening.screen(&self.store, screened, &mut decision).await?;
-        Ok(decision)
+        let phrases = match &decision.opening {
+            Ok(Entry::Unavailable) => self.phrases(screened.domain).await?,
+            Ok(Entry::Retrieval { mailbox } | Entry::Screening { mailbox, .. }) => {
+                self.phrases(mailbox.as_ref().map_or(screened.domain, |mailbox| &mailbox.tenant)).await?
+            }
+            Ok(Entry::Deposit { .. } | Entry::Rejected(_)) | Err(_) => ivr::TenantPhrases::default(),
+        };
+        Ok((decision, phrases))
+    }
+
+    /// What a tenant has recorded, or else the default tenant.
+    async fn phrases(&self, tenant: &str) -> Result<ivr::TenantPhrases, StoreError> {
+        let mut recorded = self.store.tenant_phrases(tenant).await?;
+        if !tenant.is_empty() {
+            recorded.extend(self.store.tenant_phrases("").await?);
+        }
+        let phrase = |wanted| recorded.iter().find(|(phrase, _)| *phrase == wanted).map(|(_, audio)| audio.clone());
+        Ok(ivr::TenantPhrases { welcome: phrase(TenantPhrase::Welcome), no_mailbox: phrase(TenantPhrase::NoMailbox) })
     }
 }
 
@@ -350,6 +369,7 @@ mod tests {
             source: IpAddr::from([127, 0, 0, 1]),
             domain: domain.to_owned(),
             language: None,
+            phrases: ivr::TenantPhrases::default(),
             believed: false,
             own_line: false,
         };

@@ -59,7 +59,10 @@ impl Deposit {
             items.extend(mailbox.greeting.clone().map(Item::Greeting));
             items.push(Item::Prompt(PromptId::MailboxFull));
         } else {
-            items.push(Item::Prompt(PromptId::NoMessagesHere));
+            items.push(match &call.settings.phrases.no_mailbox {
+                Some(phrase) => Item::Greeting(phrase.clone()),
+                None => Item::Prompt(PromptId::NoMessagesHere),
+            });
         }
         items.push(Item::Prompt(PromptId::Goodbye));
         call.tell(items);

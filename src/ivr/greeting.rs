@@ -5,14 +5,14 @@
 use std::time::Duration;
 
 use super::{
-    AccountAnswer, Answer, Effect, Input, Item, PromptId, Question, RecordKind, Unfit,
+    AccountAnswer, AccountQuestion, Answer, Effect, Input, Item, PromptId, Question, RecordKind, Unfit,
     asking::Asking,
     keymap::{self, Digit, Meaning, OwnReviewAction},
     login::Subscriber,
     phrase::{self, say},
     session::{Call, Wait},
 };
-use crate::domain::{greeting::GreetingKind, id::MailboxId, rules};
+use crate::domain::{forward::Forward, greeting::GreetingKind, id::MailboxId, rules, tenant_phrase::TenantPhrase};
 
 /// Less than this is a click, not a name.
 const SHORTEST: Duration = Duration::from_millis(300);
@@ -24,6 +24,8 @@ const TRIES: u32 = 3;
 pub(super) enum Target {
     /// The subscriber's own recording.
     Own(GreetingKind),
+    /// What the callers or subscribers of the administrator's tenant hear.
+    Phrase(TenantPhrase),
 }
 
 /// One recording, from "after the tone" to its acceptance.
@@ -171,6 +173,7 @@ impl OwnRecording {
                     call.effect(Effect::StopPlaying);
                     call.ask(match self.target {
                         Target::Own(kind) => Question::SetGreeting(self.mailbox.clone(), kind),
+                        Target::Phrase(phrase) => Question::Account(AccountQuestion::SetPhrase(self.mailbox.clone(), phrase)),
                     });
                     self.at(State::Storing)
                 }
@@ -206,8 +209,8 @@ impl OwnRecording {
             Input::Answer(Answer::Account(AccountAnswer::Unfit(unfit))) => match (self.tries_left.checked_sub(1), unfit) {
                 _ if call.hung_up() => Step::Done(Outcome::Cancelled),
                 (None | Some(0), _) => Step::Done(Outcome::NotDone),
-                (Some(tries_left), Unfit::Silent) => Self { tries_left, ..self }.once_more(PromptId::NothingRecorded, call),
-                (Some(tries_left), Unfit::Clipped) => Self { tries_left, ..self }.once_more(PromptId::NotDone, call),
+                (Some(tries_left), Unfit::Silent) => Self { tries_left, ..self }.once_more(PromptId::NothingHeard, call),
+                (Some(tries_left), Unfit::Clipped) => Self { tries_left, ..self }.once_more(PromptId::TooLoud, call),
             },
             Input::Answer(Answer::MailboxGone) => Step::Done(Outcome::MailboxGone),
             Input::Answer(_) => Step::Done(Outcome::NotDone),
@@ -242,26 +245,33 @@ impl Target {
     pub fn saved(self) -> PromptId {
         match self {
             Self::Own(GreetingKind::Name) => PromptId::NameSaved,
-            Self::Own(_) => PromptId::GreetingSaved,
+            Self::Own(GreetingKind::Standard | GreetingKind::Forwarded(_) | GreetingKind::Temporary) => PromptId::GreetingSaved,
+            Self::Phrase(_) => PromptId::RecordingKept,
         }
     }
 
     fn instruction(self) -> PromptId {
         match self {
             Self::Own(GreetingKind::Name) => PromptId::RecordName,
-            Self::Own(_) => PromptId::RecordGreeting,
+            Self::Own(GreetingKind::Temporary) => PromptId::RecordTemporary,
+            Self::Own(GreetingKind::Forwarded(Forward::Busy)) => PromptId::RecordBusy,
+            Self::Own(GreetingKind::Forwarded(Forward::NoAnswer)) => PromptId::RecordNoAnswer,
+            Self::Own(GreetingKind::Standard | GreetingKind::Forwarded(_)) => PromptId::RecordGreeting,
+            Self::Phrase(_) => PromptId::RecordPhrase,
         }
     }
 
     fn longest(self) -> Duration {
         match self {
             Self::Own(kind) => kind.longest(),
+            Self::Phrase(phrase) => phrase.longest(),
         }
     }
 
     fn kind(self) -> RecordKind {
         match self {
             Self::Own(kind) => kind.into(),
+            Self::Phrase(_) => RecordKind::Phrase,
         }
     }
 }

@@ -172,6 +172,7 @@ actions! {
     MainAction {
         HearNew: "new messages", Some(PromptId::ToHearNew);
         HearSaved: "saved messages", Some(PromptId::ToHearSaved);
+        EndTemporary: "switch the temporary greeting off", Some(PromptId::ToEndTemporary);
         Options: "options: greeting, name, passcode", Some(PromptId::ToOptions);
         Help: "help", Some(PromptId::ToHelp);
         Leave: "leave", Some(PromptId::ToLeave);
@@ -214,8 +215,53 @@ actions! {
         Greeting: "record the greeting", Some(PromptId::ToRecordGreeting);
         Name: "record the name", Some(PromptId::ToRecordName);
         Passcode: "change the passcode", Some(PromptId::ToChangePasscode);
+        Busy: "record the greeting for busy", Some(PromptId::ToRecordBusy);
+        Temporary: "record the temporary greeting", Some(PromptId::ToRecordTemporary);
+        Greetings: "hear, bring back or remove greetings", Some(PromptId::ToGreetings);
+        LastAccess: "when the mailbox was last opened", Some(PromptId::ToLastAccess);
+        Administration: "look after other mailboxes, as an administrator", Some(PromptId::ToAdminister);
         Help: "hear the options again", Some(PromptId::ToHelp);
         MainMenu: "main menu", Some(PromptId::ToMainMenu);
+    }
+}
+actions! {
+    /// Which greeting is meant.
+    GreetingsAction {
+        Standard: "the greeting", Some(PromptId::ToTheGreeting);
+        Busy: "the greeting for busy", Some(PromptId::ToTheBusy);
+        NoAnswer: "the greeting for no answer", Some(PromptId::ToTheNoAnswer);
+        Temporary: "the temporary greeting", Some(PromptId::ToTheTemporary);
+        Name: "the name", Some(PromptId::ToTheName);
+        Back: "back to the options", Some(PromptId::ToGoBack);
+    }
+}
+actions! {
+    /// What is to be done with a greeting, the name or a tenant's phrase.
+    RecordingAction {
+        Hear: "hear it", Some(PromptId::ToHearIt);
+        Record: "record it", Some(PromptId::ToRecordIt);
+        BringBack: "bring back the one before", Some(PromptId::ToBringBack);
+        SetEnd: "say when it ends", Some(PromptId::ToSetEnd);
+        Remove: "remove it", Some(PromptId::ToRemoveIt);
+        Back: "back", Some(PromptId::ToGoBack);
+    }
+}
+actions! {
+    /// What administrators do.
+    AdministrationAction {
+        ResetPasscode: "give a mailbox a new passcode", Some(PromptId::ToResetPasscode);
+        Greeting: "what callers hear of mailboxes without a greeting", Some(PromptId::ToPhraseGreeting);
+        Welcome: "what is said before the passcode", Some(PromptId::ToPhraseWelcome);
+        NoMailbox: "what callers hear at a number without a mailbox", Some(PromptId::ToPhraseNoMailbox);
+        Back: "back to the options", Some(PromptId::ToGoBack);
+    }
+}
+actions! {
+    /// Before and after a mailbox gets a new passcode.
+    ResetAction {
+        Confirm: "give it a new passcode", Some(PromptId::ToReset);
+        Again: "hear the new passcode again", Some(PromptId::ToHearAgain);
+        Back: "back", Some(PromptId::ToGoBack);
     }
 }
 actions! {
@@ -245,6 +291,14 @@ pub struct KeyMap {
     pub after: Menu<AfterAction>,
     /// The options.
     pub options: Menu<OptionsAction>,
+    /// Which greeting is meant.
+    pub greetings: Menu<GreetingsAction>,
+    /// What is to be done with a recording.
+    pub recording: Menu<RecordingAction>,
+    /// What administrators do.
+    pub administration: Menu<AdministrationAction>,
+    /// Before and after a mailbox gets a new passcode.
+    pub reset: Menu<ResetAction>,
     /// After the last caller's number was said.
     pub block: Menu<BlockAction>,
 }
@@ -333,6 +387,10 @@ mod tests {
             check(profile, map.playing, &AFTER_IS_ENOUGH);
             check(profile, map.after, &MAIN_MENU_IS_ENOUGH);
             check(profile, map.options, &[]);
+            check(profile, map.greetings, &[]);
+            check(profile, map.recording, &[]);
+            check(profile, map.administration, &[]);
+            check(profile, map.reset, &[]);
             check(profile, map.block, &[]);
             assert!(!map.end_recording.is_empty(), "{profile}");
         }

@@ -54,14 +54,17 @@ impl Login {
     }
 
     pub fn begin_with_number(call: &mut Call, wish: Option<ScreeningWish>) -> Moment {
-        let entry = DigitEntry::begin(call, vec![], say([PromptId::EnterMailbox]));
+        let welcome = call.welcome();
+        let entry = DigitEntry::begin(call, welcome, say([PromptId::EnterMailbox]));
         let (attempts_left, numbers_left) = (rules::ATTEMPTS_PER_CALL, rules::NUMBERS_PER_CALL.saturating_sub(1));
         Self { mailbox: None, own: None, may_choose: true, wish, attempts_left, numbers_left, state: State::Number(entry) }.into()
     }
 
     fn begin(call: &mut Call, mailbox: Option<MailboxView>, own: Option<MailboxId>, wish: Option<ScreeningWish>) -> Moment {
         let may_choose = own.is_some();
-        let entry = DigitEntry::begin(call, vec![], say([PromptId::EnterPasscode]));
+        // Whoever comes from a greeting has heard enough.
+        let welcome = if may_choose { call.welcome() } else { vec![] };
+        let entry = DigitEntry::begin(call, welcome, say([PromptId::EnterPasscode]));
         let (attempts_left, numbers_left) = (rules::ATTEMPTS_PER_CALL, rules::NUMBERS_PER_CALL);
         Self { mailbox, own, may_choose, wish, attempts_left, numbers_left, state: State::Passcode(entry) }.into()
     }
@@ -174,7 +177,7 @@ impl Login {
         call.follow(&mailbox);
         call.speak_to_subscriber(&mailbox);
         let enrolled = mailbox.enrolled;
-        let subscriber = Subscriber { mailbox, passcode, marked: vec![] };
+        let subscriber = Subscriber { mailbox, passcode, marked: vec![], reminded: false };
         match wish {
             // Whoever has yet to choose a passcode does that first, and may call again.
             _ if !enrolled => Enrolment::begin(call, subscriber),
@@ -228,6 +231,8 @@ pub(super) struct Subscriber {
     pub passcode: Passcode,
     /// The messages to be deleted when the session ends, as they were when marked.
     pub marked: Vec<Message>,
+    /// Whether it was said that the temporary greeting is on.
+    pub reminded: bool,
 }
 
 impl Subscriber {

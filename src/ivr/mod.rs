@@ -44,6 +44,8 @@ mod enrolment;
 mod retrieval;
 mod options;
 mod greeting;
+mod greetings;
+mod administration;
 mod passcode;
 mod screening;
 mod account;
@@ -172,6 +174,15 @@ impl MailboxView {
     }
 }
 
+/// What a tenant has its callers and subscribers hear instead of our words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TenantPhrases {
+    /// Before the login.
+    pub welcome: Option<AudioKey>,
+    /// At a number without a mailbox, or with one that is closed.
+    pub no_mailbox: Option<AudioKey>,
+}
+
 /// Settings of the operator's that the menus follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -189,6 +200,8 @@ pub struct Settings {
     pub languages: Languages,
     /// The language of callers, when the number that was dialled has one.
     pub callers_language: Option<LanguageCode>,
+    /// What the tenant of this call says in its own words.
+    pub phrases: TenantPhrases,
 }
 
 /// The key maps of those who have none of their own.
@@ -236,6 +249,7 @@ impl Default for Settings {
             keys: KeySettings::default(),
             menu_length: MenuLength::default(),
             languages: Languages::default(),
+            phrases: TenantPhrases::default(),
             callers_language: None,
         }
     }

@@ -7,7 +7,7 @@ use super::{
     asking::Asking,
     keymap::{self, AfterAction, Digit, MainAction, Meaning, PlayingAction},
     login::Subscriber,
-    options::Options,
+    options::{self, Options},
     phrase::{self, say},
     session::{Call, Moment, Wait},
 };
@@ -160,14 +160,15 @@ fn list(who: Subscriber, purpose: Purpose, call: &mut Call) -> Moment {
     at(who, State::Listing(purpose))
 }
 
-fn listing(who: Subscriber, purpose: Purpose, input: Input, call: &mut Call) -> Moment {
+fn listing(mut who: Subscriber, purpose: Purpose, input: Input, call: &mut Call) -> Moment {
     match input {
         Input::Answer(Answer::Messages { now, messages }) => match purpose {
             Purpose::Menu(preface) => {
                 let counts = counts(&who, &messages);
                 let held = Counts { saved: u32::try_from(messages.len()).unwrap_or(u32::MAX), ..Counts::default() };
-                let said =
-                    [preface, phrase::counts(call.language(), counts), phrase::fullness(held), vec![phrase::BREATH]].concat();
+                let reminder = options::reminder(call, &mut who, now);
+                let counted = phrase::counts(call.language(), counts);
+                let said = [preface, counted, phrase::fullness(held), vec![phrase::BREATH], reminder].concat();
                 offer_main_menu(who, counts, said, call)
             }
             Purpose::Listen(folder) => {
@@ -213,6 +214,7 @@ fn offer_main_menu(who: Subscriber, counts: Counts, preface: Vec<Item>, call: &m
     let menu = keymap::tell(call.keys().main, |action| match action {
         MainAction::HearNew => counts.new > 0,
         MainAction::HearSaved => counts.saved > 0,
+        MainAction::EndTemporary => who.mailbox.temporary.is_some(),
         MainAction::Options | MainAction::Help | MainAction::Leave => true,
     });
     let asking = Asking::begin(call, preface, menu);
@@ -224,6 +226,7 @@ fn main_menu(who: Subscriber, asking: Asking, input: Input, call: &mut Call) -> 
         Input::Digit(digit) => match call.key(call.keys().main, digit) {
             Meaning::Does(MainAction::HearNew) => list(who, Purpose::Listen(Folder::New), call),
             Meaning::Does(MainAction::HearSaved) => list(who, Purpose::Listen(Folder::Saved), call),
+            Meaning::Does(MainAction::EndTemporary) if who.mailbox.temporary.is_some() => Options::end_temporary(call, who),
             Meaning::Does(MainAction::Options) => Options::begin(call, who),
             Meaning::Does(MainAction::Help) => {
                 let mut help = keymap::tell(call.keys().main, |_| true);
@@ -234,7 +237,9 @@ fn main_menu(who: Subscriber, asking: Asking, input: Input, call: &mut Call) -> 
             }
             Meaning::Does(MainAction::Leave) => Retrieval::leave(call, who),
             Meaning::Begins => at(who, State::Main(asking.silent())),
-            Meaning::Nothing => at(who, State::Main(asking.repeat(call, say([PromptId::InvalidChoice])))),
+            Meaning::Does(MainAction::EndTemporary) | Meaning::Nothing => {
+                at(who, State::Main(asking.repeat(call, say([PromptId::InvalidChoice]))))
+            }
         },
         Input::PlaybackDone | Input::PlaybackFailed => at(who, State::Main(asking.silent())),
         Input::Timeout => match asking.nothing_came(call) {

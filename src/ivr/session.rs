@@ -257,6 +257,11 @@ impl Call {
         &self.language
     }
 
+    /// What the tenant says before a login.
+    pub fn welcome(&self) -> Vec<Item> {
+        self.settings.phrases.welcome.clone().map(Item::Greeting).into_iter().collect()
+    }
+
     /// What each key does.
     pub fn keys(&self) -> &'static KeyMap {
         self.keys

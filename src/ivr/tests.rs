@@ -8,7 +8,10 @@ use super::*;
 use crate::domain::{caller::Caller, language::Grammar, rules};
 
 mod account;
+mod admin;
 mod deposit;
+mod enrolment;
+mod greetings;
 mod keys;
 mod languages;
 mod login;
@@ -27,6 +30,8 @@ struct Telephone {
     open: Option<Question>,
     recording: Recording,
     hung_up: bool,
+    /// Whether the passcode was given in this call.
+    let_in: bool,
     /// How many recordings were made ready, and how many were taken over or discarded.
     made_ready: u32,
     ended: u32,
@@ -54,6 +59,7 @@ impl Telephone {
             open: None,
             recording: Recording::None,
             hung_up: false,
+            let_in: false,
             made_ready: 0,
             ended: 0,
         };
@@ -74,6 +80,7 @@ impl Telephone {
             Input::Hangup => self.hung_up = true,
             Input::Answer(answer) => {
                 let question = self.open.take().expect("a question is open");
+                self.let_in |= *answer == Answer::Passcode(Verdict::Right);
                 if matches!((&question, answer), (Question::PrepareRecording { .. }, Answer::RecordingReady)) {
                     assert_eq!(self.recording, Recording::None);
                     self.recording = Recording::Ready;
@@ -102,7 +109,9 @@ impl Telephone {
                 }
                 Effect::StopPlaying => self.playing = false,
                 Effect::PausePlaying | Effect::ResumePlaying | Effect::Seek(_) => assert!(!self.hung_up),
-                Effect::Record { .. } => {
+                Effect::Record { kind, .. } => {
+                    let is_ours = matches!(kind, RecordKind::Greeting | RecordKind::Name | RecordKind::Phrase);
+                    assert!(self.let_in || !is_ours, "nobody has given the passcode: {effect:?}");
                     assert_eq!(self.recording, Recording::Ready);
                     self.recording = Recording::Running;
                 }
@@ -110,6 +119,9 @@ impl Telephone {
                 Effect::DiscardRecording => self.end_recording(&[Recording::Ready, Recording::Done]),
                 Effect::Ask(question) => {
                     assert_eq!(self.open, None, "two questions at once");
+                    let is_ours =
+                        matches!(question, Question::SetGreeting(..) | Question::ChangePasscode(..) | Question::Account(_));
+                    assert!(self.let_in || !is_ours, "nobody has given the passcode: {effect:?}");
                     if takes_the_recording(question) {
                         self.end_recording(&[Recording::Done]);
                     }
@@ -511,7 +523,19 @@ proptest! {
 
     #[test]
     fn whatever_a_new_subscriber_does_a_first_login_owes_nothing(happenings in vec(happening(), 0..120)) {
-        live_through(options::first_login(), happenings);
+        live_through(enrolment::first_login(), happenings);
+    }
+
+    #[test]
+    fn whatever_a_subscriber_does_with_a_greeting_nothing_is_owed(happenings in vec(happening(), 0..60), key in 1_u8..6) {
+        let mut telephone = greetings::greetings();
+        telephone.press(&key.to_string());
+        live_through(telephone, happenings);
+    }
+
+    #[test]
+    fn whatever_an_administrator_does_nothing_is_owed(happenings in vec(happening(), 0..80)) {
+        live_through(admin::administration(), happenings);
     }
 }
 

@@ -68,7 +68,21 @@ impl Card {
 /// All menus of a key map, in the order in which a caller and then a subscriber meets them.
 pub(super) fn sections(map: &KeyMap, language: Grammar) -> Vec<Section> {
     // Named one by one, so that no menu is forgotten here.
-    let KeyMap { greeting, end_recording, review, own_review, main, playing, after, options, block } = map;
+    let KeyMap {
+        greeting,
+        end_recording,
+        review,
+        own_review,
+        main,
+        playing,
+        after,
+        options,
+        greetings,
+        recording,
+        administration,
+        reset,
+        block,
+    } = map;
     let words = Words::of(language);
     let ends: Vec<_> = end_recording.iter().map(|key| key.as_char().to_string()).collect();
     let ends = words.ends_recording.replace("{keys}", &ends.join(words.or));
@@ -80,6 +94,10 @@ pub(super) fn sections(map: &KeyMap, language: Grammar) -> Vec<Section> {
         section("after", Heading::After, after, None, language),
         section("options", Heading::Options, options, None, language),
         section("own_review", Heading::OwnReview, own_review, None, language),
+        section("greetings", Heading::Greetings, greetings, None, language),
+        section("recording", Heading::Recording, recording, None, language),
+        section("administration", Heading::Administration, administration, None, language),
+        section("reset", Heading::Reset, reset, None, language),
         section("block", Heading::Block, block, Some(words.block_note.to_owned()), language),
     ]
 }

@@ -218,6 +218,7 @@ async fn a_call_whose_media_thread_is_gone_ends_and_leaves_its_message() {
         source: [127, 0, 0, 1].into(),
         domain: String::new(),
         language: None,
+        phrases: afterbeep::ivr::TenantPhrases::default(),
         believed: false,
         own_line: false,
     };

@@ -36,6 +36,7 @@ mod media;
 mod mwi;
 mod outgoing;
 mod profiles;
+mod own_recordings;
 mod rejection;
 mod resolving;
 mod retrieval;

@@ -1,8 +1,8 @@
 //! Our own keys. Those while a message plays and after it are where Asterisk has them, as most people know these.
 
 use super::{
-    AfterAction, BlockAction, Digit, GreetingAction, KeyMap, MainAction, OptionsAction, OwnReviewAction, PlayingAction,
-    ReviewAction,
+    AdministrationAction, AfterAction, BlockAction, Digit, GreetingAction, GreetingsAction, KeyMap, MainAction, OptionsAction,
+    OwnReviewAction, PlayingAction, RecordingAction, ResetAction, ReviewAction,
 };
 
 pub(super) static KEYS: KeyMap = KeyMap {
@@ -25,6 +25,7 @@ pub(super) static KEYS: KeyMap = KeyMap {
     main: &[
         ("1", MainAction::HearNew),
         ("2", MainAction::HearSaved),
+        ("8", MainAction::EndTemporary),
         ("0", MainAction::Options),
         ("*", MainAction::Help),
         ("#", MainAction::Leave),
@@ -57,8 +58,40 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("1", OptionsAction::Greeting),
         ("2", OptionsAction::Name),
         ("3", OptionsAction::Passcode),
+        ("4", OptionsAction::Busy),
+        ("5", OptionsAction::Temporary),
+        ("6", OptionsAction::Greetings),
+        ("7", OptionsAction::LastAccess),
+        ("9", OptionsAction::Administration),
         ("*", OptionsAction::Help),
         ("#", OptionsAction::MainMenu),
     ],
+    greetings: &[
+        ("1", GreetingsAction::Standard),
+        ("2", GreetingsAction::Busy),
+        ("3", GreetingsAction::NoAnswer),
+        ("4", GreetingsAction::Temporary),
+        ("5", GreetingsAction::Name),
+        ("*", GreetingsAction::Back),
+        ("#", GreetingsAction::Back),
+    ],
+    recording: &[
+        ("1", RecordingAction::Hear),
+        ("2", RecordingAction::Record),
+        ("3", RecordingAction::BringBack),
+        ("4", RecordingAction::SetEnd),
+        ("7", RecordingAction::Remove),
+        ("*", RecordingAction::Back),
+        ("#", RecordingAction::Back),
+    ],
+    administration: &[
+        ("1", AdministrationAction::ResetPasscode),
+        ("2", AdministrationAction::Greeting),
+        ("3", AdministrationAction::Welcome),
+        ("4", AdministrationAction::NoMailbox),
+        ("*", AdministrationAction::Back),
+        ("#", AdministrationAction::Back),
+    ],
+    reset: &[("1", ResetAction::Confirm), ("2", ResetAction::Again), ("*", ResetAction::Back), ("#", ResetAction::Back)],
     block: &[("1", BlockAction::Block), ("#", BlockAction::Leave)],
 };

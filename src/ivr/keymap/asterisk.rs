@@ -2,8 +2,8 @@
 //! delete, `9` save; its advanced options are two keys here (`3 3` envelope).
 
 use super::{
-    AfterAction, BlockAction, Digit, GreetingAction, KeyMap, MainAction, OptionsAction, OwnReviewAction, PlayingAction,
-    ReviewAction,
+    AdministrationAction, AfterAction, BlockAction, Digit, GreetingAction, GreetingsAction, KeyMap, MainAction, OptionsAction,
+    OwnReviewAction, PlayingAction, RecordingAction, ResetAction, ReviewAction,
 };
 
 pub(super) static KEYS: KeyMap = KeyMap {
@@ -24,6 +24,7 @@ pub(super) static KEYS: KeyMap = KeyMap {
     main: &[
         ("1", MainAction::HearNew),
         ("2", MainAction::HearSaved),
+        ("8", MainAction::EndTemporary),
         ("0", MainAction::Options),
         ("*", MainAction::Help),
         ("#", MainAction::Leave),
@@ -56,9 +57,41 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("1", OptionsAction::Greeting),
         ("3", OptionsAction::Name),
         ("5", OptionsAction::Passcode),
+        ("2", OptionsAction::Busy),
+        ("4", OptionsAction::Temporary),
+        ("6", OptionsAction::Greetings),
+        ("7", OptionsAction::LastAccess),
+        ("9", OptionsAction::Administration),
         ("0", OptionsAction::Help),
         ("*", OptionsAction::MainMenu),
         ("#", OptionsAction::MainMenu),
     ],
+    greetings: &[
+        ("1", GreetingsAction::Standard),
+        ("2", GreetingsAction::Busy),
+        ("3", GreetingsAction::NoAnswer),
+        ("4", GreetingsAction::Temporary),
+        ("5", GreetingsAction::Name),
+        ("*", GreetingsAction::Back),
+        ("#", GreetingsAction::Back),
+    ],
+    recording: &[
+        ("1", RecordingAction::Hear),
+        ("2", RecordingAction::Record),
+        ("3", RecordingAction::BringBack),
+        ("4", RecordingAction::SetEnd),
+        ("7", RecordingAction::Remove),
+        ("*", RecordingAction::Back),
+        ("#", RecordingAction::Back),
+    ],
+    administration: &[
+        ("1", AdministrationAction::ResetPasscode),
+        ("2", AdministrationAction::Greeting),
+        ("3", AdministrationAction::Welcome),
+        ("4", AdministrationAction::NoMailbox),
+        ("*", AdministrationAction::Back),
+        ("#", AdministrationAction::Back),
+    ],
+    reset: &[("1", ResetAction::Confirm), ("2", ResetAction::Again), ("*", ResetAction::Back), ("#", ResetAction::Back)],
     block: &[("1", BlockAction::Block), ("#", BlockAction::Leave)],
 };

@@ -3,8 +3,8 @@
 //! `2 3` goes back to date and caller.
 
 use super::{
-    AfterAction, BlockAction, Digit, GreetingAction, KeyMap, MainAction, OptionsAction, OwnReviewAction, PlayingAction,
-    ReviewAction,
+    AdministrationAction, AfterAction, BlockAction, Digit, GreetingAction, GreetingsAction, KeyMap, MainAction, OptionsAction,
+    OwnReviewAction, PlayingAction, RecordingAction, ResetAction, ReviewAction,
 };
 
 pub(super) static KEYS: KeyMap = KeyMap {
@@ -25,6 +25,7 @@ pub(super) static KEYS: KeyMap = KeyMap {
     main: &[
         ("2", MainAction::HearNew),
         ("7", MainAction::HearSaved),
+        ("6", MainAction::EndTemporary),
         ("5", MainAction::Options),
         ("3", MainAction::Options),
         ("*4", MainAction::Help),
@@ -60,9 +61,41 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("1", OptionsAction::Greeting),
         ("4", OptionsAction::Passcode),
         ("5", OptionsAction::Name),
+        ("2", OptionsAction::Busy),
+        ("3", OptionsAction::Temporary),
+        ("6", OptionsAction::Greetings),
+        ("7", OptionsAction::LastAccess),
+        ("8", OptionsAction::Administration),
         ("*4", OptionsAction::Help),
         ("*7", OptionsAction::MainMenu),
         ("#", OptionsAction::MainMenu),
     ],
+    greetings: &[
+        ("1", GreetingsAction::Standard),
+        ("2", GreetingsAction::Busy),
+        ("3", GreetingsAction::NoAnswer),
+        ("4", GreetingsAction::Temporary),
+        ("5", GreetingsAction::Name),
+        ("*7", GreetingsAction::Back),
+        ("#", GreetingsAction::Back),
+    ],
+    recording: &[
+        ("1", RecordingAction::Hear),
+        ("2", RecordingAction::Record),
+        ("3", RecordingAction::BringBack),
+        ("4", RecordingAction::SetEnd),
+        ("7", RecordingAction::Remove),
+        ("*7", RecordingAction::Back),
+        ("#", RecordingAction::Back),
+    ],
+    administration: &[
+        ("1", AdministrationAction::ResetPasscode),
+        ("2", AdministrationAction::Greeting),
+        ("3", AdministrationAction::Welcome),
+        ("4", AdministrationAction::NoMailbox),
+        ("*7", AdministrationAction::Back),
+        ("#", AdministrationAction::Back),
+    ],
+    reset: &[("1", ResetAction::Confirm), ("2", ResetAction::Again), ("*7", ResetAction::Back), ("#", ResetAction::Back)],
     block: &[("1", BlockAction::Block), ("**9", BlockAction::Leave), ("#", BlockAction::Leave)],
 };

@@ -2,8 +2,8 @@
 //! menu; while a message plays `4` and `6` wind, `0` pauses, `1` starts again and `*` tells date and caller.
 
 use super::{
-    AfterAction, BlockAction, Digit, GreetingAction, KeyMap, MainAction, OptionsAction, OwnReviewAction, PlayingAction,
-    ReviewAction,
+    AdministrationAction, AfterAction, BlockAction, Digit, GreetingAction, GreetingsAction, KeyMap, MainAction, OptionsAction,
+    OwnReviewAction, PlayingAction, RecordingAction, ResetAction, ReviewAction,
 };
 
 pub(super) static KEYS: KeyMap = KeyMap {
@@ -24,6 +24,7 @@ pub(super) static KEYS: KeyMap = KeyMap {
     main: &[
         ("1", MainAction::HearNew),
         ("2", MainAction::HearSaved),
+        ("8", MainAction::EndTemporary),
         ("5", MainAction::Options),
         ("0", MainAction::Help),
         ("#", MainAction::Leave),
@@ -54,9 +55,41 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("1", OptionsAction::Greeting),
         ("3", OptionsAction::Name),
         ("6", OptionsAction::Passcode),
+        ("4", OptionsAction::Busy),
+        ("5", OptionsAction::Temporary),
+        ("2", OptionsAction::Greetings),
+        ("7", OptionsAction::LastAccess),
+        ("9", OptionsAction::Administration),
         ("*", OptionsAction::Help),
         ("0", OptionsAction::MainMenu),
         ("#", OptionsAction::MainMenu),
     ],
+    greetings: &[
+        ("1", GreetingsAction::Standard),
+        ("2", GreetingsAction::Busy),
+        ("3", GreetingsAction::NoAnswer),
+        ("4", GreetingsAction::Temporary),
+        ("5", GreetingsAction::Name),
+        ("0", GreetingsAction::Back),
+        ("#", GreetingsAction::Back),
+    ],
+    recording: &[
+        ("1", RecordingAction::Hear),
+        ("2", RecordingAction::Record),
+        ("3", RecordingAction::BringBack),
+        ("4", RecordingAction::SetEnd),
+        ("7", RecordingAction::Remove),
+        ("0", RecordingAction::Back),
+        ("#", RecordingAction::Back),
+    ],
+    administration: &[
+        ("1", AdministrationAction::ResetPasscode),
+        ("2", AdministrationAction::Greeting),
+        ("3", AdministrationAction::Welcome),
+        ("4", AdministrationAction::NoMailbox),
+        ("0", AdministrationAction::Back),
+        ("#", AdministrationAction::Back),
+    ],
+    reset: &[("1", ResetAction::Confirm), ("2", ResetAction::Again), ("0", ResetAction::Back), ("#", ResetAction::Back)],
     block: &[("1", BlockAction::Block), ("#", BlockAction::Leave)],
 };

@@ -2,8 +2,8 @@
 //! message `1` restarts, `2` saves, `3` deletes, `7` and `9` wind, `8` pauses, `#` skips and `*` leaves; `0` helps.
 
 use super::{
-    AfterAction, BlockAction, Digit, GreetingAction, KeyMap, MainAction, OptionsAction, OwnReviewAction, PlayingAction,
-    ReviewAction,
+    AdministrationAction, AfterAction, BlockAction, Digit, GreetingAction, GreetingsAction, KeyMap, MainAction, OptionsAction,
+    OwnReviewAction, PlayingAction, RecordingAction, ResetAction, ReviewAction,
 };
 
 pub(super) static KEYS: KeyMap = KeyMap {
@@ -24,6 +24,7 @@ pub(super) static KEYS: KeyMap = KeyMap {
     main: &[
         ("1", MainAction::HearNew),
         ("31", MainAction::HearSaved),
+        ("8", MainAction::EndTemporary),
         ("4", MainAction::Options),
         ("0", MainAction::Help),
         ("*", MainAction::Leave),
@@ -53,9 +54,41 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("1", OptionsAction::Greeting),
         ("31", OptionsAction::Passcode),
         ("32", OptionsAction::Name),
+        ("5", OptionsAction::Busy),
+        ("6", OptionsAction::Temporary),
+        ("7", OptionsAction::Greetings),
+        ("8", OptionsAction::LastAccess),
+        ("9", OptionsAction::Administration),
         ("0", OptionsAction::Help),
         ("*", OptionsAction::MainMenu),
         ("#", OptionsAction::MainMenu),
     ],
+    greetings: &[
+        ("1", GreetingsAction::Standard),
+        ("2", GreetingsAction::Busy),
+        ("3", GreetingsAction::NoAnswer),
+        ("4", GreetingsAction::Temporary),
+        ("5", GreetingsAction::Name),
+        ("*", GreetingsAction::Back),
+        ("#", GreetingsAction::Back),
+    ],
+    recording: &[
+        ("1", RecordingAction::Hear),
+        ("2", RecordingAction::Record),
+        ("3", RecordingAction::BringBack),
+        ("4", RecordingAction::SetEnd),
+        ("7", RecordingAction::Remove),
+        ("*", RecordingAction::Back),
+        ("#", RecordingAction::Back),
+    ],
+    administration: &[
+        ("1", AdministrationAction::ResetPasscode),
+        ("2", AdministrationAction::Greeting),
+        ("3", AdministrationAction::Welcome),
+        ("4", AdministrationAction::NoMailbox),
+        ("*", AdministrationAction::Back),
+        ("#", AdministrationAction::Back),
+    ],
+    reset: &[("1", ResetAction::Confirm), ("2", ResetAction::Again), ("*", ResetAction::Back), ("#", ResetAction::Back)],
     block: &[("1", BlockAction::Block), ("*", BlockAction::Leave), ("#", BlockAction::Leave)],
 };

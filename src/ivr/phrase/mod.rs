@@ -16,11 +16,14 @@ use crate::domain::{
     time::{LocalTime, TimeZone, Timestamp},
 };
 
+mod account;
 mod english;
 mod french;
 mod spanish;
 #[cfg(test)]
 mod tests;
+
+pub(super) use account::{last_access, last_day, mailbox_is, new_passcode};
 
 /// Between two thoughts.
 pub(super) const BREATH: Item = Item::Pause(Duration::from_millis(250));

@@ -1,6 +1,7 @@
 use super::{retrieval::logged_in, *};
 
-const MENU: &str = "to-record-greeting press-1 to-record-name press-2 to-change-passcode press-3 to-main-menu press-pound";
+pub(super) const MENU: &str = "to-record-greeting press-1 to-record-name press-2 to-change-passcode press-3 to-record-temporary press-5 \
+     to-help press-star to-main-menu press-pound";
 const REVIEW: &str = "to-keep press-1 to-listen press-2 to-record-again press-3 to-cancel press-star";
 
 #[test]
@@ -133,52 +134,88 @@ fn marked_messages_are_deleted_when_the_caller_hangs_up_among_the_options() {
 }
 
 #[test]
-fn the_first_login_asks_for_passcode_name_and_greeting() {
-    let mut telephone = first_login();
-    assert_eq!(telephone.look(), "welcome new-passcode");
+fn help_tells_everything_that_can_be_done() {
+    let mut telephone = options();
 
-    telephone.press("49158730#49158730#").forget().answer(Answer::Done);
-    assert_eq!(telephone.look(), "passcode-changed record-name");
-    telephone.listen().answer(Answer::RecordingReady).listen().speak(1.0, RecordingEnd::Silence).press("1");
-    telephone.forget().answer(Answer::Done);
-    assert_eq!(telephone.look(), "name-saved record-greeting");
-    telephone.listen().answer(Answer::RecordingReady).listen().speak(9.0, RecordingEnd::Silence).press("1");
-    telephone.forget().answer(Answer::Done).answer(messages(&[]));
-    assert!(telephone.look().starts_with("list?, greeting-saved mailbox-ready no-messages"));
+    telephone.press("*");
+
+    let everything = "to-record-greeting press-1 to-record-name press-2 to-change-passcode press-3 to-record-busy press-4 \
+         to-record-temporary press-5 to-greetings press-6 to-last-access press-7 to-main-menu press-pound";
+    assert_eq!(telephone.look(), everything);
 }
 
 #[test]
-fn the_first_login_survives_wrong_input() {
-    let mut telephone = first_login();
+fn every_greeting_is_recorded_heard_and_accepted() {
+    for (key, instruction, kind) in [
+        ("1", "record-greeting", "standard"),
+        ("2", "record-name", "name"),
+        ("4", "record-busy", "busy"),
+        ("5", "record-temporary", "temporary"),
+    ] {
+        let mut telephone = options();
 
-    telephone.press("*12#").forget().press("1#");
-    assert_eq!(telephone.look(), "passcode-needs number-8 digits new-passcode");
-    telephone.press("49158730#1#").forget().press("49158730#49158730#").answer(Answer::Done);
-    telephone.press("5#").answer(Answer::RecordingReady).listen().speak(0.0, RecordingEnd::Silence).forget();
-    telephone.press("#").answer(Answer::RecordingReady).listen().speak(1.0, RecordingEnd::Silence).press("8").forget();
-    telephone.press("1").answer(Answer::Done);
-    assert_eq!(telephone.look(), "stop, set name?, name-saved record-greeting");
+        telephone.press(key).listen();
+        assert!(telephone.look().starts_with(&format!("{instruction}, prepare ")), "{kind}");
+        telephone.answer(Answer::RecordingReady).listen().speak(3.0, RecordingEnd::Digit(Digit::Pound)).forget();
+        telephone.press("2");
+        assert_eq!(telephone.look(), format!("RECORDING {REVIEW}"));
+        telephone.press("1");
+        assert_eq!(telephone.look(), format!("stop, set {kind}?"));
+        let saved = if kind == "name" { "name-saved" } else { "greeting-saved" };
+        telephone.answer(Answer::Done);
+        match kind {
+            // It may be given an end.
+            "temporary" => assert_eq!(telephone.look(), "which temporary?"),
+            _ => assert_eq!(telephone.look(), format!("{saved} {MENU}")),
+        }
+    }
 }
 
 #[test]
-fn a_name_or_greeting_nobody_wants_can_be_left_out() {
-    let mut telephone = first_login();
-    telephone.press("49158730#49158730#").answer(Answer::Done).forget();
+fn a_recording_that_cannot_be_used_is_refused_with_the_reason_and_made_again() {
+    for (unfit, reason) in [(Unfit::Silent, "nothing-heard"), (Unfit::Clipped, "too-loud")] {
+        let mut telephone = recorded();
+        telephone.press("1").forget().answer(Answer::Account(AccountAnswer::Unfit(unfit)));
+        assert_eq!(telephone.look(), format!("{reason} record-greeting"));
 
-    telephone.press("*").answer(Answer::Done).press("*").answer(Answer::Done);
-
-    assert_eq!(telephone.look(), "skip name?, not-kept record-greeting, skip standard?, list?");
+        telephone.press("#").answer(Answer::RecordingReady).listen().speak(3.0, RecordingEnd::Silence);
+        telephone.press("1").answer(Answer::Account(AccountAnswer::Unfit(unfit))).press("#").answer(Answer::RecordingReady);
+        telephone.listen().speak(3.0, RecordingEnd::Silence).press("1").forget();
+        // Three times are enough.
+        telephone.answer(Answer::Account(AccountAnswer::Unfit(unfit)));
+        assert_eq!(telephone.look(), format!("not-done {MENU}"));
+    }
 }
 
 #[test]
-fn a_first_login_that_is_given_up_is_not_noted_as_done() {
-    let mut telephone = first_login();
-    telephone.press("49158730#49158730#").answer(Answer::Done).press("#").answer(Answer::RecordingReady).listen().forget();
+fn the_last_access_is_told_with_what_failed_since() {
+    use crate::domain::mailbox_log::{Channel, LastAccess, Origin};
+    let told = |opened, failures| {
+        let mut telephone = options();
+        telephone.press("7");
+        assert_eq!(telephone.look(), "last access?");
+        let access = LastAccess { opened, failures };
+        telephone.answer(Answer::Account(AccountAnswer::LastAccess { now: NOW.parse().unwrap(), access }));
+        telephone.look().replace(MENU, "MENU")
+    };
+    let by = |channel, number: Option<&str>| {
+        let origin = Origin { channel, number: number.map(str::to_owned), address: Some("192.0.2.7".to_owned()) };
+        Some(("2026-11-19T14:05:00Z".parse().unwrap(), origin))
+    };
 
-    telephone.speak(1.0, RecordingEnd::Hangup);
-
-    assert_eq!(telephone.look(), "discard");
-    assert!(telephone.session.is_over());
+    assert_eq!(told(None, 0), "never-opened wrong-passcodes digit-0 MENU");
+    assert_eq!(
+        told(by(Channel::OwnLine, Some("1001")), 0),
+        "last-opened yesterday-at number-2 oh-5 pm from-own-phone wrong-passcodes digit-0 MENU"
+    );
+    assert_eq!(
+        told(by(Channel::Phone, Some("202")), 12),
+        "last-opened yesterday-at number-2 oh-5 pm from digit-2 digit-0 digit-2-end wrong-passcodes number-12 MENU"
+    );
+    assert_eq!(
+        told(by(Channel::Phone, None), 1),
+        "last-opened yesterday-at number-2 oh-5 pm from-private-caller wrong-passcodes number-1 MENU"
+    );
 }
 
 pub(super) fn options() -> Telephone {
@@ -190,11 +227,5 @@ pub(super) fn options() -> Telephone {
 pub(super) fn recorded() -> Telephone {
     let mut telephone = options();
     telephone.press("1#").answer(Answer::RecordingReady).listen().speak(4.0, RecordingEnd::Silence).forget();
-    telephone
-}
-
-pub(super) fn first_login() -> Telephone {
-    let mut telephone = Telephone::call(Entry::Retrieval { mailbox: Some(new_mailbox()) });
-    telephone.press("1#").forget().answer(Answer::Passcode(Verdict::Right));
     telephone
 }
