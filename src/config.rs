@@ -196,6 +196,13 @@ settings! {
         /// Whether the recording of a wideband call (G.722, Opus) is kept at 16,000 samples a second, and so in twice the space.
         /// If not, it is kept at 8000 like any other.
         wideband: bool = true, "false";
+        /// Whether messages are brought to the level of the prompts (by 12 dB at most, never into clipping), and freed of what
+        /// networks and keys add to their end: a busy tone, a key's tone, long silence. The recording as it came is kept beside
+        /// until the message is gone; `message export --original` writes it.
+        clean_audio: bool = true, "false";
+        /// Whether a message is kept in which nobody says anything: only silence, clicks, or a busy tone. What might be a voice,
+        /// however soft, is always kept.
+        keep_silent: bool = true, "false";
         /// So often may one caller reach one mailbox within a minute; then the caller hears to call again later. Callers whom a trusted
         /// peer names are told apart by their number, others by their address. 0 is no limit.
         calls_per_minute: u32 = 20, "10";

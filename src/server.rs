@@ -241,6 +241,8 @@ pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
         spool_dir: config.spool_dir(),
         node: config.node_name(),
         shortest_message: config.deposit.shortest,
+        clean_audio: config.deposit.clean_audio,
+        keep_silent: config.deposit.keep_silent,
         keep_records: config.records.keep,
     };
     Store::open(settings).await.context("cannot open the store; check data_dir and database_url")

@@ -29,6 +29,10 @@ pub mod resample;
 pub mod level;
 pub mod quality;
 pub mod dtmf;
+mod sines;
+mod ending;
+pub mod loudness;
+pub mod clean;
 #[cfg(test)]
 mod testing;
 

@@ -155,6 +155,7 @@ impl Asking {
             Ok(_) | Err(DepositError::Later(_)) => Answer::Stored,
             Err(DepositError::MailboxFull) => Answer::MailboxFull,
             Err(DepositError::Pointless) => Answer::MailboxGone,
+            Err(DepositError::NothingSaid) => Answer::NothingSaid,
             Err(DepositError::TooShort | DepositError::Expired) => Answer::Failed,
         }
     }

@@ -38,6 +38,9 @@ pub enum MessageCommand {
         /// The folder for the files; it is made if need be
         #[arg(long, value_name = "FOLDER")]
         to: PathBuf,
+        /// As they came, before their level was set and tones and silence were cut off their end
+        #[arg(long)]
+        original: bool,
         /// Print a JSON array
         #[arg(long)]
         json: bool,
@@ -74,9 +77,9 @@ pub async fn run(command: MessageCommand, file: Option<&Path>) -> anyhow::Result
             let (mailbox, messages) = find(&place, &which, &[]).await?;
             list(&mailbox, &messages, json)
         }
-        MessageCommand::Export { which, ids, to, json } => {
+        MessageCommand::Export { which, ids, to, original, json } => {
             let (mailbox, messages) = find(&place, &which, &ids).await?;
-            export(&place, &mailbox, &messages, &to, json).await
+            export(&place, &mailbox, &messages, &to, original, json).await
         }
         MessageCommand::Send(args) => send::send(args, &place).await,
         MessageCommand::Sent { limit, json } => send::list(&place, limit, json).await,
@@ -119,13 +122,22 @@ fn list(mailbox: &Mailbox, messages: &[Message], json: bool) -> anyhow::Result<(
     )
 }
 
-async fn export(place: &Workplace, mailbox: &Mailbox, messages: &[Message], to: &Path, json: bool) -> anyhow::Result<()> {
+async fn export(
+    place: &Workplace,
+    mailbox: &Mailbox,
+    messages: &[Message],
+    to: &Path,
+    original: bool,
+    json: bool,
+) -> anyhow::Result<()> {
     std::fs::create_dir_all(to).with_context(|| format!("cannot make the folder {}", to.display()))?;
     let mut written = Vec::new();
     for message in messages {
-        let file = to.join(file_name(message, mailbox.time_zone));
+        let original = message.original_audio.as_ref().filter(|_| original);
+        let file = to.join(file_name(message, mailbox.time_zone, original.is_some()));
         if !file.exists() {
-            let audio = place.store.audio(&message.audio).await.with_context(|| format!("message {}", message.id))?;
+            let audio =
+                place.store.audio(original.unwrap_or(&message.audio)).await.with_context(|| format!("message {}", message.id))?;
             write_whole(&file, &audio).with_context(|| format!("cannot write {}", file.display()))?;
         }
         written.push(Exported { id: message.id.clone(), file });
@@ -145,8 +157,9 @@ fn write_whole(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// When the message was left, for people, and its id, so that no two are alike. The caller's words are kept out of it.
-fn file_name(message: &Message, zone: TimeZone) -> String {
-    format!("{}_{}.wav", zone.format(message.deposited_at, "%Y-%m-%d_%H-%M-%S"), message.id)
+fn file_name(message: &Message, zone: TimeZone, original: bool) -> String {
+    let kind = if original { "_original" } else { "" };
+    format!("{}_{}{kind}.wav", zone.format(message.deposited_at, "%Y-%m-%d_%H-%M-%S"), message.id)
 }
 
 async fn delete(place: &Workplace, messages: &[Message]) -> anyhow::Result<()> {
@@ -193,6 +206,7 @@ struct Listed<'a> {
     interrupted: bool,
     urgent: bool,
     private: bool,
+    cleaned: bool,
     #[serde(skip)]
     message: &'a Message,
 }
@@ -217,6 +231,7 @@ impl<'a> From<&'a Message> for Listed<'a> {
             interrupted: message.interrupted,
             urgent: message.urgent,
             private: message.private,
+            cleaned: message.original_audio.is_some(),
             message,
         }
     }

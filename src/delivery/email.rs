@@ -452,6 +452,7 @@ pub(super) mod tests {
             mailed_at: None,
             duration: Duration::from_millis(42_400),
             audio: AudioKey::random(),
+            original_audio: None,
             interrupted: false,
             caller_verified: false,
             urgent: false,

@@ -39,6 +39,8 @@ pub struct Message {
     pub duration: Duration,
     /// The WAV.
     pub audio: AudioKey,
+    /// The recording as it came, if `audio` is a cleaned one.
+    pub original_audio: Option<AudioKey>,
     /// Whether the server stopped while it was being recorded, so that its end is missing.
     pub interrupted: bool,
     /// Whether its caller marked it as urgent.
@@ -52,6 +54,11 @@ pub struct Message {
 }
 
 impl Message {
+    /// Every audio object that is there for this message alone.
+    pub fn audio_objects(&self) -> impl Iterator<Item = &AudioKey> {
+        std::iter::once(&self.audio).chain(&self.original_audio)
+    }
+
     /// What its caller marked it as.
     #[must_use]
     pub const fn marks(&self) -> Marks {

@@ -290,6 +290,7 @@ mod tests {
             mailed_at: None,
             duration: Duration::from_secs(20),
             audio: AudioKey::random(),
+            original_audio: None,
             interrupted: false,
             caller_verified: false,
             urgent: false,

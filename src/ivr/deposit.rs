@@ -246,6 +246,7 @@ impl Deposit {
         match input {
             Input::Answer(Answer::Stored) => call.part(say([PromptId::MessageSent, PromptId::Goodbye])),
             Input::Answer(Answer::MailboxFull) => call.part(say([PromptId::BecameFull, PromptId::Goodbye])),
+            Input::Answer(Answer::NothingSaid) => call.part(say([PromptId::MessageCancelled, PromptId::Goodbye])),
             Input::Answer(Answer::MailboxGone) => call.part(say([PromptId::NoMessagesHere, PromptId::Goodbye])),
             Input::Answer(_) => call.part(say([PromptId::SomethingWrong, PromptId::Goodbye])),
             Input::Timeout => {

@@ -471,6 +471,8 @@ pub enum Answer {
     Stored,
     /// The mailbox takes no further message.
     MailboxFull,
+    /// Nobody said anything in the recording, and it is not kept.
+    NothingSaid,
     /// All messages, oldest first, and what time it is.
     Messages {
         /// Now: stamps say "today" by it.

@@ -301,6 +301,7 @@ fn message(name: &str) -> Message {
         mailed_at: None,
         duration: Duration::from_secs(65),
         audio: AudioKey::from_stored(name),
+        original_audio: None,
         interrupted: false,
         caller_verified: false,
         urgent: false,

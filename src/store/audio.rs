@@ -9,7 +9,7 @@ use std::{collections::HashSet, path::Path as FilePath, sync::Arc};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use object_store::{ObjectStore, ObjectStoreExt as _, local::LocalFileSystem, path::Path};
-use sqlx::AnyConnection;
+use sqlx::{AnyConnection, any::AnyRow};
 
 use super::{
     Store, StoreError,
@@ -118,6 +118,12 @@ impl Store {
         query.execute(&mut *transaction).await?;
         transaction.commit().await
     }
+}
+
+/// The objects of a message, from its columns `audio` and `original_audio`.
+pub(super) fn keys(row: &AnyRow) -> Result<Vec<AudioKey>, sqlx::Error> {
+    let keys = std::iter::once(row.text("audio")?).chain(row.maybe_text("original_audio")?);
+    Ok(keys.map(AudioKey::from_stored).collect())
 }
 
 /// Adds the key of a new object that is about to be referred to. Fails when the object has been swept.

@@ -55,7 +55,7 @@ impl Store {
             // has saved meanwhile.
             let rows = sqlx::query(
                 "DELETE FROM messages WHERE id IN (SELECT id FROM messages WHERE expires_at <= $1 ORDER BY expires_at LIMIT 200)
-                 AND expires_at <= $1 RETURNING id, mailbox_id, audio",
+                 AND expires_at <= $1 RETURNING id, mailbox_id, audio, original_audio",
             )
             .bind(now.as_millis())
             .fetch_all(&mut *transaction)
@@ -69,7 +69,7 @@ impl Store {
             for row in &rows {
                 mailboxes.insert(row.text("mailbox_id")?);
                 sqlx::query("DELETE FROM outbox WHERE message_id = $1").bind(row.text("id")?).execute(&mut *transaction).await?;
-                objects.push(AudioKey::from_stored(row.text("audio")?));
+                objects.extend(audio::keys(row)?);
             }
             objects.sort();
             for key in &objects {
@@ -80,7 +80,7 @@ impl Store {
             transaction.commit().await?;
             self.0.lamps_changed.notify_one();
             self.remove_marked_audio(&objects).await;
-            expired += u32::try_from(objects.len()).unwrap_or(u32::MAX);
+            expired += u32::try_from(rows.len()).unwrap_or(u32::MAX);
         }
     }
 

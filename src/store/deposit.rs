@@ -15,14 +15,15 @@ use tokio::{
 
 use super::{
     Store, StoreError, audio,
+    cleaning::{self, Audio, Wishes},
     database::{Columns as _, Database, Kind},
     journal::{Journal, Seal, blocking},
     message,
     outbox::{self, Errand},
-    subscription, wav,
+    subscription,
 };
 use crate::domain::{
-    id::{MailboxId, MessageId},
+    id::{AudioKey, MailboxId, MessageId},
     message::{Counts, Message},
     rules::{self, Fullness},
     time::Timestamp,
@@ -56,6 +57,9 @@ pub enum DepositError {
     /// Too short to be a message. The recording is discarded.
     #[error("the recording is too short")]
     TooShort,
+    /// Nobody said anything, and such messages are not wanted. The recording is discarded.
+    #[error("nobody said anything")]
+    NothingSaid,
     /// The mailbox or the message has been removed. The recording is discarded.
     #[error("nobody could hear the recording any more")]
     Pointless,
@@ -99,8 +103,8 @@ impl Store {
         if rules::is_expired(rules::expiry_after_deposit(seal.ended_at), now) {
             return Err(self.put_aside(journal).await);
         }
-        let shortest = self.0.shortest_message;
-        let (journal, finished_wav) = blocking(move || {
+        let (shortest, wishes) = (self.0.shortest_message, Wishes { clean: self.0.clean_audio, keep_silent: self.0.keep_silent });
+        let (journal, kept) = blocking(move || {
             let mut journal = journal;
             if attempt == Attempt::First
                 && let Err(source) = journal.write_seal(seal)
@@ -109,13 +113,18 @@ impl Store {
                 tracing::warn!(message.id = %journal.envelope().message, error = &source as &dyn std::error::Error,
                     "the end of a recording could not be noted in the spool");
             }
-            let wav = finish_wav(&journal, seal, shortest);
-            (journal, wav)
+            let kept = finish(&journal, seal, shortest, wishes);
+            (journal, kept)
         })
         .await;
-        let (duration, wav) = match finished_wav {
-            Ok(Some(finished)) => finished,
-            Ok(None) => return Err(throw_away(journal, "it is too short to be a message", DepositError::TooShort).await),
+        let Audio { duration, wav, original } = match kept {
+            Ok(Finished::Message(audio)) => audio,
+            Ok(Finished::TooShort) => {
+                return Err(throw_away(journal, "it is too short to be a message", DepositError::TooShort).await);
+            }
+            Ok(Finished::NothingSaid) => {
+                return Err(throw_away(journal, "nobody said anything", DepositError::NothingSaid).await);
+            }
             Err(source) => return Err(self.keep(journal, StoreError::spool(&self.0.spool_dir, source)).await),
         };
         if attempt == Attempt::Again {
@@ -134,8 +143,8 @@ impl Store {
                 }
             }
         }
-        let key = match within(PUTTING, "the audio store", self.put_audio(wav)).await {
-            Ok(key) => key,
+        let (key, original) = match within(PUTTING, "the audio store", self.put_both(wav, original)).await {
+            Ok(keys) => keys,
             Err(error) => return Err(self.keep(journal, error).await),
         };
         let message = Message {
@@ -151,7 +160,8 @@ impl Store {
             mailed_at: None,
             // As the database keeps it.
             duration: Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)),
-            audio: key.clone(),
+            audio: key,
+            original_audio: original,
             interrupted: seal.interrupted,
             urgent: marks.urgent,
             private: marks.private,
@@ -173,23 +183,23 @@ impl Store {
                 Ok(Deposited { message, counts })
             }
             Ok(Written::Already) => {
-                self.drop_unused_audio(&key).await;
+                self.drop_unused(&message).await;
                 self.already(journal, &message.id, &message.mailbox, now).await
             }
             Ok(Written::Full) if attempt == Attempt::Again && !seal.interrupted => {
-                self.drop_unused_audio(&key).await;
+                self.drop_unused(&message).await;
                 Err(self.keep(journal, StoreError::NoRoom).await)
             }
             Ok(Written::Full) => {
-                self.drop_unused_audio(&key).await;
+                self.drop_unused(&message).await;
                 Err(throw_away(journal, "the mailbox is full", DepositError::MailboxFull).await)
             }
             Ok(Written::NoMailbox) => {
-                self.drop_unused_audio(&key).await;
+                self.drop_unused(&message).await;
                 Err(throw_away(journal, "the mailbox has been removed", DepositError::Pointless).await)
             }
             Err(WriteError::NotWritten(error)) => {
-                self.drop_unused_audio(&key).await;
+                self.drop_unused(&message).await;
                 Err(self.keep(journal, error).await)
             }
             Err(WriteError::Unknown(error)) => match self.deposited(&message.id).await {
@@ -198,6 +208,25 @@ impl Store {
                 // sweep to judge. The next attempt asks again.
                 Ok(false) | Err(_) => Err(self.keep(journal, error).await),
             },
+        }
+    }
+
+    /// Puts a message's WAV and, when it was cleaned, the recording as it came.
+    async fn put_both(&self, wav: Vec<u8>, original: Option<Vec<u8>>) -> Result<(AudioKey, Option<AudioKey>), StoreError> {
+        let Some(original) = original else { return Ok((self.put_audio(wav).await?, None)) };
+        match tokio::join!(self.put_audio(wav), self.put_audio(original)) {
+            (Ok(key), Ok(original)) => Ok((key, Some(original))),
+            (Ok(key), Err(error)) | (Err(error), Ok(key)) => {
+                self.drop_unused_audio(&key).await;
+                Err(error)
+            }
+            (Err(error), Err(_)) => Err(error),
+        }
+    }
+
+    async fn drop_unused(&self, message: &Message) {
+        for key in message.audio_objects() {
+            self.drop_unused_audio(key).await;
         }
     }
 
@@ -273,12 +302,21 @@ async fn within<T>(
     timeout(limit, work).await.unwrap_or(Err(StoreError::Silent(what)))
 }
 
-/// The WAV of a sealed journal, with its length, if it is long enough to be a message.
-fn finish_wav(journal: &Journal, seal: Seal, shortest: Duration) -> std::io::Result<Option<(Duration, Vec<u8>)>> {
+/// What a sealed journal holds.
+enum Finished {
+    Message(Audio),
+    TooShort,
+    NothingSaid,
+}
+
+/// Reads a sealed journal and makes of it what is kept.
+fn finish(journal: &Journal, seal: Seal, shortest: Duration, wishes: Wishes) -> std::io::Result<Finished> {
     let encoding = journal.envelope().encoding;
     let recorded = journal.read_bytes(seal.kept_bytes)?;
-    let duration = encoding.duration(recorded.len() as u64);
-    Ok(rules::is_long_enough(duration, shortest).then(|| (duration, wav::finish(encoding, &recorded))))
+    if !rules::is_long_enough(encoding.duration(recorded.len() as u64), shortest) {
+        return Ok(Finished::TooShort);
+    }
+    Ok(cleaning::finish(encoding, &recorded, wishes).map_or(Finished::NothingSaid, Finished::Message))
 }
 
 /// Whether a journal is deposited for the first time; if not, the message may already be there.
@@ -436,7 +474,11 @@ async fn insert(connection: &mut AnyConnection, message: &Message, now: Timestam
         .execute(&mut *connection)
         .await?;
     match message.sent {
-        None => audio::claim(&mut *connection, &message.audio).await?,
+        None => {
+            for key in message.audio_objects() {
+                audio::claim(&mut *connection, key).await?;
+            }
+        }
         Some(_) => audio::share(&mut *connection, &message.audio).await?,
     }
     message::insert(&mut *connection, message).await?;

@@ -292,12 +292,12 @@ impl Store {
         let mut objects = Vec::new();
         objects.extend(row.maybe_text("greeting")?.map(AudioKey::from_stored));
         objects.extend(row.maybe_text("spoken_name")?.map(AudioKey::from_stored));
-        let messages = sqlx::query("DELETE FROM messages WHERE mailbox_id = $1 RETURNING audio")
+        let messages = sqlx::query("DELETE FROM messages WHERE mailbox_id = $1 RETURNING audio, original_audio")
             .bind(id.as_str())
             .fetch_all(&mut *transaction)
             .await?;
         for row in &messages {
-            objects.push(AudioKey::from_stored(row.text("audio")?));
+            objects.extend(audio::keys(row)?);
         }
         objects.extend(greeting::mailbox_removed(&mut transaction, id).await?);
         objects.sort();

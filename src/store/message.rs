@@ -90,7 +90,7 @@ impl Store {
         Ok(message)
     }
 
-    /// Deletes a message and its audio, and whatever was still to be sent about it.
+    /// Deletes a message and all its audio, and whatever was still to be sent about it.
     ///
     /// # Errors
     ///
@@ -107,11 +107,15 @@ impl Store {
             return Err(ChangeError::Conflict);
         }
         sqlx::query("DELETE FROM outbox WHERE message_id = $1").bind(id.as_str()).execute(&mut *transaction).await?;
-        audio::mark_removed(&mut transaction, &message.audio, now).await?;
+        let mut objects: Vec<AudioKey> = message.audio_objects().cloned().collect();
+        objects.sort();
+        for key in &objects {
+            audio::mark_removed(&mut transaction, key, now).await?;
+        }
         subscription::mailbox_changed(&mut transaction, &message.mailbox, now).await?;
         transaction.commit().await?;
         self.0.lamps_changed.notify_one();
-        self.remove_marked_audio(&[message.audio]).await;
+        self.remove_marked_audio(&objects).await;
         Ok(())
     }
 
@@ -187,8 +191,8 @@ pub(super) async fn counts(connection: &mut AnyConnection, mailbox: &MailboxId, 
 pub(super) async fn insert(connection: &mut AnyConnection, message: &Message) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO messages (id, mailbox_id, caller_number, caller_name, caller_verified, deposited_at, stamp_at, expires_at, duration_ms,
-                               audio, interrupted, urgent, private, sent_kind, sender_id, origin_id, version)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+                               audio, interrupted, urgent, private, sent_kind, sender_id, origin_id, version, original_audio)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
     )
     .bind(message.id.as_str())
     .bind(message.mailbox.as_str())
@@ -207,6 +211,7 @@ pub(super) async fn insert(connection: &mut AnyConnection, message: &Message) ->
     .bind(message.sent.as_ref().and_then(|sent| sent.sender.as_ref()).map(MailboxId::as_str))
     .bind(message.sent.as_ref().and_then(|sent| sent.origin.as_ref()).map(MessageId::as_str))
     .bind(message.version)
+    .bind(message.original_audio.as_ref().map(AudioKey::as_str))
     .execute(connection)
     .await?;
     Ok(())
@@ -231,6 +236,7 @@ pub(super) fn read(row: &AnyRow) -> Result<Message, sqlx::Error> {
         mailed_at: row.maybe_moment("mailed_at")?,
         duration: Duration::from_millis(u64::try_from(row.integer("duration_ms")?).unwrap_or(0)),
         audio: AudioKey::from_stored(row.text("audio")?),
+        original_audio: row.maybe_text("original_audio")?.map(AudioKey::from_stored),
         interrupted: row.flag("interrupted")?,
         urgent: row.flag("urgent")?,
         private: row.flag("private")?,

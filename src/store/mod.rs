@@ -30,6 +30,7 @@ pub mod cleanup;
 pub mod calendar;
 pub mod record;
 mod wav;
+mod cleaning;
 mod database;
 
 use std::{
@@ -60,6 +61,10 @@ pub struct StoreConfig {
     pub node: String,
     /// The shortest recording that becomes a message.
     pub shortest_message: Duration,
+    /// Whether messages are cleaned: brought to the level of the prompts, and freed of tones and silence at their end.
+    pub clean_audio: bool,
+    /// Whether a message in which nobody says anything is kept.
+    pub keep_silent: bool,
     /// How long call records are kept; zero for no records at all.
     pub keep_records: Duration,
 }
@@ -80,6 +85,8 @@ impl StoreConfig {
             spool_dir: data_dir.join("spool"),
             node: "local".to_owned(),
             shortest_message: Duration::from_secs(2),
+            clean_audio: true,
+            keep_silent: true,
             keep_records: rules::RECORD_LIFE,
         })
     }
@@ -111,6 +118,8 @@ struct Inner {
     spool_dir: PathBuf,
     node: String,
     shortest_message: Duration,
+    clean_audio: bool,
+    keep_silent: bool,
     keep_records: Duration,
     /// Deposits on their way to the one writer that groups them into transactions.
     deposits: mpsc::Sender<deposit::Pending>,
@@ -149,6 +158,8 @@ impl Store {
             spool_dir: config.spool_dir,
             node: config.node,
             shortest_message: config.shortest_message,
+            clean_audio: config.clean_audio,
+            keep_silent: config.keep_silent,
             keep_records: config.keep_records,
             deposits,
             attempts: passcode::Turns::default(),

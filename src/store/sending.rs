@@ -579,6 +579,7 @@ impl Sending {
             mailed_at: None,
             duration: self.duration,
             audio: self.audio.clone(),
+            original_audio: None,
             interrupted: false,
             urgent: self.marks.urgent,
             private: self.marks.private,

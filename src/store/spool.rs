@@ -143,7 +143,9 @@ impl Store {
                 End::Waiting
             }
             Err(DepositError::Expired) => End::Quarantined,
-            Err(DepositError::MailboxFull | DepositError::TooShort | DepositError::Pointless) => End::Discarded,
+            Err(DepositError::MailboxFull | DepositError::TooShort | DepositError::NothingSaid | DepositError::Pointless) => {
+                End::Discarded
+            }
         }
     }
 }

@@ -12,6 +12,11 @@ pub(super) fn finish(encoding: Encoding, recorded: &[u8]) -> Vec<u8> {
     }
 }
 
+/// A WAV of samples at the rate of an encoding.
+pub(super) fn of_samples(encoding: Encoding, samples: &[i16]) -> Vec<u8> {
+    wav::from_samples_at(encoding.form().sample_rate(), samples)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use afterbeep::{
-    audio::{codec::Codec, law::Law},
+    audio::{codec::Codec, law::Law, loudness::speech_level, tone},
     ivr::PromptId,
     phone::{CallError, Phone, listen},
     sdp::Negotiated,
@@ -36,6 +36,40 @@ async fn a_message_is_kept_to_the_byte_as_it_was_spoken() {
     assert!((seconds - audio.len() as f64 / 8000.0).abs() < 0.001, "{message}");
     assert_eq!((&message["list"], &message["caller_number"]), (&"new".into(), &"2025550143".into()));
     assert_eq!(message["interrupted"], false);
+    server.expect_tidiness();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_soft_message_is_made_louder_and_the_busy_tone_after_it_is_cut_off() {
+    let server = Server::start("");
+    server.add_mailbox("1001", &[]);
+    let spoken = speech().0;
+    let soft: Vec<i16> = spoken.iter().map(|sample| sample / 3).collect();
+    let busy = tone::busy(Duration::from_secs(4));
+
+    let mut caller = Caller::dial(&server, "1001").await;
+    caller.skips_to_the_beep().await;
+    caller.says(&[soft.clone(), busy].concat()).await;
+    caller.hangs_up().await;
+
+    let message = &server.wait_for_messages("1001", 1)[0];
+    let (heard, recorded) = (server.cleaned_audio("1001").remove(0), server.audio("1001").remove(0));
+    assert_eq!(message["cleaned"], true, "{message}");
+    assert!((message["duration_seconds"].as_f64().unwrap() - heard.len() as f64 / 8000.0).abs() < 0.001, "{message}");
+    // The pause at the end of the last phrase may be gone.
+    expect_speech(&[heard.clone(), vec![0; 1000]].concat());
+    let start = place_of(&recorded, &through(Law::Mu, &soft));
+    assert!(recorded.len() - start > soft.len() + 30_000, "the original is whole: {} samples", recorded.len());
+    assert!(
+        heard.len() <= start + soft.len() + 4200,
+        "{} samples, and the voice is over after {}",
+        heard.len(),
+        start + soft.len()
+    );
+    let (level, wanted) = (speech_level(&heard), speech_level(&spoken));
+    assert!((level - wanted).abs() < 1.5, "{level} dB, and prompts are at {wanted}");
+    server.run(&["message", "delete", "1001", "--all"]);
+    assert_eq!(server.audio_files(), 0, "the original goes with the message");
     server.expect_tidiness();
 }
 

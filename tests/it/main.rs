@@ -5,6 +5,7 @@ mod support;
 mod architecture;
 mod browser;
 mod calls;
+mod cleaning;
 mod codecs;
 mod commands;
 mod compose;

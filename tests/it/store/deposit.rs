@@ -3,15 +3,17 @@
 use std::{fs, time::Duration};
 
 use afterbeep::{
+    audio::{law::Law, tone},
     domain::{
         id::MailboxId,
         message::{Counts, Marks},
         rules,
     },
-    store::{deposit::DepositError, mailbox::MailboxChange, outbox::Errand, spool::SpoolReport},
+    store::{Store, deposit::DepositError, mailbox::MailboxChange, outbox::Errand, spool::SpoolReport},
 };
 
-use super::{House, NOW, deposit, on_both_databases};
+use super::{House, NOW, deposit, journal, on_both_databases};
+use crate::support::caller::syllables;
 
 on_both_databases! {
     a_deposited_message_is_whole
@@ -21,6 +23,8 @@ on_both_databases! {
     two_nodes_together_do_not_overfill_a_mailbox
     an_expired_message_does_not_take_a_place
     a_recording_below_the_shortest_is_discarded
+    a_cleaned_message_keeps_its_original_until_it_is_gone
+    a_message_in_which_nobody_speaks_is_kept_unless_the_operator_wants_none
     a_deposit_without_its_mailbox_is_discarded
     voice_to_email_leaves_an_errand_in_the_same_transaction
     a_subscriber_is_told_once_at_nine_tenths_and_once_when_full
@@ -144,6 +148,54 @@ async fn a_recording_below_the_shortest_is_discarded(house: House) {
     assert!(matches!(short, Err(DepositError::TooShort)));
     assert_eq!(enough.unwrap().counts.new, 1);
     assert_eq!(house.spooled_files(), Vec::<String>::new());
+}
+
+async fn a_cleaned_message_keeps_its_original_until_it_is_gone(house: House) {
+    let (mailbox, removed) = (house.mailbox("1001").await.id, house.mailbox("1002").await.id);
+    let recorded = Law::Mu.encoded(&[syllables(4.0), tone::busy(Duration::from_secs(3))].concat());
+    let leave = async |mailbox: &MailboxId| {
+        let journal = house.journal(mailbox, &recorded).await;
+        house.store.deposit(journal, Duration::from_secs(7), NOW, false).await.unwrap().message
+    };
+    let (deleted, expired, _) = (leave(&mailbox).await, leave(&mailbox).await, leave(&removed).await);
+
+    assert!((3.9..4.6).contains(&deleted.duration.as_secs_f64()), "{:?}", deleted.duration);
+    assert_eq!(house.store.message(&deleted.id, NOW).await.unwrap(), Some(deleted.clone()));
+    let original = deleted.original_audio.clone().unwrap();
+    assert_eq!(house.store.audio(&original).await.unwrap().len(), 44 + 2 * 56_000);
+    assert!(house.store.audio(&deleted.audio).await.unwrap().len() < 44 + 2 * 37_000);
+    for file in house.audio_files() {
+        let old = std::time::SystemTime::now() - Duration::from_hours(48);
+        fs::File::options().append(true).open(file).unwrap().set_modified(old).unwrap();
+    }
+    assert_eq!(house.store.sweep_orphans(NOW, Duration::from_hours(1)).await.unwrap().objects, 0);
+    assert_eq!(house.audio_files().len(), 6);
+
+    house.store.delete(&deleted.id, 1, NOW).await.unwrap();
+    assert_eq!(house.audio_files().len(), 4);
+    house.store.remove_mailbox(&removed, NOW).await.unwrap();
+    assert_eq!(house.audio_files().len(), 2);
+    assert_eq!(house.store.expire(expired.expires_at).await.unwrap(), 1);
+    assert_eq!(house.audio_files().len(), 0);
+}
+
+async fn a_message_in_which_nobody_speaks_is_kept_unless_the_operator_wants_none(house: House) {
+    let mailbox = house.mailbox("1001").await.id;
+    let recorded = Law::Mu.encoded(&[vec![0; 16_000], tone::busy(Duration::from_secs(3))].concat());
+    let picky = house.another_that_keeps_no_silence().await;
+    let leave = async |store: &Store, recorded: &[u8]| {
+        let journal = journal(store, &mailbox, recorded).await;
+        store.deposit(journal, Duration::from_secs(5), NOW, false).await
+    };
+
+    let kept = leave(&house.store, &recorded).await.unwrap().message;
+    let refused = leave(&picky, &recorded).await.unwrap_err();
+    let whispered = leave(&picky, &Law::Mu.encoded(&syllables(5.0).iter().map(|sample| sample / 12).collect::<Vec<_>>())).await;
+
+    assert_eq!((kept.duration, kept.original_audio), (Duration::from_secs(5), None));
+    assert!(matches!(refused, DepositError::NothingSaid), "{refused:?}");
+    assert!(whispered.is_ok(), "{whispered:?}");
+    assert_eq!((house.audio_files().len(), house.spooled_files().len()), (3, 0));
 }
 
 async fn a_deposit_without_its_mailbox_is_discarded(house: House) {

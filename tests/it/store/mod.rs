@@ -130,6 +130,12 @@ impl House {
         Store::open(config).await.unwrap()
     }
 
+    /// Another process on the same database and folders, whose operator wants no messages in which nobody speaks.
+    pub async fn another_that_keeps_no_silence(&self) -> Store {
+        let config = config(self.dir.path(), &self.database_url, &self.audio);
+        Store::open(StoreConfig { keep_silent: false, ..config }).await.unwrap()
+    }
+
     pub fn spool(&self) -> PathBuf {
         self.dir.path().join("spool")
     }
@@ -222,6 +228,8 @@ fn config(dir: &Path, database_url: &str, audio: &Arc<FaultyAudio>) -> StoreConf
         spool_dir: dir.join("spool"),
         node: "test".to_owned(),
         shortest_message: Duration::from_secs(2),
+        clean_audio: true,
+        keep_silent: true,
         keep_records: 30 * DAY,
     }
 }

@@ -163,6 +163,18 @@ pub fn speech() -> (Vec<i16>, usize) {
     (speech, second)
 }
 
+/// A soft voice without words: harmonics of a wandering pitch, four syllables a second.
+pub fn syllables(seconds: f64) -> Vec<i16> {
+    use std::f64::consts::{PI, TAU};
+    let samples = (0..(seconds * 8000.0) as usize).map(|n| {
+        let time = n as f64 / 8000.0;
+        let phase = 150.0 * time + 8.0 * (TAU * 1.5 * time).sin();
+        let voice: f64 = (1..8).map(f64::from).map(|harmonic| (TAU * phase * harmonic).sin() / harmonic).sum();
+        (800.0 * (PI * (time * 4.0 % 1.0)).sin().powi(4) * voice) as i16
+    });
+    samples.collect()
+}
+
 /// What [`speech`] begins with; no test hears the server say it.
 pub const FIRST_PHRASE: PromptId = PromptId::Welcome;
 /// What [`speech`] ends with.

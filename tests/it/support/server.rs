@@ -250,10 +250,25 @@ impl Server {
         self.audio_at(number, 8000)
     }
 
-    /// The samples of every message of a mailbox, oldest first; all are at this rate.
+    /// The samples of every message of a mailbox as they were recorded, oldest first; all are at this rate.
     pub fn audio_at(&self, number: &str, rate: u32) -> Vec<Vec<i16>> {
+        self.exported(number, rate, &["--original"])
+    }
+
+    /// The samples of every message of a mailbox as the subscriber hears them, oldest first, at 8000 Hz.
+    pub fn cleaned_audio(&self, number: &str) -> Vec<Vec<i16>> {
+        self.exported(number, 8000, &[])
+    }
+
+    /// How many audio objects there are.
+    pub fn audio_files(&self) -> usize {
+        let shards = std::fs::read_dir(self.path("data/audio/audio")).into_iter().flatten().flatten();
+        shards.flat_map(|shard| std::fs::read_dir(shard.path()).into_iter().flatten()).count()
+    }
+
+    fn exported(&self, number: &str, rate: u32, how: &[&str]) -> Vec<Vec<i16>> {
         let to = tempfile::tempdir().expect("a folder for the export");
-        self.run(&["message", "export", number, "--to", &to.path().to_string_lossy()]);
+        self.run(&[&["message", "export", number, "--to", &to.path().to_string_lossy()], how].concat());
         let mut files: Vec<_> = std::fs::read_dir(to.path()).expect("the export").flatten().map(|entry| entry.path()).collect();
         files.sort();
         files
