@@ -26,7 +26,7 @@ use crate::{
     audio::{codec::Codec, wav},
     domain::{
         caller::Caller,
-        id::{AudioKey, CallId, MessageId},
+        id::{AudioKey, CallId, MailboxId, MessageId},
         language::LanguageCode,
         rules,
     },
@@ -67,6 +67,10 @@ pub struct Driver {
     recording: Recording,
     /// The message that is being deposited.
     storing: Option<MessageId>,
+    /// A mailbox that is being opened, and by whom.
+    changing_to: Option<(MailboxId, MailboxId)>,
+    /// The shared mailbox that is open, and its owner, who does what is done there.
+    acting: Option<(MailboxId, MailboxId)>,
     /// Where messages were when something else replaced them.
     stopped_at: HashMap<MessageId, Duration>,
     /// The caller is gone; what is open is finished, and nothing new is waited for.
@@ -137,6 +141,8 @@ impl Driver {
             latest_recording: RecordingId(0),
             recording: Recording::Nothing,
             storing: None,
+            changing_to: None,
+            acting: None,
             stopped_at: HashMap::new(),
             gone: false,
             media_gone: false,
@@ -191,7 +197,12 @@ impl Driver {
                     self.record.message(message);
                 }
             }
-            Answer::Mailbox(Some(mailbox)) => self.record.mailbox(&**mailbox),
+            Answer::Mailbox(Some(mailbox)) => {
+                self.record.mailbox(&**mailbox);
+                if let Some((opened, owner)) = self.changing_to.take() {
+                    self.acting = (opened != owner).then_some((opened, owner));
+                }
+            }
             _ => {}
         }
     }
@@ -503,17 +514,13 @@ impl Driver {
 
     fn ask(&mut self, question: ivr::Question) {
         let taken = match question {
-            ivr::Question::StoreMessage
-            | ivr::Question::SetGreeting(..)
-            | ivr::Question::Account(ivr::AccountQuestion::SetPhrase(..)) => {
-                match std::mem::replace(&mut self.recording, Recording::Nothing) {
-                    Recording::Done { tape, kept } => Some((tape, kept)),
-                    other => {
-                        self.recording = other;
-                        None
-                    }
+            _ if takes_recording(&question) => match std::mem::replace(&mut self.recording, Recording::Nothing) {
+                Recording::Done { tape, kept } => Some((tape, kept)),
+                other => {
+                    self.recording = other;
+                    None
                 }
-            }
+            },
             _ => None,
         };
         if let ivr::Question::CheckPasscode { own_line, .. } = question {
@@ -522,7 +529,16 @@ impl Driver {
         if let Some((Tape::Message(journal), _)) = &taken {
             self.storing = Some(journal.envelope().message.clone());
         }
-        let asking = Asking { calls: self.calls.clone(), line: self.line.clone(), codec: self.session.codec(), recording: taken };
+        if let ivr::Question::OpenMailbox { mailbox, owner } = &question {
+            self.changing_to = Some((mailbox.clone(), owner.clone()));
+        }
+        let asking = Asking {
+            calls: self.calls.clone(),
+            line: self.line.clone(),
+            codec: self.session.codec(),
+            recording: taken,
+            acting: self.acting.clone(),
+        };
         self.asked = Some(Box::pin(asking.carry_out(question)));
     }
 }
@@ -554,6 +570,17 @@ impl Calls {
                 None
             }
         }
+    }
+}
+
+/// Whether the recording is taken over by a question.
+fn takes_recording(question: &ivr::Question) -> bool {
+    match question {
+        ivr::Question::StoreMessage
+        | ivr::Question::SetGreeting(..)
+        | ivr::Question::Account(ivr::AccountQuestion::SetPhrase(..)) => true,
+        ivr::Question::SendMessage(letter) => letter.recorded,
+        _ => false,
     }
 }
 

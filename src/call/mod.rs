@@ -36,6 +36,7 @@ use crate::{
     },
 };
 
+mod compose;
 pub mod driver;
 pub mod explain;
 pub mod key;
@@ -373,7 +374,7 @@ mod tests {
             believed: false,
             own_line: false,
         };
-        let asking = question::Asking { calls: calls.clone(), line, codec: Codec::Pcmu, recording: None };
+        let asking = question::Asking { calls: calls.clone(), line, codec: Codec::Pcmu, recording: None, acting: None };
         match asking.carry_out(Question::FindMailbox(Digits(number.to_owned()))).await.answer {
             Answer::Mailbox(found) => found.map(|view| view.id),
             other => panic!("{other:?} is no answer to the question"),

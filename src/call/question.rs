@@ -3,16 +3,17 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
 use tokio::time::timeout;
-use tracing::{Span, error, field, warn};
+use tracing::{Span, error, field, info, warn};
 
-use super::{Calls, account, driver::Line, explain, route::Dialled, tape::Tape};
+use super::{Calls, account, compose, driver::Line, explain, route::Dialled, tape::Tape};
 use crate::{
     audio::{codec::Codec, form::Form},
     domain::{
         id::{MailboxId, MessageId},
         rules,
+        sharing::OwnerAction,
     },
-    ivr::{Answer, Digits, MailboxView, Question, RecordKind, Verdict},
+    ivr::{Answer, Digits, MailboxView, Question, RecordKind, SharedMailbox, Verdict},
     store::{
         ChangeError, StoreError,
         deposit::DepositError,
@@ -35,6 +36,8 @@ pub struct Asking {
     pub codec: Codec,
     /// The recording that `StoreMessage` or `SetGreeting` takes over.
     pub recording: Option<(Tape, Duration)>,
+    /// The shared mailbox that is open, and its owner, who asks.
+    pub acting: Option<(MailboxId, MailboxId)>,
 }
 
 /// The answer, and the tape that was prepared.
@@ -53,10 +56,18 @@ impl Asking {
         match tape {
             Some(Ok(tape)) => Outcome { answer: Answer::RecordingReady, tape: Some(tape) },
             Some(Err(answer)) => Outcome { answer, tape: None },
+            None if let Question::SendMessage(letter) = question => {
+                Outcome { answer: compose::send(&self.calls, *letter, self.recording).await, tape: None }
+            }
             // A deposit has time limits of its own: it must not be dropped half-way.
             None if matches!(question, Question::StoreMessage) => Outcome { answer: self.store_message().await, tape: None },
             None => {
+                let doing = self.acting.clone().zip(deed(&question));
+                let calls = self.calls.clone();
                 let answer = timeout(PATIENCE, self.answer(question)).await.unwrap_or_else(|_| Err(silent()));
+                if let (Some(doing), Ok(Answer::Changed(_) | Answer::Done)) = (doing, &answer) {
+                    calls.note_deed(doing).await;
+                }
                 Outcome { answer: answer.unwrap_or_else(failed), tape: None }
             }
         }
@@ -96,7 +107,7 @@ impl Asking {
         let store = &self.calls.store;
         let now = (self.calls.now)();
         match question {
-            Question::PrepareRecording { .. } | Question::StoreMessage => Ok(Answer::Failed),
+            Question::PrepareRecording { .. } | Question::StoreMessage | Question::SendMessage(_) => Ok(Answer::Failed),
             Question::FindMailbox(Digits(number)) => {
                 let dialled = Dialled { number, domain: self.line.domain };
                 let mailbox = explain::find(store, &dialled, None).await?.filter(|mailbox| mailbox.enabled);
@@ -144,6 +155,18 @@ impl Asking {
                 store.refuse_anonymous(&mailbox, refuse).await?;
                 Ok(Answer::AnonymousRefused(refuse))
             }
+            Question::FindAddressee { sender, number: Digits(number) } => compose::find_addressee(store, &sender, &number).await,
+            Question::FindSender(message) => compose::find_sender(&self.calls, &message).await,
+            Question::SharedMailboxes(owner) => {
+                let shared = store.shared_mailboxes(&owner, now).await?.into_iter().filter(|(mailbox, _)| mailbox.enabled);
+                let shared = shared.map(|(it, counts)| SharedMailbox { view: MailboxView::of(&it, false), new: counts.new });
+                Ok(Answer::SharedMailboxes(shared.collect()))
+            }
+            Question::OpenMailbox { mailbox, owner } => {
+                let is_theirs = mailbox == owner || store.is_owner(&mailbox, &owner).await?;
+                let opened = store.mailbox(&mailbox).await?.filter(|mailbox| mailbox.enabled && is_theirs);
+                Ok(Answer::Mailbox(opened.map(|mailbox| Box::new(MailboxView::of(&mailbox, false)))))
+            }
         }
     }
 
@@ -180,6 +203,29 @@ impl Asking {
                 Ok(Answer::Conflict(message.map(Box::new)))
             }
         }
+    }
+}
+
+type Doing = ((MailboxId, MailboxId), (OwnerAction, MessageId));
+
+impl Calls {
+    /// Notes what an owner did in a shared mailbox. It is done whether it can be noted or not.
+    async fn note_deed(&self, ((shared, owner), (what, message)): Doing) {
+        info!(mailbox.id = %shared, owner.id = %owner, message.id = %message, what = what.as_str(), "an owner changed a shared message");
+        let noting = self.store.note_deed(&shared, &owner, &message, what, (self.now)());
+        if let Err(error) = timeout(COUNTING, noting).await.unwrap_or_else(|_| Err(silent())) {
+            warn!(error = &error as &dyn Error, "what an owner did in a shared mailbox is not noted");
+        }
+    }
+}
+
+/// What a question does with a message, if it does anything that the owners of a shared mailbox may want to know.
+fn deed(question: &Question) -> Option<(OwnerAction, MessageId)> {
+    match question {
+        Question::MarkHeard(message, _) => Some((OwnerAction::Heard, message.clone())),
+        Question::Save(message, _) => Some((OwnerAction::Saved, message.clone())),
+        Question::Delete(message, _) => Some((OwnerAction::Deleted, message.clone())),
+        _ => None,
     }
 }
 

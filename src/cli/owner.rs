@@ -13,6 +13,17 @@ pub enum OwnerCommand {
     Add(Owning),
     /// Take a shared mailbox from a subscriber
     Remove(Owning),
+    /// Show what owners did with the messages of a shared mailbox in the last 90 days, the latest first
+    Log {
+        #[command(flatten)]
+        which: Which,
+        /// How many lines at most
+        #[arg(long, value_name = "COUNT", default_value_t = 100)]
+        limit: u32,
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
     /// List the owners of a shared mailbox
     List {
         #[command(flatten)]
@@ -46,6 +57,20 @@ pub async fn run(command: OwnerCommand, place: &Workplace) -> anyhow::Result<()>
                 bail!("{} does not own mailbox {}", owner.number, shared.number);
             }
             output::text(&format!("{} does not own mailbox {} any longer\n", owner.number, shared.number))
+        }
+        OwnerCommand::Log { which, limit, json } => {
+            let shared = place.mailbox(&which.tenant, which.number.as_str()).await?;
+            let deeds = place.store.deeds(&shared.id, limit).await?;
+            output::rows(
+                &deeds,
+                &[
+                    ("DATE", &|deed| shared.time_zone.format(deed.at, "%Y-%m-%d %H:%M")),
+                    ("OWNER", &|deed| deed.owner.clone()),
+                    ("DID", &|deed| deed.what.as_str().to_owned()),
+                    ("MESSAGE", &|deed| deed.message.to_string()),
+                ],
+                json,
+            )
         }
         OwnerCommand::List { which, json } => {
             let shared = place.mailbox(&which.tenant, which.number.as_str()).await?;

@@ -477,6 +477,7 @@ pub(super) mod tests {
             enrolled: true,
             due: Due::NOTHING,
             administrator: false,
+            owns_shared: false,
             greeting: None,
             spoken_name: None,
             temporary: None,

@@ -241,6 +241,7 @@ mod tests {
             enrolled: true,
             due: Due::NOTHING,
             administrator: false,
+            owns_shared: false,
             greeting: None,
             spoken_name: None,
             temporary: None,

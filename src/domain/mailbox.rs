@@ -40,6 +40,8 @@ pub struct Mailbox {
     pub due: Due,
     /// Whether its subscriber may look after the tenant's mailboxes by phone.
     pub administrator: bool,
+    /// Whether its subscriber opens shared mailboxes as well.
+    pub owns_shared: bool,
     /// The personal greeting.
     pub greeting: Option<AudioKey>,
     /// The spoken name.

@@ -27,4 +27,5 @@ pub mod rules;
 pub mod screening;
 pub mod sending;
 pub mod tenant_phrase;
+pub mod sharing;
 pub mod time;

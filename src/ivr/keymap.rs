@@ -72,6 +72,11 @@ impl Digit {
         }
     }
 
+    /// "Press four".
+    pub(super) const fn press(self) -> PromptId {
+        self.pressed(true)
+    }
+
     /// "Press four", or what is said of it after another key.
     const fn pressed(self, first: bool) -> PromptId {
         match self {
@@ -168,11 +173,35 @@ actions! {
     }
 }
 actions! {
+    /// Before a message is forwarded.
+    ForwardAction {
+        Introduce: "record an introduction", Some(PromptId::ToIntroduce);
+        Send: "send it as it is", Some(PromptId::ToForwardNow);
+        MarkUrgent: "mark it as urgent, or not", Some(PromptId::ToMarkUrgent);
+        MarkPrivate: "mark it as private, or not", Some(PromptId::ToMarkPrivate);
+        Cancel: "cancel", Some(PromptId::ToCancel);
+    }
+}
+actions! {
+    /// After a message to other mailboxes, or an introduction to one, was recorded.
+    SendAction {
+        Accept: "send it", Some(PromptId::ToSend);
+        Listen: "listen to it", Some(PromptId::ToListen);
+        RecordAgain: "record it again", Some(PromptId::ToRecordAgain);
+        MarkUrgent: "mark it as urgent, or not", Some(PromptId::ToMarkUrgent);
+        MarkPrivate: "mark it as private, or not", Some(PromptId::ToMarkPrivate);
+        Cancel: "cancel it", Some(PromptId::ToCancel);
+    }
+}
+actions! {
     /// The main menu.
     MainAction {
         HearNew: "new messages", Some(PromptId::ToHearNew);
         HearSaved: "saved messages", Some(PromptId::ToHearSaved);
         EndTemporary: "switch the temporary greeting off", Some(PromptId::ToEndTemporary);
+        Compose: "send a message to other mailboxes", Some(PromptId::ToCompose);
+        Broadcast: "send a message to everybody, as an administrator", Some(PromptId::ToBroadcast);
+        Shared: "your shared mailboxes", Some(PromptId::ToShared);
         Options: "options: greeting, name, passcode", Some(PromptId::ToOptions);
         Help: "help", Some(PromptId::ToHelp);
         Leave: "leave", Some(PromptId::ToLeave);
@@ -186,6 +215,8 @@ actions! {
         Next: "next message", Some(PromptId::ToNext);
         DeleteOrRestore: "delete or restore it", Some(PromptId::ToDelete);
         Save: "save it", Some(PromptId::ToSave);
+        Forward: "forward it", Some(PromptId::ToForward);
+        Reply: "reply to it", Some(PromptId::ToReply);
         Envelope: "date, caller and length", Some(PromptId::ToEnvelope);
         Back: "back 3 seconds", Some(PromptId::ToBack);
         Ahead: "ahead 3 seconds", Some(PromptId::ToAhead);
@@ -201,6 +232,8 @@ actions! {
         Next: "next message", Some(PromptId::ToNext);
         Repeat: "play it again", Some(PromptId::ToRepeat);
         Previous: "previous message", Some(PromptId::ToPrevious);
+        Forward: "forward it", Some(PromptId::ToForward);
+        Reply: "reply to it", Some(PromptId::ToReply);
         Envelope: "date, caller and length", Some(PromptId::ToEnvelope);
         HearNew: "new messages, from the first", Some(PromptId::ToHearNew);
         HearSaved: "saved messages, from the first", Some(PromptId::ToHearSaved);
@@ -283,6 +316,10 @@ pub struct KeyMap {
     pub review: Menu<ReviewAction>,
     /// After a greeting or a name was recorded.
     pub own_review: Menu<OwnReviewAction>,
+    /// Before a message is forwarded.
+    pub forward: Menu<ForwardAction>,
+    /// After a message to other mailboxes was recorded.
+    pub send: Menu<SendAction>,
     /// The main menu.
     pub main: Menu<MainAction>,
     /// While a message plays.
@@ -358,7 +395,8 @@ mod tests {
     use super::*;
 
     /// What need not have a key while a message plays, because it has one after it.
-    const AFTER_IS_ENOUGH: [PlayingAction; 3] = [PlayingAction::MainMenu, PlayingAction::Previous, PlayingAction::Envelope];
+    const AFTER_IS_ENOUGH: [PlayingAction; 5] =
+        [PlayingAction::MainMenu, PlayingAction::Previous, PlayingAction::Envelope, PlayingAction::Forward, PlayingAction::Reply];
     /// What other menus lead to as well.
     const MAIN_MENU_IS_ENOUGH: [AfterAction; 4] =
         [AfterAction::HearNew, AfterAction::HearSaved, AfterAction::Options, AfterAction::Help];
@@ -383,6 +421,8 @@ mod tests {
             check(profile, map.greeting, &[]);
             check(profile, map.review, &[]);
             check(profile, map.own_review, &[]);
+            check(profile, map.forward, &[]);
+            check(profile, map.send, &[]);
             check(profile, map.main, &[]);
             check(profile, map.playing, &AFTER_IS_ENOUGH);
             check(profile, map.after, &MAIN_MENU_IS_ENOUGH);

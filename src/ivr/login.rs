@@ -177,7 +177,9 @@ impl Login {
         call.follow(&mailbox);
         call.speak_to_subscriber(&mailbox);
         let enrolled = mailbox.enrolled;
-        let subscriber = Subscriber { mailbox, passcode, marked: vec![], reminded: false };
+        let tell_shared = mailbox.owns_shared;
+        let numbers_left = rules::NUMBERS_PER_CALL;
+        let subscriber = Subscriber { mailbox, own: None, tell_shared, numbers_left, passcode, marked: vec![], reminded: false };
         match wish {
             // Whoever has yet to choose a passcode does that first, and may call again.
             _ if !enrolled => Enrolment::begin(call, subscriber),
@@ -227,6 +229,12 @@ impl From<Login> for Moment {
 #[derive(Debug)]
 pub(super) struct Subscriber {
     pub mailbox: MailboxView,
+    /// The own mailbox, while a shared one is open.
+    pub own: Option<Box<MailboxView>>,
+    /// Whether the new messages of shared mailboxes are still to be told.
+    pub tell_shared: bool,
+    /// How many numbers that stand for nobody can still be typed.
+    pub numbers_left: u32,
     /// What was typed to get in: a new passcode must differ.
     pub passcode: Passcode,
     /// The messages to be deleted when the session ends, as they were when marked.
@@ -236,6 +244,11 @@ pub(super) struct Subscriber {
 }
 
 impl Subscriber {
+    /// The mailbox of whoever is logged in, also while a shared one is open.
+    pub fn own(&self) -> &MailboxView {
+        self.own.as_deref().unwrap_or(&self.mailbox)
+    }
+
     pub fn is_marked(&self, id: &MessageId) -> bool {
         self.marked.iter().any(|message| message.id == *id)
     }

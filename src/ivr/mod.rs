@@ -13,7 +13,8 @@
 //!    `Hangup`; a plain `Hangup` is answered with `StopRecording` and does as well.
 //! 4. Every question gets exactly one answer, also on failure and after a hang-up, until [`Session::is_over`].
 //! 5. What was prepared for recording (`Question::PrepareRecording` answered with `RecordingReady`) ends exactly once: by
-//!    `StoreMessage`, `SetGreeting` or `SetPhrase`, which take it over whatever they answer, or by `DiscardRecording`.
+//!    `StoreMessage`, `SetGreeting`, `SetPhrase` or a `SendMessage` that says so, which take it over whatever they answer, or by
+//!    `DiscardRecording`.
 //! 6. If nothing is handed in for [`Session::timeout`] after the latest call of `handle`, `Timeout` is.
 //! 7. After the end, inputs give no effects.
 
@@ -49,6 +50,9 @@ mod administration;
 mod passcode;
 mod screening;
 mod account;
+mod compose;
+mod letter;
+mod shared;
 mod phrase;
 pub mod keymap;
 pub mod prompts;
@@ -57,6 +61,7 @@ mod tests;
 
 pub use account::{AccountAnswer, AccountQuestion, Unfit};
 pub use keymap::Digit;
+pub use letter::{Addressee, Letter, Missed, SendReport, SharedMailbox, To};
 pub use prompts::PromptId;
 pub use session::Session;
 
@@ -142,6 +147,8 @@ pub struct MailboxView {
     pub due: Due,
     /// Whether its subscriber may look after the tenant's mailboxes.
     pub administrator: bool,
+    /// Whether it owns shared mailboxes.
+    pub owns_shared: bool,
     /// Whether it takes no further message (`rules::admits`).
     pub full: bool,
     /// Whether anybody may leave messages or log in.
@@ -167,6 +174,7 @@ impl MailboxView {
             enrolled: mailbox.enrolled,
             due: mailbox.due,
             administrator: mailbox.administrator,
+            owns_shared: mailbox.owns_shared,
             full,
             enabled: mailbox.enabled,
             preferences: mailbox.preferences.clone(),
@@ -392,6 +400,8 @@ pub enum RecordKind {
     Name,
     /// What a tenant's callers or subscribers hear.
     Phrase,
+    /// A message to other mailboxes, or an introduction to one. Like a greeting it is nothing until it is accepted.
+    Letter,
 }
 
 impl From<GreetingKind> for RecordKind {
@@ -446,6 +456,28 @@ pub enum Question {
     SwitchAnonymous(MailboxId),
     /// Asks about the subscriber's own matters.
     Account(AccountQuestion),
+    /// Looks up whom a number stands for that a subscriber typed: a mailbox of the same tenant, or a list. `Addressee`.
+    FindAddressee {
+        /// The subscriber's mailbox.
+        sender: MailboxId,
+        /// What was typed.
+        number: Digits,
+    },
+    /// Looks up whom a reply to the message goes to. `Addressee`; `Conflict(None)` when the message is gone.
+    FindSender(MessageId),
+    /// Sends a message to other mailboxes, and takes the recording over if the letter has one. `Sent`; `IsPrivate`, `NobodyThere`, or
+    /// `Conflict(None)` when the message that it is about is gone.
+    SendMessage(Box<Letter>),
+    /// Lists the shared mailboxes that the mailbox owns. `SharedMailboxes`.
+    SharedMailboxes(MailboxId),
+    /// Opens a shared mailbox for its owner, or the owner's own again. From here on what is done there is the owner's doing.
+    /// `Mailbox`, which is none if it is not the owner's (any more).
+    OpenMailbox {
+        /// The mailbox to be opened.
+        mailbox: MailboxId,
+        /// Who opens it.
+        owner: MailboxId,
+    },
 }
 
 /// Digits as they were typed. Not printable: where a number is asked, a passcode may be typed.
@@ -490,6 +522,16 @@ pub enum Answer {
     AnonymousRefused(bool),
     /// What was asked about the subscriber's own matters.
     Account(AccountAnswer),
+    /// Whom the number stands for, or the reply goes to, if there is anybody.
+    Addressee(Option<Addressee>),
+    /// The message is sent.
+    Sent(SendReport),
+    /// The message is private: it is not passed on.
+    IsPrivate,
+    /// There is nobody to send it to.
+    NobodyThere,
+    /// The shared mailboxes that there are, in order of their numbers; nine at most.
+    SharedMailboxes(Vec<SharedMailbox>),
     /// It is done.
     Done,
     /// The mailbox was removed or disabled meanwhile.

@@ -119,6 +119,8 @@ fn menu(who: Subscriber, asking: Asking, input: Input, call: &mut Call) -> Momen
             Meaning::Does(OptionsAction::Name) => record(who, GreetingKind::Name, call),
             Meaning::Does(OptionsAction::Temporary) => record(who, GreetingKind::Temporary, call),
             Meaning::Does(OptionsAction::Greetings) => offer_greetings(who, vec![], call),
+            // An owner's passcode opens the own mailbox; that of a shared one is for whoever administers it.
+            Meaning::Does(OptionsAction::Passcode) if who.own.is_some() => Options::offer(who, say([PromptId::NotDone]), call),
             Meaning::Does(OptionsAction::Passcode) => {
                 let passcode = NewPasscode::begin(call, vec![]);
                 at(who, State::Passcode(passcode))

@@ -5,16 +5,20 @@ use std::time::Duration;
 use super::{
     Answer, Effect, Input, Item, PlayFrom, PromptId, Question, Seek,
     asking::Asking,
+    compose::Compose,
     keymap::{self, AfterAction, Digit, MainAction, Meaning, PlayingAction},
     login::Subscriber,
     options::{self, Options},
     phrase::{self, say},
     session::{Call, Moment, Wait},
+    shared::Choice,
 };
 use crate::domain::{
     message::{Counts, Folder, Message},
     time::Timestamp,
 };
+
+mod sending;
 
 /// How far back and ahead go.
 const SKIP: Duration = Duration::from_secs(3);
@@ -32,6 +36,15 @@ pub(super) struct Retrieval {
 enum State {
     Listing(Purpose),
     Main(Asking),
+    /// The new messages of shared mailboxes are looked up, to be told after these words.
+    Telling(Vec<Item>, Counts),
+    /// A message to other mailboxes is made: begun at a message of the list, or in the main menu.
+    Composing {
+        list: Option<List>,
+        compose: Compose,
+    },
+    /// Another mailbox is chosen.
+    Choosing(Choice),
     Hearing {
         list: List,
         part: Part,
@@ -125,6 +138,9 @@ impl Retrieval {
         match state {
             State::Listing(purpose) => listing(who, purpose, input, call),
             State::Main(asking) => main_menu(who, asking, input, call),
+            State::Telling(said, counts) => telling(who, said, counts, input, call),
+            State::Composing { list, compose } => sending::composing(who, list, compose, input, call),
+            State::Choosing(choice) => sending::choosing(who, choice, input, call),
             State::Hearing { list, part, paused } => hearing(who, list, part, paused, input, call),
             State::Marking { list, retried } => marking(who, list, retried, input, call),
             State::Saving { list, retried } => saving(who, list, retried, input, call),
@@ -135,7 +151,9 @@ impl Retrieval {
 
     pub fn wait(&self) -> Wait {
         match &self.state {
-            State::Listing(_) | State::Marking { .. } | State::Saving { .. } => Wait::Answer,
+            State::Composing { compose, .. } => compose.wait(),
+            State::Choosing(choice) => choice.wait(),
+            State::Telling(..) | State::Listing(_) | State::Marking { .. } | State::Saving { .. } => Wait::Answer,
             State::Main(asking) | State::After { asking, .. } => asking.wait(),
             State::Hearing { paused: true, .. } => Wait::Keys(LONGEST_PAUSE),
             State::Hearing { paused: false, .. } => Wait::Phrase,
@@ -169,6 +187,10 @@ fn listing(mut who: Subscriber, purpose: Purpose, input: Input, call: &mut Call)
                 let reminder = options::reminder(call, &mut who, now);
                 let counted = phrase::counts(call.language(), counts);
                 let said = [preface, counted, phrase::fullness(held), vec![phrase::BREATH], reminder].concat();
+                if std::mem::take(&mut who.tell_shared) {
+                    call.ask(Question::SharedMailboxes(who.mailbox.id.clone()));
+                    return at(who, State::Telling(said, counts));
+                }
                 offer_main_menu(who, counts, said, call)
             }
             Purpose::Listen(folder) => {
@@ -195,6 +217,24 @@ fn listing(mut who: Subscriber, purpose: Purpose, input: Input, call: &mut Call)
     }
 }
 
+fn telling(who: Subscriber, said: Vec<Item>, counts: Counts, input: Input, call: &mut Call) -> Moment {
+    match input {
+        Input::Answer(answer) => {
+            // What cannot be looked up is found when the mailbox is opened.
+            let shared = if let Answer::SharedMailboxes(shared) = answer { shared } else { vec![] };
+            let said = [said, phrase::shared(call.language(), &shared)].concat();
+            offer_main_menu(who, counts, said, call)
+        }
+        Input::Timeout => {
+            call.excuse();
+            at(who, State::Telling(said, counts))
+        }
+        Input::Digit(_) | Input::PlaybackDone | Input::PlaybackFailed | Input::RecordingDone { .. } | Input::Hangup => {
+            at(who, State::Telling(said, counts))
+        }
+    }
+}
+
 /// What is there, without what is marked as deleted.
 fn counts(who: &Subscriber, messages: &[Message]) -> Counts {
     let mut counts = Counts::default();
@@ -215,6 +255,9 @@ fn offer_main_menu(who: Subscriber, counts: Counts, preface: Vec<Item>, call: &m
         MainAction::HearNew => counts.new > 0,
         MainAction::HearSaved => counts.saved > 0,
         MainAction::EndTemporary => who.mailbox.temporary.is_some(),
+        MainAction::Shared => who.own().owns_shared,
+        MainAction::Compose => call.tells_all(),
+        MainAction::Broadcast => call.tells_all() && who.own().administrator,
         MainAction::Options | MainAction::Help | MainAction::Leave => true,
     });
     let asking = Asking::begin(call, preface, menu);
@@ -227,9 +270,26 @@ fn main_menu(who: Subscriber, asking: Asking, input: Input, call: &mut Call) -> 
             Meaning::Does(MainAction::HearNew) => list(who, Purpose::Listen(Folder::New), call),
             Meaning::Does(MainAction::HearSaved) => list(who, Purpose::Listen(Folder::Saved), call),
             Meaning::Does(MainAction::EndTemporary) if who.mailbox.temporary.is_some() => Options::end_temporary(call, who),
+            Meaning::Does(MainAction::Compose) => {
+                let step = Compose::send(call, &who);
+                sending::compose(who, None, step, call)
+            }
+            Meaning::Does(MainAction::Broadcast) if who.own().administrator => {
+                let step = Compose::broadcast(call, &who);
+                sending::compose(who, None, step, call)
+            }
+            Meaning::Does(MainAction::Shared) if who.own().owns_shared => {
+                call.effect(Effect::StopPlaying);
+                let choice = Choice::begin(call, &who);
+                at(who, State::Choosing(choice))
+            }
             Meaning::Does(MainAction::Options) => Options::begin(call, who),
             Meaning::Does(MainAction::Help) => {
-                let mut help = keymap::tell(call.keys().main, |_| true);
+                let mut help = keymap::tell(call.keys().main, |action| match action {
+                    MainAction::Shared => who.own().owns_shared,
+                    MainAction::Broadcast => who.own().administrator,
+                    _ => true,
+                });
                 help.extend([phrase::BREATH, Item::Prompt(PromptId::WhilePlaying)]);
                 help.extend(keymap::tell(call.keys().playing, |_| true));
                 help.push(phrase::BREATH);
@@ -237,7 +297,8 @@ fn main_menu(who: Subscriber, asking: Asking, input: Input, call: &mut Call) -> 
             }
             Meaning::Does(MainAction::Leave) => Retrieval::leave(call, who),
             Meaning::Begins => at(who, State::Main(asking.silent())),
-            Meaning::Does(MainAction::EndTemporary) | Meaning::Nothing => {
+            // What others may do is nothing to whoever may not.
+            Meaning::Does(MainAction::EndTemporary | MainAction::Broadcast | MainAction::Shared) | Meaning::Nothing => {
                 at(who, State::Main(asking.repeat(call, say([PromptId::InvalidChoice]))))
             }
         },
@@ -262,6 +323,7 @@ fn introduce(who: Subscriber, list: List, position: PromptId, call: &mut Call) -
 fn stamp(call: &Call, who: &Subscriber, list: &List) -> Vec<Item> {
     let message = list.current();
     let mut items = if who.is_marked(&message.id) { say([PromptId::IsDeleted]) } else { vec![] };
+    items.extend(phrase::sent_as(message));
     items.extend(phrase::stamp(call.language(), message, who.mailbox.time_zone, list.now));
     items.push(phrase::BREATH);
     items
@@ -325,6 +387,8 @@ fn hearing_key(who: Subscriber, list: List, part: Part, paused: bool, digit: Dig
         Meaning::Does(PlayingAction::Next) => next(who, list, call),
         Meaning::Does(PlayingAction::DeleteOrRestore) => delete_or_restore(who, list, call),
         Meaning::Does(PlayingAction::Save) => save(who, list, call),
+        Meaning::Does(PlayingAction::Forward) => forward(who, list, call),
+        Meaning::Does(PlayingAction::Reply) => reply(who, list, call),
         Meaning::Does(PlayingAction::MainMenu) => Retrieval::begin(call, who, vec![]),
         // A slip of the finger does not disturb the message.
         Meaning::Begins | Meaning::Nothing => stay(who, list, paused),
@@ -403,6 +467,8 @@ fn offer_message_menu(who: Subscriber, list: List, preface: Vec<Item>, call: &mu
         AfterAction::MainMenu => is_last,
         AfterAction::Repeat
         | AfterAction::Previous
+        | AfterAction::Forward
+        | AfterAction::Reply
         | AfterAction::Envelope
         | AfterAction::HearNew
         | AfterAction::HearSaved
@@ -441,6 +507,8 @@ fn after_key(who: Subscriber, list: List, asking: Asking, digit: Digit, call: &m
     match call.key(call.keys().after, digit) {
         Meaning::Does(AfterAction::DeleteOrRestore) => delete_or_restore(who, list, call),
         Meaning::Does(AfterAction::Save) => save(who, list, call),
+        Meaning::Does(AfterAction::Forward) => forward(who, list, call),
+        Meaning::Does(AfterAction::Reply) => reply(who, list, call),
         Meaning::Does(AfterAction::Next) => next(who, list, call),
         Meaning::Does(AfterAction::Repeat) => repeat(who, list, call),
         Meaning::Does(AfterAction::Previous) => previous(who, list, call),
@@ -483,6 +551,16 @@ fn repeat(who: Subscriber, list: List, call: &mut Call) -> Moment {
     let items = stamp(call, &who, &list);
     call.tell(items);
     at(who, State::Hearing { list, part: Part::Stamp(PlayFrom::Start), paused: false })
+}
+
+fn forward(who: Subscriber, list: List, call: &mut Call) -> Moment {
+    let step = Compose::forward(call, &who, list.current());
+    sending::compose(who, Some(list), step, call)
+}
+
+fn reply(who: Subscriber, list: List, call: &mut Call) -> Moment {
+    let step = Compose::reply(call, &who, list.current());
+    sending::compose(who, Some(list), step, call)
 }
 
 /// Marks the message, or takes the mark away. It goes when the session ends.

@@ -9,6 +9,7 @@ use crate::domain::{caller::Caller, language::Grammar, rules};
 
 mod account;
 mod admin;
+mod compose;
 mod deposit;
 mod enrolment;
 mod greetings;
@@ -18,6 +19,7 @@ mod login;
 mod options;
 mod retrieval;
 mod screening;
+mod shared;
 
 const NOW: &str = "2026-11-20T17:00:00Z";
 
@@ -196,7 +198,11 @@ impl Telephone {
 }
 
 fn takes_the_recording(question: &Question) -> bool {
-    matches!(question, Question::StoreMessage | Question::SetGreeting(..) | Question::Account(AccountQuestion::SetPhrase(..)))
+    match question {
+        Question::StoreMessage | Question::SetGreeting(..) | Question::Account(AccountQuestion::SetPhrase(..)) => true,
+        Question::SendMessage(letter) => letter.recorded,
+        _ => false,
+    }
 }
 
 /// Every prompt that is played must be one that its language has.
@@ -252,9 +258,37 @@ fn describe(effect: &Effect) -> String {
             Question::BlockCaller(mailbox, Digits(number)) => format!("block {number} for {mailbox}?"),
             Question::SwitchAnonymous(mailbox) => format!("switch anonymous of {mailbox}?"),
             Question::Account(question) => account::describe(question),
+            Question::FindAddressee { sender, number: Digits(number) } => format!("{sender} to {number}?"),
+            Question::FindSender(message) => format!("sender of {message}?"),
+            Question::SendMessage(letter) => describe_letter(letter),
+            Question::SharedMailboxes(owner) => format!("shared of {owner}?"),
+            Question::OpenMailbox { mailbox, owner } => format!("open {mailbox} for {owner}?"),
         },
         Effect::HangUp => "hang up".to_owned(),
     }
+}
+
+fn describe_letter(letter: &Letter) -> String {
+    let Letter { kind, sender, to, about, recorded, marks } = letter;
+    let to = match to {
+        To::Everybody => "everybody".to_owned(),
+        To::These(addressees) => {
+            let numbers = addressees.iter().map(|it| match it {
+                Addressee::Mailbox { number, .. } => number.to_string(),
+                Addressee::List { number, .. } => format!("list {number}"),
+            });
+            numbers.collect::<Vec<_>>().join(" and ")
+        }
+    };
+    let about = about.as_ref().map_or_else(String::new, |message| format!(" about {message}"));
+    let words = [(*recorded, " recorded"), (marks.urgent, " urgent"), (marks.private, " private")];
+    let words: String = words.iter().filter(|(is_so, _)| *is_so).map(|(_, word)| *word).collect();
+    format!("{kind} from {sender} to {to}{about}{words}?")
+}
+
+/// Mailbox 1002 or another with this number.
+fn addressee(number: &str) -> Addressee {
+    Addressee::Mailbox { id: MailboxId::from_stored(number), number: number.parse().unwrap(), spoken_name: None }
 }
 
 fn mailbox() -> MailboxView {
@@ -271,6 +305,7 @@ fn mailbox() -> MailboxView {
         enrolled: true,
         due: Due::NOTHING,
         administrator: false,
+        owns_shared: false,
         full: false,
         enabled: true,
         preferences: Preferences::default(),
@@ -280,6 +315,15 @@ fn mailbox() -> MailboxView {
 /// One whose subscriber has not logged in yet.
 fn new_mailbox() -> MailboxView {
     MailboxView { enrolled: false, due: Due::EVERYTHING, ..mailbox() }
+}
+
+/// A mailbox that owns [`shared_mailbox`], of an administrator.
+fn owner() -> MailboxView {
+    MailboxView { owns_shared: true, administrator: true, ..mailbox() }
+}
+
+fn shared_mailbox() -> MailboxView {
+    MailboxView { id: MailboxId::from_stored("sales"), number: "5001".parse().unwrap(), aliases: vec![], ..mailbox() }
 }
 
 fn full_mailbox() -> MailboxView {
@@ -404,6 +448,19 @@ fn fitting(question: &Question, at: usize) -> Answer {
         Question::LastCaller(_) => Answer::LastCaller(Some(Caller { number: Some("202".to_owned()), name: None })),
         Question::BlockCaller(..) => Answer::Done,
         Question::SwitchAnonymous(_) => Answer::AnonymousRefused(at.is_multiple_of(2)),
+        Question::FindAddressee { .. } if at.is_multiple_of(4) => Answer::Addressee(None),
+        Question::FindAddressee { number: Digits(number), .. } => {
+            Answer::Addressee(number.parse().ok().map(|_: crate::domain::mailbox::MailboxNumber| addressee(number)))
+        }
+        Question::FindSender(_) => Answer::Addressee((!at.is_multiple_of(3)).then(|| addressee("202"))),
+        Question::SendMessage(_) => Answer::Sent(SendReport { sent: at as u32 % 3, missed: vec![] }),
+        Question::SharedMailboxes(_) => {
+            Answer::SharedMailboxes(vec![SharedMailbox { view: shared_mailbox(), new: at as u32 % 3 }])
+        }
+        Question::OpenMailbox { mailbox, .. } => {
+            let view = if mailbox.as_str() == "sales" { shared_mailbox() } else { owner() };
+            Answer::Mailbox(Some(Box::new(view)))
+        }
     }
 }
 
@@ -422,6 +479,12 @@ fn live_through(mut telephone: Telephone, happenings: Vec<Happening>) {
         Answer::AnonymousRefused(true),
         Answer::Account(AccountAnswer::Unfit(Unfit::Silent)),
         Answer::Account(AccountAnswer::NewPasscode(None)),
+        Answer::Addressee(None),
+        Answer::Addressee(Some(addressee("1002"))),
+        Answer::Sent(SendReport::default()),
+        Answer::IsPrivate,
+        Answer::NobodyThere,
+        Answer::SharedMailboxes(vec![]),
         Answer::Done,
         Answer::MailboxGone,
         Answer::Failed,

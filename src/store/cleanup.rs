@@ -14,7 +14,7 @@ use super::{
     Store, StoreError, audio,
     database::{Columns as _, placeholders},
     journal::blocking,
-    sending,
+    sending, shared,
     spool::{self, SpoolReport},
     subscription,
 };
@@ -205,6 +205,7 @@ impl Store {
             .await?;
         sqlx::query("DELETE FROM registrations WHERE expires_at <= $1").bind(now.as_millis()).execute(&mut *transaction).await?;
         sending::forget(&mut transaction, now.before(MEMORY)).await?;
+        shared::forget(&mut transaction, now.before(rules::RECORD_LIFE)).await?;
         sqlx::query("DELETE FROM audio WHERE swept = 1 AND removed_at <= $1")
             .bind(now.before(MEMORY).as_millis())
             .execute(&mut *transaction)

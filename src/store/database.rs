@@ -140,6 +140,7 @@ async fn migrate(pool: &AnyPool, kind: Kind) -> Result<(), StoreError> {
         migration(9, "sending", include_str!("../../migrations/0009_sending.sql")),
         migration(10, "greetings", include_str!("../../migrations/0010_greetings.sql")),
         migration(12, "preferences", include_str!("../../migrations/0012_preferences.sql")),
+        migration(19, "shared actions", include_str!("../../migrations/0019_shared_actions.sql")),
     ]);
     // A newer release may have added tables already: an older node beside it, in a rolling upgrade, goes on.
     migrator.set_ignore_missing(true);

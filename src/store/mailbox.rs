@@ -146,7 +146,8 @@ impl Store {
             return Ok(None);
         }
         let rows = sqlx::query(
-            "SELECT m.*, t.mailbox_id AS temporary, t.ends_at AS temporary_ends_at, a.number AS alias_number FROM mailbox_numbers n
+            "SELECT m.*, t.mailbox_id AS temporary, t.ends_at AS temporary_ends_at, a.number AS alias_number,
+                    (SELECT COUNT(*) FROM mailbox_owners o WHERE o.owner_id = m.id) AS owns_shared FROM mailbox_numbers n
              JOIN mailboxes m ON m.id = n.mailbox_id
              LEFT JOIN temporary_greetings t ON t.mailbox_id = m.id
              LEFT JOIN mailbox_numbers a ON a.mailbox_id = m.id AND a.alias = 1
@@ -178,7 +179,8 @@ impl Store {
         // Every tenant and number is greater than nothing.
         let (tenant, number) = page.after.as_ref().map_or(("", ""), |(tenant, number)| (tenant.as_str(), number.as_str()));
         let rows = sqlx::query(
-            "SELECT m.*, t.mailbox_id AS temporary, t.ends_at AS temporary_ends_at, a.number AS alias_number FROM
+            "SELECT m.*, t.mailbox_id AS temporary, t.ends_at AS temporary_ends_at, a.number AS alias_number,
+                    (SELECT COUNT(*) FROM mailbox_owners o WHERE o.owner_id = m.id) AS owns_shared FROM
                  (SELECT * FROM mailboxes WHERE (tenant, number) > ($1, $2) ORDER BY tenant, number LIMIT $3) m
              LEFT JOIN temporary_greetings t ON t.mailbox_id = m.id
              LEFT JOIN mailbox_numbers a ON a.mailbox_id = m.id AND a.alias = 1
@@ -381,7 +383,8 @@ async fn insert_numbers(
 
 pub(super) async fn find(connection: &mut AnyConnection, id: &MailboxId) -> Result<Option<Mailbox>, StoreError> {
     let rows = sqlx::query(
-        "SELECT m.*, t.mailbox_id AS temporary, t.ends_at AS temporary_ends_at, a.number AS alias_number FROM mailboxes m
+        "SELECT m.*, t.mailbox_id AS temporary, t.ends_at AS temporary_ends_at, a.number AS alias_number,
+                    (SELECT COUNT(*) FROM mailbox_owners o WHERE o.owner_id = m.id) AS owns_shared FROM mailboxes m
          LEFT JOIN temporary_greetings t ON t.mailbox_id = m.id
          LEFT JOIN mailbox_numbers a ON a.mailbox_id = m.id AND a.alias = 1
          WHERE m.id = $1 ORDER BY a.number",
@@ -395,7 +398,9 @@ pub(super) async fn find(connection: &mut AnyConnection, id: &MailboxId) -> Resu
 /// The mailboxes whose ids `ids` selects for `key`, in order of their numbers.
 pub(super) async fn find_in_order(reader: &AnyPool, ids: &str, key: &str) -> Result<Vec<Mailbox>, StoreError> {
     let sql = format!(
-        "SELECT m.*, a.number AS alias_number FROM mailboxes m
+        "SELECT m.*, t.mailbox_id AS temporary, t.ends_at AS temporary_ends_at, a.number AS alias_number,
+                    (SELECT COUNT(*) FROM mailbox_owners o WHERE o.owner_id = m.id) AS owns_shared FROM mailboxes m
+         LEFT JOIN temporary_greetings t ON t.mailbox_id = m.id
          LEFT JOIN mailbox_numbers a ON a.mailbox_id = m.id AND a.alias = 1
          WHERE m.id IN ({ids}) ORDER BY m.tenant, m.number, a.number"
     );
@@ -433,6 +438,7 @@ fn read(row: &AnyRow, id: MailboxId) -> Result<Mailbox, StoreError> {
         enrolled: row.flag("enrolled")?,
         due: due(row)?,
         administrator: row.flag("administrator")?,
+        owns_shared: row.flag("owns_shared")?,
         greeting: row.maybe_text("greeting")?.map(AudioKey::from_stored),
         spoken_name: row.maybe_text("spoken_name")?.map(AudioKey::from_stored),
         temporary: temporary(row)?,

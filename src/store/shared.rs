@@ -3,7 +3,7 @@
 //! The messages are one set: what one owner has heard is heard, what one has deleted is gone. Changes are compare-and-set, so two
 //! owners at once do each other no harm.
 
-use sqlx::AnyConnection;
+use sqlx::{AnyConnection, any::AnyRow};
 
 use super::{
     Store, StoreError,
@@ -11,7 +11,14 @@ use super::{
     mailbox::{self, find_in_order},
     subscription,
 };
-use crate::domain::{id::MailboxId, mailbox::Mailbox, message::Counts, rules, time::Timestamp};
+use crate::domain::{
+    id::{MailboxId, MessageId},
+    mailbox::Mailbox,
+    message::Counts,
+    rules,
+    sharing::{OwnerAction, OwnerDeed},
+    time::Timestamp,
+};
 
 /// Why a subscriber was not made an owner.
 #[derive(Debug, thiserror::Error)]
@@ -149,6 +156,59 @@ impl Store {
         Ok(!rows.is_empty())
     }
 
+    /// Notes what an owner did with a message of a shared mailbox.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn note_deed(
+        &self,
+        shared: &MailboxId,
+        owner: &MailboxId,
+        message: &MessageId,
+        what: OwnerAction,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.0.database.begin().await?;
+        sqlx::query(
+            "INSERT INTO shared_actions (mailbox_id, at, message_id, what, owner_id, owner_number)
+             SELECT s.id, $3, $4, $5, o.id, o.number FROM mailboxes s, mailboxes o WHERE s.id = $1 AND o.id = $2
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(shared.as_str())
+        .bind(owner.as_str())
+        .bind(now.as_millis())
+        .bind(message.as_str())
+        .bind(what.as_str())
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// What owners did in a shared mailbox, the latest first.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn deeds(&self, shared: &MailboxId, limit: u32) -> Result<Vec<OwnerDeed>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM shared_actions WHERE mailbox_id = $1 ORDER BY at DESC, message_id LIMIT $2")
+            .bind(shared.as_str())
+            .bind(i64::from(limit))
+            .fetch_all(self.0.database.reader())
+            .await?;
+        let read = |row: &AnyRow| {
+            Ok(OwnerDeed {
+                at: row.moment("at")?,
+                owner: row.text("owner_number")?,
+                what: OwnerAction::from_stored(&row.text("what")?)
+                    .ok_or(StoreError::Unreadable { what: "shared_actions.what" })?,
+                message: MessageId::from_stored(row.text("message_id")?),
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+
     /// What the lamps of a mailbox's phones tell of: its messages, and those of the shared mailboxes that it owns and that are in use.
     ///
     /// # Errors
@@ -175,10 +235,17 @@ pub(super) async fn mailbox_removed(
     mailbox: &MailboxId,
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    subscription::mailbox_changed(connection, mailbox, now).await?;
-    sqlx::query("DELETE FROM mailbox_owners WHERE mailbox_id = $1 OR owner_id = $1")
-        .bind(mailbox.as_str())
-        .execute(connection)
-        .await?;
+    subscription::mailbox_changed(&mut *connection, mailbox, now).await?;
+    for sql in
+        ["DELETE FROM mailbox_owners WHERE mailbox_id = $1 OR owner_id = $1", "DELETE FROM shared_actions WHERE mailbox_id = $1"]
+    {
+        sqlx::query(sql).bind(mailbox.as_str()).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Forgets what owners did before `until`.
+pub(super) async fn forget(connection: &mut AnyConnection, until: Timestamp) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM shared_actions WHERE at <= $1").bind(until.as_millis()).execute(connection).await?;
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Our own keys. Those while a message plays and after it are where Asterisk has them, as most people know these.
 
 use super::{
-    AdministrationAction, AfterAction, BlockAction, Digit, GreetingAction, GreetingsAction, KeyMap, MainAction, OptionsAction,
-    OwnReviewAction, PlayingAction, RecordingAction, ResetAction, ReviewAction,
+    AdministrationAction, AfterAction, BlockAction, Digit, ForwardAction, GreetingAction, GreetingsAction, KeyMap, MainAction,
+    OptionsAction, OwnReviewAction, PlayingAction, RecordingAction, ResetAction, ReviewAction, SendAction,
 };
 
 pub(super) static KEYS: KeyMap = KeyMap {
@@ -22,10 +22,29 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("*", OwnReviewAction::Cancel),
         ("0", OwnReviewAction::Cancel),
     ],
+    forward: &[
+        ("1", ForwardAction::Introduce),
+        ("2", ForwardAction::Send),
+        ("4", ForwardAction::MarkUrgent),
+        ("5", ForwardAction::MarkPrivate),
+        ("*", ForwardAction::Cancel),
+    ],
+    send: &[
+        ("1", SendAction::Accept),
+        ("2", SendAction::Listen),
+        ("3", SendAction::RecordAgain),
+        ("4", SendAction::MarkUrgent),
+        ("5", SendAction::MarkPrivate),
+        ("*", SendAction::Cancel),
+        ("0", SendAction::Cancel),
+    ],
     main: &[
         ("1", MainAction::HearNew),
         ("2", MainAction::HearSaved),
         ("8", MainAction::EndTemporary),
+        ("3", MainAction::Compose),
+        ("9", MainAction::Broadcast),
+        ("4", MainAction::Shared),
         ("0", MainAction::Options),
         ("*", MainAction::Help),
         ("#", MainAction::Leave),
@@ -40,6 +59,8 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("6", PlayingAction::Next),
         ("7", PlayingAction::DeleteOrRestore),
         ("9", PlayingAction::Save),
+        ("8", PlayingAction::Forward),
+        ("88", PlayingAction::Reply),
     ],
     after: &[
         ("7", AfterAction::DeleteOrRestore),
@@ -53,6 +74,8 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("0", AfterAction::Options),
         ("*", AfterAction::Help),
         ("#", AfterAction::MainMenu),
+        ("8", AfterAction::Forward),
+        ("88", AfterAction::Reply),
     ],
     options: &[
         ("1", OptionsAction::Greeting),

@@ -2,8 +2,8 @@
 //! delete, `9` save; its advanced options are two keys here (`3 3` envelope).
 
 use super::{
-    AdministrationAction, AfterAction, BlockAction, Digit, GreetingAction, GreetingsAction, KeyMap, MainAction, OptionsAction,
-    OwnReviewAction, PlayingAction, RecordingAction, ResetAction, ReviewAction,
+    AdministrationAction, AfterAction, BlockAction, Digit, ForwardAction, GreetingAction, GreetingsAction, KeyMap, MainAction,
+    OptionsAction, OwnReviewAction, PlayingAction, RecordingAction, ResetAction, ReviewAction, SendAction,
 };
 
 pub(super) static KEYS: KeyMap = KeyMap {
@@ -21,10 +21,28 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("3", OwnReviewAction::RecordAgain),
         ("*", OwnReviewAction::Cancel),
     ],
+    forward: &[
+        ("1", ForwardAction::Introduce),
+        ("2", ForwardAction::Send),
+        ("4", ForwardAction::MarkUrgent),
+        ("5", ForwardAction::MarkPrivate),
+        ("*", ForwardAction::Cancel),
+    ],
+    send: &[
+        ("1", SendAction::Accept),
+        ("2", SendAction::Listen),
+        ("3", SendAction::RecordAgain),
+        ("4", SendAction::MarkUrgent),
+        ("5", SendAction::MarkPrivate),
+        ("*", SendAction::Cancel),
+    ],
     main: &[
         ("1", MainAction::HearNew),
         ("2", MainAction::HearSaved),
         ("8", MainAction::EndTemporary),
+        ("35", MainAction::Compose),
+        ("39", MainAction::Broadcast),
+        ("38", MainAction::Shared),
         ("0", MainAction::Options),
         ("*", MainAction::Help),
         ("#", MainAction::Leave),
@@ -39,6 +57,8 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("6", PlayingAction::Next),
         ("7", PlayingAction::DeleteOrRestore),
         ("9", PlayingAction::Save),
+        ("8", PlayingAction::Forward),
+        ("31", PlayingAction::Reply),
     ],
     after: &[
         ("7", AfterAction::DeleteOrRestore),
@@ -52,6 +72,8 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("0", AfterAction::Options),
         ("*", AfterAction::Help),
         ("#", AfterAction::MainMenu),
+        ("8", AfterAction::Forward),
+        ("31", AfterAction::Reply),
     ],
     options: &[
         ("1", OptionsAction::Greeting),

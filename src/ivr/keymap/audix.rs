@@ -3,8 +3,8 @@
 //! `2 3` goes back to date and caller.
 
 use super::{
-    AdministrationAction, AfterAction, BlockAction, Digit, GreetingAction, GreetingsAction, KeyMap, MainAction, OptionsAction,
-    OwnReviewAction, PlayingAction, RecordingAction, ResetAction, ReviewAction,
+    AdministrationAction, AfterAction, BlockAction, Digit, ForwardAction, GreetingAction, GreetingsAction, KeyMap, MainAction,
+    OptionsAction, OwnReviewAction, PlayingAction, RecordingAction, ResetAction, ReviewAction, SendAction,
 };
 
 pub(super) static KEYS: KeyMap = KeyMap {
@@ -22,10 +22,28 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("1", OwnReviewAction::RecordAgain),
         ("*3", OwnReviewAction::Cancel),
     ],
+    forward: &[
+        ("1", ForwardAction::Introduce),
+        ("#", ForwardAction::Send),
+        ("8", ForwardAction::MarkUrgent),
+        ("9", ForwardAction::MarkPrivate),
+        ("*3", ForwardAction::Cancel),
+    ],
+    send: &[
+        ("#", SendAction::Accept),
+        ("23", SendAction::Listen),
+        ("1", SendAction::RecordAgain),
+        ("8", SendAction::MarkUrgent),
+        ("9", SendAction::MarkPrivate),
+        ("*3", SendAction::Cancel),
+    ],
     main: &[
         ("2", MainAction::HearNew),
         ("7", MainAction::HearSaved),
         ("6", MainAction::EndTemporary),
+        ("1", MainAction::Compose),
+        ("9", MainAction::Broadcast),
+        ("8", MainAction::Shared),
         ("5", MainAction::Options),
         ("3", MainAction::Options),
         ("*4", MainAction::Help),
@@ -44,6 +62,8 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("**8", PlayingAction::DeleteOrRestore),
         ("**4", PlayingAction::Save),
         ("*7", PlayingAction::MainMenu),
+        ("12", PlayingAction::Forward),
+        ("11", PlayingAction::Reply),
     ],
     after: &[
         ("*3", AfterAction::DeleteOrRestore),
@@ -56,6 +76,8 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("23", AfterAction::Envelope),
         ("*4", AfterAction::Help),
         ("*7", AfterAction::MainMenu),
+        ("12", AfterAction::Forward),
+        ("11", AfterAction::Reply),
     ],
     options: &[
         ("1", OptionsAction::Greeting),

@@ -2,8 +2,8 @@
 //! menu; while a message plays `4` and `6` wind, `0` pauses, `1` starts again and `*` tells date and caller.
 
 use super::{
-    AdministrationAction, AfterAction, BlockAction, Digit, GreetingAction, GreetingsAction, KeyMap, MainAction, OptionsAction,
-    OwnReviewAction, PlayingAction, RecordingAction, ResetAction, ReviewAction,
+    AdministrationAction, AfterAction, BlockAction, Digit, ForwardAction, GreetingAction, GreetingsAction, KeyMap, MainAction,
+    OptionsAction, OwnReviewAction, PlayingAction, RecordingAction, ResetAction, ReviewAction, SendAction,
 };
 
 pub(super) static KEYS: KeyMap = KeyMap {
@@ -21,10 +21,29 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("3", OwnReviewAction::RecordAgain),
         ("7", OwnReviewAction::Cancel),
     ],
+    forward: &[
+        ("1", ForwardAction::Introduce),
+        ("2", ForwardAction::Send),
+        ("4", ForwardAction::MarkUrgent),
+        ("5", ForwardAction::MarkPrivate),
+        ("7", ForwardAction::Cancel),
+        ("*", ForwardAction::Cancel),
+    ],
+    send: &[
+        ("1", SendAction::Listen),
+        ("2", SendAction::Accept),
+        ("3", SendAction::RecordAgain),
+        ("4", SendAction::MarkUrgent),
+        ("5", SendAction::MarkPrivate),
+        ("7", SendAction::Cancel),
+    ],
     main: &[
         ("1", MainAction::HearNew),
         ("2", MainAction::HearSaved),
         ("8", MainAction::EndTemporary),
+        ("3", MainAction::Compose),
+        ("9", MainAction::Broadcast),
+        ("4", MainAction::Shared),
         ("5", MainAction::Options),
         ("0", MainAction::Help),
         ("#", MainAction::Leave),
@@ -40,6 +59,8 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("7", PlayingAction::DeleteOrRestore),
         ("*", PlayingAction::Envelope),
         ("#", PlayingAction::MainMenu),
+        ("8", PlayingAction::Forward),
+        ("88", PlayingAction::Reply),
     ],
     after: &[
         ("1", AfterAction::Repeat),
@@ -50,6 +71,8 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("*", AfterAction::Envelope),
         ("0", AfterAction::MainMenu),
         ("#", AfterAction::MainMenu),
+        ("8", AfterAction::Forward),
+        ("88", AfterAction::Reply),
     ],
     options: &[
         ("1", OptionsAction::Greeting),

@@ -2,8 +2,8 @@
 //! message `1` restarts, `2` saves, `3` deletes, `7` and `9` wind, `8` pauses, `#` skips and `*` leaves; `0` helps.
 
 use super::{
-    AdministrationAction, AfterAction, BlockAction, Digit, GreetingAction, GreetingsAction, KeyMap, MainAction, OptionsAction,
-    OwnReviewAction, PlayingAction, RecordingAction, ResetAction, ReviewAction,
+    AdministrationAction, AfterAction, BlockAction, Digit, ForwardAction, GreetingAction, GreetingsAction, KeyMap, MainAction,
+    OptionsAction, OwnReviewAction, PlayingAction, RecordingAction, ResetAction, ReviewAction, SendAction,
 };
 
 pub(super) static KEYS: KeyMap = KeyMap {
@@ -21,10 +21,28 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("3", OwnReviewAction::RecordAgain),
         ("*", OwnReviewAction::Cancel),
     ],
+    forward: &[
+        ("1", ForwardAction::Introduce),
+        ("#", ForwardAction::Send),
+        ("4", ForwardAction::MarkUrgent),
+        ("5", ForwardAction::MarkPrivate),
+        ("*", ForwardAction::Cancel),
+    ],
+    send: &[
+        ("#", SendAction::Accept),
+        ("2", SendAction::Listen),
+        ("3", SendAction::RecordAgain),
+        ("4", SendAction::MarkUrgent),
+        ("5", SendAction::MarkPrivate),
+        ("*", SendAction::Cancel),
+    ],
     main: &[
         ("1", MainAction::HearNew),
         ("31", MainAction::HearSaved),
         ("8", MainAction::EndTemporary),
+        ("2", MainAction::Compose),
+        ("9", MainAction::Broadcast),
+        ("6", MainAction::Shared),
         ("4", MainAction::Options),
         ("0", MainAction::Help),
         ("*", MainAction::Leave),
@@ -49,6 +67,8 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("7", AfterAction::Previous),
         ("*", AfterAction::MainMenu),
         ("0", AfterAction::Help),
+        ("5", AfterAction::Forward),
+        ("4", AfterAction::Reply),
     ],
     options: &[
         ("1", OptionsAction::Greeting),

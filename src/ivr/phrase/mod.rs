@@ -17,6 +17,7 @@ use crate::domain::{
 };
 
 mod account;
+mod compose;
 mod english;
 mod french;
 mod spanish;
@@ -24,6 +25,7 @@ mod spanish;
 mod tests;
 
 pub(super) use account::{last_access, last_day, mailbox_is, new_passcode};
+pub(super) use compose::{addressee, for_mailbox, in_mailbox, marked_private, marked_urgent, reply_to, sent, sent_as, shared};
 
 /// Between two thoughts.
 pub(super) const BREATH: Item = Item::Pause(Duration::from_millis(250));
@@ -205,6 +207,7 @@ pub(super) enum Noun {
     Digit,
     Minute,
     Second,
+    Mailbox,
 }
 
 /// A number up to 999,999, in front of what is counted; what is more is said as that.
@@ -212,8 +215,8 @@ pub(super) fn number(language: &Language, number: u32, noun: Noun) -> Vec<Item> 
     match (number.min(999_999), language.grammar) {
         (0, _) => say([PromptId::Digit0]),
         (number, Grammar::English) => english::number(number),
-        (number, Grammar::French) => french::number(number, matches!(noun, Noun::Minute | Noun::Second)),
-        // "Mensajes", "dígitos", "minutos" and "segundos" are all masculine.
+        (number, Grammar::French) => french::number(number, matches!(noun, Noun::Minute | Noun::Second | Noun::Mailbox)),
+        // "Mensajes", "dígitos", "minutos", "segundos" and "buzones" are all masculine.
         (number, Grammar::Spanish) => spanish::number_before_noun(number),
     }
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use afterbeep::{
     domain::{
-        id::{MailboxId, SubscriptionId},
+        id::{MailboxId, MessageId, SubscriptionId},
         message::Counts,
         rules,
+        sharing::OwnerAction,
         time::Timestamp,
     },
     store::{
@@ -17,7 +18,7 @@ use afterbeep::{
     },
 };
 
-use super::{House, NOW, new_mailbox, on_both_databases};
+use super::{DAY, House, NOW, new_mailbox, on_both_databases};
 
 on_both_databases! {
     an_owner_opens_what_is_shared_and_is_forgotten_with_either_mailbox
@@ -25,6 +26,7 @@ on_both_databases! {
     a_mailbox_and_an_owner_have_limits
     the_lamps_of_all_owners_tell_of_a_shared_mailbox
     of_two_owners_at_once_each_change_is_made_once
+    what_owners_did_is_kept_for_ninety_days
 }
 
 async fn an_owner_opens_what_is_shared_and_is_forgotten_with_either_mailbox(house: House) {
@@ -131,6 +133,23 @@ async fn of_two_owners_at_once_each_change_is_made_once(house: House) {
         }
         other => panic!("one of them is the first: {other:?}"),
     }
+}
+
+async fn what_owners_did_is_kept_for_ninety_days(house: House) {
+    let [sales, _, ann, bob] = mailboxes(&house).await;
+    let [first, second] = [MessageId::random(), MessageId::random()];
+    house.store.note_deed(&sales, &ann, &first, OwnerAction::Saved, NOW).await.unwrap();
+    house.store.note_deed(&sales, &bob, &second, OwnerAction::Deleted, minutes(1)).await.unwrap();
+
+    let deeds = house.store.deeds(&sales, 9).await.unwrap();
+    let shown: Vec<_> = deeds.iter().map(|deed| (deed.at, deed.owner.as_str(), deed.what, deed.message.clone())).collect();
+    let expected = [(minutes(1), "1002", OwnerAction::Deleted, second), (NOW, "1001", OwnerAction::Saved, first)];
+    assert_eq!(shown, expected);
+
+    house.store.remove_mailbox(&bob, NOW).await.unwrap();
+    house.store.sweep_orphans(NOW.after(rules::RECORD_LIFE), DAY).await.unwrap();
+    assert_eq!(house.store.deeds(&sales, 9).await.unwrap().len(), 1, "also of an owner who is gone");
+    house.store.remove_mailbox(&sales, NOW).await.unwrap();
 }
 
 /// Two that are to be shared, 5001 and 5002, and two to own them.
