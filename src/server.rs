@@ -43,7 +43,7 @@ use crate::{
         record::{Attempt, Outcome, Purpose, Records},
         spool::SpoolReport,
     },
-    voice::Voices,
+    voice::{Voices, folder},
 };
 
 /// How many new calls may wait for a task of theirs.
@@ -85,7 +85,7 @@ impl Server {
         let records = Records::new(store.keep_records());
         let mail = mail_settings(config)?;
         let voices = voices(config)?;
-        let languages = languages(config, &voices)?;
+        let languages = languages(config)?;
         report_prompts(&voices);
         let media = MediaEngine::start(MediaConfig {
             threads: config.rtp.media_threads,
@@ -275,9 +275,10 @@ fn report_prompts(voices: &Voices) {
 ///
 /// # Errors
 ///
-/// When a setting names one that is not.
-pub fn languages(config: &Config, voices: &Voices) -> anyhow::Result<Languages> {
-    let languages = voices.languages(&config.mailbox.language).context("mailbox.language")?;
+/// When the folder of prompts cannot be used, or a setting names a language that is not spoken.
+pub fn languages(config: &Config) -> anyhow::Result<Languages> {
+    let added = config.prompts.dir.as_deref().map(folder::languages).transpose().context("prompts.dir")?;
+    let languages = Languages::new(added.unwrap_or_default(), &config.mailbox.language).context("mailbox.language")?;
     for rule in &config.prompts.languages {
         languages.find(rule.language.as_str()).with_context(|| format!("prompts.languages: {rule}"))?;
     }

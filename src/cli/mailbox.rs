@@ -303,7 +303,7 @@ async fn set(place: &Workplace, which: &Which, change: Change, json: bool) -> an
 /// The language, if there are prompts in it.
 fn known_language<'a>(config: &Config, language: Option<&'a String>) -> anyhow::Result<Option<&'a String>> {
     if let Some(language) = language {
-        server::languages(config, &server::voices(config)?)?.find(language)?;
+        server::languages(config)?.find(language)?;
     }
     Ok(language)
 }

@@ -36,7 +36,7 @@ pub enum PromptsCommand {
 pub fn run(command: PromptsCommand, file: Option<&Path>) -> anyhow::Result<()> {
     let config = load(file)?.config;
     let voices = server::voices(&config)?;
-    let languages = server::languages(&config, &voices)?;
+    let languages = server::languages(&config)?;
     match command {
         PromptsCommand::List { language: None, json } => list(&voices, json),
         PromptsCommand::List { language: Some(language), json } => {

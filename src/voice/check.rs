@@ -28,6 +28,8 @@ pub enum Problem {
     Unknown,
     /// It is no WAV that we can read, and why.
     Unreadable(String),
+    /// It has so few samples a second that it would sound muffled on any phone.
+    Rate(u32),
     /// Nothing is said.
     Empty,
     /// Its peaks are cut off.
@@ -48,6 +50,7 @@ impl Problem {
             Self::Missing => "missing",
             Self::Unknown => "unknown",
             Self::Unreadable(_) => "unreadable",
+            Self::Rate(_) => "wrong-rate",
             Self::Empty => "empty",
             Self::Clipped => "clipped",
             Self::BeginsAbruptly => "begins-abruptly",
@@ -63,6 +66,7 @@ impl fmt::Display for Problem {
             Self::Missing => f.write_str("is missing; ours is said"),
             Self::Unknown => f.write_str("is no prompt that this language needs"),
             Self::Unreadable(why) => write!(f, "cannot be used: {why}"),
+            Self::Rate(rate) => write!(f, "has {rate} samples a second; it needs 8000 at least, better 16,000"),
             Self::Empty => f.write_str("is empty or silent"),
             Self::Clipped => f.write_str("is clipped: its peaks are cut off"),
             Self::BeginsAbruptly => f.write_str("begins in the middle of a sound"),
@@ -176,6 +180,7 @@ mod tests {
     #[test]
     fn a_bad_recording_is_told_from_a_good_one() {
         let good = Voice::ours(Grammar::English).prompt(PromptId::Goodbye, WIDE_RATE).unwrap();
+        let loudest = (0..good.len()).max_by_key(|at| good[*at].unsigned_abs()).unwrap();
         let scaled = |by: f64| good.iter().map(|&sample| (f64::from(sample) * by) as i16).collect::<Vec<_>>();
 
         assert_eq!(problems(&good), []);
@@ -185,8 +190,8 @@ mod tests {
         assert_eq!(problems(&scaled(1.3)), []);
         assert!(matches!(problems(&scaled(0.5))[..], [Problem::Uneven(by)] if (-6.3..-5.7).contains(&by)));
         assert!(matches!(problems(&scaled(4.0))[..], [Problem::Clipped, Problem::Uneven(9.0..)]));
-        assert!(problems(&good[good.len() / 3..]).contains(&Problem::BeginsAbruptly));
-        assert!(problems(&good[..good.len() / 3]).contains(&Problem::EndsAbruptly));
+        assert!(problems(&good[loudest..]).contains(&Problem::BeginsAbruptly));
+        assert!(problems(&good[..loudest]).contains(&Problem::EndsAbruptly));
     }
 
     fn problems(samples: &[i16]) -> Vec<Problem> {

@@ -13,7 +13,7 @@ use super::{
     check::{Finding, Problem},
 };
 use crate::{
-    audio::{WIDE_RATE, wav},
+    audio::{SAMPLE_RATE, WIDE_RATE, wav},
     domain::language::{Grammar, LanguageCode},
     ivr::prompts::PromptId,
 };
@@ -76,6 +76,15 @@ impl From<GrammarName> for Grammar {
     }
 }
 
+/// The languages there are folders for, and how they are spoken; no recording is read.
+///
+/// # Errors
+///
+/// [`FolderError`].
+pub fn languages(folder: &Path) -> Result<Vec<(LanguageCode, Grammar)>, FolderError> {
+    Ok(folders(folder)?.into_iter().map(|language| (language.code, language.grammar)).collect())
+}
+
 /// Reads the folders of all languages.
 ///
 /// # Errors
@@ -83,23 +92,15 @@ impl From<GrammarName> for Grammar {
 /// [`FolderError`]; what is wrong with single recordings is among the findings.
 pub fn read(folder: &Path) -> Result<Vec<(LanguageCode, Grammar, Contents)>, FolderError> {
     let mut languages = Vec::new();
-    for path in entries(folder)?.into_iter().filter(|path| path.is_dir()) {
-        let code: LanguageCode = name(&path).parse().map_err(|_| FolderError::NoLanguage(path.clone()))?;
-        let file = language_file(&path)?;
-        let ours = Grammar::of(code.as_str());
-        let grammar = file.grammar.map(Grammar::from).or(ours).ok_or_else(|| FolderError::NoGrammar(path.join(LANGUAGE_FILE)))?;
-        let mut contents = Contents {
-            recordings: BTreeMap::new(),
-            findings: vec![],
-            is_whole: ours.is_none() || file.asterisk_sounds.is_some(),
-        };
-        if let Some(sounds) = &file.asterisk_sounds {
-            let sounds = path.join(sounds);
-            entries(&sounds)?;
-            asterisk::read(&sounds, &code, grammar, &mut contents);
+    for Folder { code, grammar, path, sounds } in folders(folder)? {
+        let is_whole = Grammar::of(code.as_str()).is_none() || sounds.is_some();
+        let mut contents = Contents { recordings: BTreeMap::new(), findings: vec![], is_whole };
+        if let Some(sounds) = &sounds {
+            entries(sounds)?;
+            asterisk::read(sounds, &code, grammar, &mut contents);
         }
         for wav in entries(&path)?.into_iter().filter(|path| path.extension().is_some_and(|it| it == "wav")) {
-            let name = name(&wav).trim_end_matches(".wav").to_owned();
+            let name = wav.file_stem().unwrap_or_default().to_string_lossy();
             match PromptId::named(&name).filter(|prompt| prompt.is_needed_by(grammar)) {
                 None => contents.findings.push(Finding::new(&code, &name, Problem::Unknown)),
                 Some(prompt) => match recording(&wav) {
@@ -111,6 +112,27 @@ pub fn read(folder: &Path) -> Result<Vec<(LanguageCode, Grammar, Contents)>, Fol
         languages.push((code, grammar, contents));
     }
     Ok(languages)
+}
+
+/// The folder of one language.
+struct Folder {
+    code: LanguageCode,
+    grammar: Grammar,
+    path: PathBuf,
+    /// Where the sounds of an Asterisk are.
+    sounds: Option<PathBuf>,
+}
+
+fn folders(dir: &Path) -> Result<Vec<Folder>, FolderError> {
+    let read = |path: PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let code: LanguageCode = name.parse().map_err(|_| FolderError::NoLanguage(path.clone()))?;
+        let LanguageFile { grammar, asterisk_sounds } = language_file(&path)?;
+        let grammar = grammar.map(Grammar::from).or(Grammar::of(code.as_str()));
+        let grammar = grammar.ok_or_else(|| FolderError::NoGrammar(path.join(LANGUAGE_FILE)))?;
+        Ok(Folder { code, grammar, sounds: asterisk_sounds.map(|sounds| path.join(sounds)), path })
+    };
+    entries(dir)?.into_iter().filter(|path| path.is_dir()).map(read).collect()
 }
 
 fn language_file(folder: &Path) -> Result<LanguageFile, FolderError> {
@@ -132,10 +154,6 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, FolderError> {
     Ok(paths)
 }
 
-fn name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
 /// A WAV of any common form, at 16,000 samples a second.
 pub(super) fn recording(path: &Path) -> Result<Vec<i16>, Problem> {
     let size = fs::metadata(path).map_err(|error| Problem::Unreadable(error.to_string()))?.len();
@@ -143,5 +161,8 @@ pub(super) fn recording(path: &Path) -> Result<Vec<i16>, Problem> {
         return Err(Problem::Unreadable(format!("the file has more than {} MB", LARGEST_FILE >> 20)));
     }
     let bytes = fs::read(path).map_err(|error| Problem::Unreadable(error.to_string()))?;
+    if let Some(rate) = wav::rate(&bytes).filter(|rate| *rate < SAMPLE_RATE) {
+        return Err(Problem::Rate(rate));
+    }
     wav::read_at(WIDE_RATE, &bytes, LONGEST_PROMPT).map_err(|error| Problem::Unreadable(error.to_string()))
 }

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use crate::{
     audio::{WIDE_RATE, resample::resample, wav},
-    domain::language::{Grammar, LanguageCode, Languages, UnknownLanguage},
+    domain::language::{Grammar, LanguageCode, Languages},
     ivr::prompts::PromptId,
 };
 
@@ -81,15 +81,6 @@ impl Voices {
             voices.by_language.insert(code.clone(), Voice::of(&code, grammar, contents));
         }
         Ok(voices)
-    }
-
-    /// The languages there are, with the one that is spoken where nothing else says which.
-    ///
-    /// # Errors
-    ///
-    /// When `default` is none of them.
-    pub fn languages(&self, default: &str) -> Result<Languages, UnknownLanguage> {
-        Languages::new(self.by_language.iter().map(|(code, voice)| (code.clone(), voice.grammar)), default)
     }
 
     /// Every language with its voice, in the order of their codes.

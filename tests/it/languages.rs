@@ -98,11 +98,13 @@ fn the_check_finds_every_kind_of_bad_prompt() {
     let write = |name: &str, samples: &[i16]| folder.write(name, &wav::from_samples_at(16_000, samples));
     write("en/goodbye.wav", &good);
     write("en/welcome.wav", &[]);
-    write("en/full.wav", &good[good.len() / 3..]);
+    let loudest = (0..good.len()).max_by_key(|at| good[*at].unsigned_abs()).unwrap();
+    write("en/full.wav", &good[loudest..]);
     write("en/from.wav", &good.iter().map(|sample| sample / 4).collect::<Vec<_>>());
     write("en/digits.wav", &good.iter().map(|sample| sample.saturating_mul(9)).collect::<Vec<_>>());
     write("en/godbye.wav", &good);
     folder.write("en/at.wav", b"no WAV");
+    folder.write("en/and.wav", &wav::from_samples_at(6000, &good));
     folder.write("afterbeep.toml", folder.settings().as_bytes());
 
     let (status, found) = folder.check();
@@ -114,6 +116,7 @@ fn the_check_finds_every_kind_of_bad_prompt() {
     assert_eq!(
         found,
         [
+            "and wrong-rate",
             "at unreadable",
             "digits clipped",
             "digits uneven",

@@ -33,7 +33,7 @@ pub(in crate::ivr) fn last_access(language: &Language, access: &LastAccess, zone
         }
     };
     items.extend([BREATH, Item::Prompt(PromptId::WrongPasscodes)]);
-    items.extend(number(language, access.failures, Noun::Digit));
+    items.extend(number(language, access.failures, Noun::Alone));
     items.push(BREATH);
     items
 }

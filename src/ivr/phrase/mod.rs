@@ -208,6 +208,8 @@ pub(super) enum Noun {
     Minute,
     Second,
     Mailbox,
+    /// Nothing behind it: "Wrong passcodes: twenty-one."
+    Alone,
 }
 
 /// A number up to 999,999, in front of what is counted; what is more is said as that.
@@ -217,7 +219,7 @@ pub(super) fn number(language: &Language, number: u32, noun: Noun) -> Vec<Item> 
         (number, Grammar::English) => english::number(number),
         (number, Grammar::French) => french::number(number, matches!(noun, Noun::Minute | Noun::Second | Noun::Mailbox)),
         // "Mensajes", "dígitos", "minutos", "segundos" and "buzones" are all masculine.
-        (number, Grammar::Spanish) => spanish::number_before_noun(number),
+        (number, Grammar::Spanish) => spanish::number(number, noun != Noun::Alone),
     }
 }
 

@@ -37,12 +37,12 @@ pub fn digits(number: &str) -> Vec<Item> {
     }
 }
 
-/// A number from 1 to 999,999 before a masculine noun: "un", "veintiún".
-pub fn number_before_noun(number: u32) -> Vec<Item> {
+/// A number from 1 to 999,999: "uno", "veintiuno"; before a masculine noun "un", "veintiún".
+pub fn number(number: u32, before_noun: bool) -> Vec<Item> {
     let mut items = vec![];
     if number >= 1000 {
         if number >= 2000 {
-            items.extend(number_before_noun(number / 1000));
+            items.extend(self::number(number / 1000, true));
         }
         items.extend(say([PromptId::Thousand]));
     }
@@ -54,9 +54,11 @@ pub fn number_before_noun(number: u32) -> Vec<Item> {
     }
     match rest {
         0 => {}
-        1 => items.extend(say([PromptId::Number1M])),
-        21 | 31 | 41 | 51 | 61 | 71 | 81 | 91 => items.extend(say([following(PromptId::Number21M, rest / 10 - 2)])),
-        2..=59 => items.extend(say([following(PromptId::Number1, rest - 1)])),
+        1 if before_noun => items.extend(say([PromptId::Number1M])),
+        21 | 31 | 41 | 51 | 61 | 71 | 81 | 91 if before_noun => {
+            items.extend(say([following(PromptId::Number21M, rest / 10 - 2)]))
+        }
+        1..=59 => items.extend(say([following(PromptId::Number1, rest - 1)])),
         _ => items.extend(say([beyond_sixty(rest)])),
     }
     items

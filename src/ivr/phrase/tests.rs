@@ -43,7 +43,7 @@ fn counts_are_whole_phrases_when_frequent_and_composed_when_not() {
 #[test]
 fn every_number_to_999_is_said() {
     for language in languages() {
-        for noun in [Noun::Message, Noun::Minute] {
+        for noun in [Noun::Message, Noun::Minute, Noun::Alone] {
             for wanted in 1..=999 {
                 let said: u32 = names(&number(&language, wanted, noun)).iter().map(|name| value(name)).sum();
 
@@ -59,6 +59,9 @@ fn numbers_follow_the_grammar_of_what_is_counted() {
         (0, Noun::Message, "digit-0", "digit-0", "digit-0"),
         (1, Noun::Minute, "number-1", "number-1-f", "number-1-m"),
         (1, Noun::Digit, "number-1", "number-1", "number-1-m"),
+        (21, Noun::Alone, "number-21", "number-21", "number-21"),
+        (1, Noun::Alone, "number-1", "number-1", "number-1"),
+        (21_001, Noun::Alone, "number-21 thousand number-1", "number-21 thousand number-1", "number-21-m thousand number-1"),
         (21, Noun::Second, "number-21", "number-21-f", "number-21-m"),
         (61, Noun::Minute, "number-60 number-1", "number-61-f", "number-61-m"),
         (71, Noun::Second, "number-70 number-1", "number-71", "number-71-m"),
