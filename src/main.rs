@@ -4,6 +4,11 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+/// Gives memory back soon after it was freed, that of SQLite and libopus too: see `docs/decisions/memory-goes-back.md`. How soon it
+/// does is decided in `.cargo/config.toml`.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = afterbeep::cli::Cli::parse();
     match afterbeep::cli::run(cli) {
