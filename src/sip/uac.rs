@@ -428,12 +428,17 @@ impl Uac {
     pub(super) fn handle(&mut self, flow: &Flow, bytes: &[u8], now: Instant) {
         match wire::parse(bytes) {
             Ok(Message::Response(response)) if wire::validate_response(&response).is_ok() => self.response(&response, now),
-            Ok(Message::Request(request)) if wire::validate(&request, &CAPABILITIES).is_ok() => {
-                if let Ok(inbound) = Inbound::new(request, flow, bytes.len(), &self.keys) {
-                    self.inbound(&inbound, now);
+            Ok(Message::Request(request)) => {
+                let refusal = wire::validate(&request, &CAPABILITIES).err();
+                let Ok(inbound) = Inbound::new(request, flow, bytes.len(), &self.keys) else { return };
+                match refusal {
+                    None => self.inbound(&inbound, now),
+                    // What we do not know is refused; who sent it waits for an answer.
+                    Some(refusal) if inbound.method() != Method::Ack => self.respond(&inbound, refusal.status(), now),
+                    Some(_) => {}
                 }
             }
-            Ok(Message::Request(_) | Message::Response(_)) | Err(_) => {}
+            Ok(Message::Response(_)) | Err(_) => {}
         }
     }
 
