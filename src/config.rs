@@ -23,6 +23,7 @@ use crate::{
     audio::codec::Codec,
     delivery::{Relay, Sender},
     domain::{
+        destination::{DestinationError, Destinations, Prefix},
         dialling::DialRule,
         keys::{KeyProfile, MenuLength},
         language::AccessLanguage,
@@ -31,6 +32,7 @@ use crate::{
     },
     sdp::Policy,
     sip::{
+        refer::ReferTarget,
         transport::TlsSettings,
         wire::{Scheme, SipUri},
     },
@@ -234,6 +236,43 @@ settings! {
     passcode: PasscodeSettings {
         /// The fewest digits a new passcode may have.
         shortest: usize = 8, "6";
+    }
+
+    /// Handing callers on. Nothing of ours connects calls: a trusted peer is asked to, by REFER, and nobody else ever is.
+    transfer: TransferSettings {
+        /// The host that numbers are dialled at which a peer is asked to connect, as a SIP URI. Without it, the address of the peer
+        /// itself.
+        domain: Option<SipUri> = None, r#""sip:pbx.example""#;
+    }
+
+    /// An operator whom callers reach with `0`, and leave no message.
+    operator: OperatorSettings {
+        /// Whom mailboxes may have as their operator: numbers, as they are dialled at `transfer.domain`, or SIP URIs. A mailbox has none
+        /// until `afterbeep mailbox set --operator` names one of these.
+        targets: Vec<ReferTarget> = Vec::new(), r#"["100", "sip:reception@pbx.example"]"#;
+    }
+
+    /// Calling back whoever left a message. Off as long as nobody switches it on, here and for a mailbox
+    /// (`afterbeep mailbox set --call-back on`).
+    call_back: CallBackSettings {
+        /// Whether subscribers can call back at all.
+        enabled: bool = false, "true";
+        /// The beginnings of the numbers that may be called, in E.164. `afterbeep destinations` has lists for tenants and mailboxes, and the
+        /// narrowest with an entry for a number decides. `+1` alone does not stand for the Caribbean. Numbers at a premium rate are
+        /// never called.
+        allow: Vec<Prefix> = Vec::new(), r#"["+44", "+1", "+1876"]"#;
+        /// The beginnings of the numbers that may not.
+        deny: Vec<Prefix> = Vec::new(), r#"["+4470"]"#;
+        /// Calls back of one mailbox in an hour.
+        mailbox_per_hour: u32 = rules::CALL_BACKS_PER_MAILBOX.an_hour, "3";
+        /// Calls back of one mailbox in 24 hours.
+        mailbox_per_day: u32 = rules::CALL_BACKS_PER_MAILBOX.a_day, "10";
+        /// Calls back of all mailboxes in an hour.
+        per_hour: u32 = rules::CALL_BACKS.an_hour, "50";
+        /// Calls back of all mailboxes in 24 hours.
+        per_day: u32 = rules::CALL_BACKS.a_day, "200";
+        /// Calls back of all mailboxes that are being connected at once. One mailbox has one.
+        at_once: u32 = rules::CALL_BACKS.at_once, "5";
     }
 
     /// Voice-to-email and warnings.
@@ -477,8 +516,27 @@ impl Config {
         expect("mwi.proxy", self.mwi.proxy.as_ref().is_none_or(is_proxy), &|| {
             "give a SIP URI without a user, such as \"sip:proxy.example:5060\"".to_owned()
         });
+        expect("transfer.domain", self.transfer.domain.as_ref().is_none_or(is_proxy), &|| {
+            "give a SIP URI without a user, such as \"sip:pbx.example\"".to_owned()
+        });
+        if let Err(error) = self.call_back.destinations() {
+            expect("call_back.allow", false, &|| error.to_string());
+        }
         expect("mail.parallel", (1..=256).contains(&self.mail.parallel), &|| "use 1 to 256".to_owned());
         found
+    }
+}
+
+impl CallBackSettings {
+    /// The list of the whole service.
+    ///
+    /// # Errors
+    ///
+    /// When it allows what is never called, or is too long.
+    pub fn destinations(&self) -> Result<Destinations, DestinationError> {
+        let allowed = self.allow.iter().map(|prefix| (prefix, true));
+        let mut entries = allowed.chain(self.deny.iter().map(|prefix| (prefix, false)));
+        entries.try_fold(Destinations::default(), |list, (prefix, is_allowed)| list.with(prefix.clone(), is_allowed))
     }
 }
 

@@ -20,10 +20,11 @@ use crate::{
         library::Library,
         record::without_credentials,
         screening::{Screening, ScreeningCodes},
+        transfer::{CallBackRules, Transfers},
     },
     config::Config,
     delivery::{self, MailSettings, Relay, mwi::MwiSettings},
-    domain::{caller::Caller, flooding::CallerLimits, language::Languages, rules, time::Timestamp},
+    domain::{caller::Caller, destination, flooding::CallerLimits, language::Languages, rules, time::Timestamp},
     ivr,
     jobs::scheduler::{self, Calendar},
     lines::{Lines, access::FollowingAccess, admission::Admission, credentials::credential_uses},
@@ -166,6 +167,7 @@ impl Server {
             ),
             trusts: Box::new(move |peer| trusted.trusts(peer)),
             dial_rule: Box::new(move |peer| numbering.dial_rule(peer)),
+            transfers: transfers(config).context("call_back")?,
             records: records.clone(),
             now,
         });
@@ -289,6 +291,26 @@ async fn authenticator(config: &Config, store: &Store) -> anyhow::Result<Authent
     let key = store.server_key("digest", &hex(&rand::random::<[u8; 32]>())).await.context("cannot read the server's key")?;
     let key = bytes_of_hex(&key).and_then(|bytes| bytes.try_into().ok()).context("the server's key cannot be read")?;
     Ok(Authenticator::new(&config.sip.realm, key, Instant::now(), since_unix_epoch()))
+}
+
+/// Who may be handed on, and where to.
+///
+/// # Errors
+///
+/// When the list of the whole service allows what is never called.
+pub fn transfers(config: &Config) -> anyhow::Result<Transfers> {
+    let call_back = &config.call_back;
+    let of_mailbox = destination::Calls {
+        an_hour: call_back.mailbox_per_hour,
+        a_day: call_back.mailbox_per_day,
+        ..rules::CALL_BACKS_PER_MAILBOX
+    };
+    let of_service = destination::Calls { an_hour: call_back.per_hour, a_day: call_back.per_day, at_once: call_back.at_once };
+    Ok(Transfers {
+        operators: config.operator.targets.clone(),
+        domain: config.transfer.domain.clone(),
+        call_back: CallBackRules { enabled: call_back.enabled, destinations: call_back.destinations()?, of_mailbox, of_service },
+    })
 }
 
 /// What subscribers dial to have something done about callers.

@@ -31,7 +31,7 @@ fuzz_target!(|bytes: &[u8]| {
         let value = characters.as_str();
         let _ = (Diversion::parse(value), HistoryEntry::parse(value), RemoteParty::parse(value), NameAddr::parse(value));
         if let Ok(uri) = SipUri::parse(value) {
-            let _ = (uri.user_text(), uri.phone_context(), uri.header("Reason"));
+            let _ = (uri.user_text(), uri.phone_context(), uri.verstat(), uri.header("Reason"));
         }
         invite.push_str(&format!("{}: {value}\r\n", PARTS[first as usize % PARTS.len()]));
     }

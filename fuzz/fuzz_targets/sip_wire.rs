@@ -3,7 +3,7 @@
 #![no_main]
 
 use afterbeep::sip::wire::{
-    Capabilities, DigestChallenge, DigestCredentials, HeaderViews, Message, NameAddr, RAck, Reason, Rejected, Replaces,
+    Capabilities, DigestChallenge, DigestCredentials, HeaderViews, Message, NameAddr, RAck, Reason, ReferNews, Rejected, Replaces,
     SessionExpires, SipUri, alias_port, body_of_type, min_session_expires, note_source, parse, readable, reliable_number,
     set_to_tag, validate, validate_response, write_request, write_response,
 };
@@ -22,6 +22,7 @@ fuzz_target!(|bytes: &[u8]| {
         Ok(Message::Request(request)) => {
             assert_eq!(parse(&write_request(&request)), Ok(Message::Request(request.clone())));
             let _ = body_of_type(&request.headers, &request.body, "application/sdp");
+            let _ = ReferNews::of(&request.headers, &request.body);
             match validate(&request, &CAPABILITIES) {
                 Ok(()) => views_do_not_fail(&request.headers),
                 Err(refusal) => can_be_answered(refusal.response(&request.headers, &CAPABILITIES)),

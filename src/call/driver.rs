@@ -21,6 +21,7 @@ use super::{
     record::RunningRecord,
     session::CallSession,
     tape::Tape,
+    transfer::{Handing, Transfer, TrustedPeer},
 };
 use crate::{
     audio::{codec::Codec, wav},
@@ -36,6 +37,7 @@ use crate::{
         event::{Command, Event},
         wire::Reason,
     },
+    store::record::RecordedTransfer,
 };
 
 type Asked = Pin<Box<dyn Future<Output = Outcome> + Send>>;
@@ -71,6 +73,8 @@ pub struct Driver {
     changing_to: Option<(MailboxId, MailboxId)>,
     /// The shared mailbox that is open, and its owner, who does what is done there.
     acting: Option<(MailboxId, MailboxId)>,
+    /// What the other side was asked for last; its answer is awaited in `asked`.
+    transfer: Option<Transfer>,
     /// Where messages were when something else replaced them.
     stopped_at: HashMap<MessageId, Duration>,
     /// The caller is gone; what is open is finished, and nothing new is waited for.
@@ -87,7 +91,7 @@ pub struct Line {
     pub id: CallId,
     /// Who calls.
     pub caller: Caller,
-    /// Whether a trusted peer or a line's password vouches for the caller's number.
+    /// Whether somebody vouches for the caller's number who is believed.
     pub verified: bool,
     /// What tells this guesser of passcodes from others.
     pub guesser: String,
@@ -103,6 +107,8 @@ pub struct Line {
     pub believed: bool,
     /// Whether it is the own line of the mailbox whose passcode was typed last.
     pub own_line: bool,
+    /// Who sent it, if that is a trusted peer: the only one that can be asked to connect the caller with somebody else.
+    pub peer: Option<TrustedPeer>,
 }
 
 /// What is playing, as far as the next key or effect must know.
@@ -143,6 +149,7 @@ impl Driver {
             storing: None,
             changing_to: None,
             acting: None,
+            transfer: None,
             stopped_at: HashMap::new(),
             gone: false,
             media_gone: false,
@@ -160,11 +167,7 @@ impl Driver {
                 event = self.session.media_events.recv(), if !self.media_gone => self.media_event(event),
                 outcome = awaited(&mut self.asked) => {
                     self.asked = None;
-                    if let Some(tape) = outcome.tape {
-                        self.recording = Recording::Prepared(tape);
-                    }
-                    self.note(&outcome.answer);
-                    Some(Input::Answer(outcome.answer))
+                    self.asked(outcome)
                 }
                 fetched = awaited(&mut self.fetching) => {
                     self.fetching = None;
@@ -187,6 +190,45 @@ impl Driver {
             error!("a recording was neither stored nor discarded");
         }
         info!("a call is over");
+    }
+
+    /// Takes what came of a question; it may be that the other side is to be asked first.
+    fn asked(&mut self, outcome: Outcome) -> Option<Input> {
+        if let Some(tape) = outcome.tape {
+            self.recording = Recording::Prepared(tape);
+        }
+        if let Some(recorded) = outcome.recorded {
+            self.record.transfer(recorded);
+        }
+        match outcome.answer {
+            Ok(answer) => {
+                self.note(&answer);
+                Some(Input::Answer(answer))
+            }
+            Err(handing) => {
+                self.hand_on(*handing);
+                None
+            }
+        }
+    }
+
+    /// Asks the other side to connect the caller with somebody else.
+    fn hand_on(&mut self, handing: Handing) {
+        let referral = Box::new(handing.referral.clone());
+        let (mut transfer, answer) = Transfer::begin(self.calls.clone(), handing);
+        if self.gone {
+            self.record_transfer(transfer.never_asked());
+        } else {
+            self.session.sip.send(Command::Transfer(referral));
+        }
+        self.transfer = Some(transfer);
+        self.asked = Some(Box::pin(async move { Outcome::answer(answer.await) }));
+    }
+
+    fn record_transfer(&mut self, recorded: Option<RecordedTransfer>) {
+        if let Some(recorded) = recorded {
+            self.record.transfer(recorded);
+        }
     }
 
     /// Keeps in the record what the store answered.
@@ -231,7 +273,12 @@ impl Driver {
                 self.session.refreshed(&answer);
                 None
             }
-            Event::Incoming(_) | Event::EarlyAnswer { .. } | Event::Transferred(_) => None,
+            Event::Transferred(end) => {
+                let recorded = self.transfer.as_mut().and_then(|transfer| transfer.ended(end));
+                self.record_transfer(recorded);
+                None
+            }
+            Event::Incoming(_) | Event::EarlyAnswer { .. } => None,
         }
     }
 
@@ -243,6 +290,8 @@ impl Driver {
                 self.recording_done(kept, ended_by)
             }
             Some(MediaEvent::RecordingDone { .. }) => None,
+            // Whoever is being connected with somebody else may be on hold.
+            Some(MediaEvent::RtpTimeout) if self.transfer.as_ref().is_some_and(Transfer::is_open) => None,
             Some(MediaEvent::RtpTimeout) => {
                 self.session.sip.send(Command::Hangup { reason: Some(Reason::sip(408, "no audio from the caller")) });
                 self.record.ended("no audio from the caller");
@@ -296,6 +345,8 @@ impl Driver {
             return None;
         }
         self.stop_playing();
+        let recorded = self.transfer.as_mut().and_then(Transfer::call_ended);
+        self.record_transfer(recorded);
         match self.recording {
             // Told as the end of the recording, once its last bytes are written.
             Recording::Running(_) => {

@@ -3,7 +3,10 @@
 
 use serde::Serialize;
 
-use super::route::{self, Dialled, Identity, Reason, Route};
+use super::{
+    route::{self, Dialled, Identity, Reason, Route},
+    transfer::{self, Transfers},
+};
 use crate::{
     domain::{
         caller::Caller,
@@ -35,10 +38,19 @@ pub struct Case<'a> {
     pub line: Option<&'a Line>,
     /// What subscribers dial to listen to their messages.
     pub access_codes: &'a [String],
+    /// Who may be handed on.
+    pub transfers: &'a Transfers,
     /// How its source writes numbers.
     pub rule: Option<&'a DialRule>,
     /// Now.
     pub now: Timestamp,
+}
+
+impl Case<'_> {
+    /// Whether the source is a trusted peer, and the call no line's of ours.
+    fn is_of_trusted_peer(&self) -> bool {
+        self.trusted && self.line.is_none()
+    }
 }
 
 /// What is to be done with a call.
@@ -111,7 +123,7 @@ pub struct Considered {
 pub async fn decide(store: &Store, case: Case<'_>) -> Result<Decision, StoreError> {
     let mut identity = route::identify(case.invite, case.trusted, case.rule);
     if let Some(line) = case.line.filter(|_| identity.believed != Belief::Withheld) {
-        identity = Identity { caller: caller_on(line), believed: Belief::Line, header: "Authorization" };
+        identity = Identity { caller: caller_on(line), believed: Belief::Line, is_verified: true, header: "Authorization" };
     }
     let mut decision = Decision {
         opening: Ok(Entry::Unavailable),
@@ -146,7 +158,12 @@ pub async fn decide(store: &Store, case: Case<'_>) -> Result<Decision, StoreErro
             if let Some(line) = own_line {
                 decision.mailbox = find(store, &line, case.rule).await?.filter(|mailbox| mailbox.enabled);
             }
-            let view = decision.mailbox.as_ref().map(|mailbox| MailboxView::of(mailbox, false));
+            let view = match &decision.mailbox {
+                Some(mailbox) => {
+                    Some(transfer::subscribers_view(case.transfers, store, mailbox, case.is_of_trusted_peer()).await?)
+                }
+                None => None,
+            };
             decision.opening = Ok(Entry::Retrieval { mailbox: view });
             decision.domain = domain;
             let reasoning = &mut decision.reasoning;
@@ -201,6 +218,7 @@ async fn deposit(
             let is_full = !rules::admits(counts.total());
             reasoning.purpose = Purpose::Deposit;
             let mut view = MailboxView::of(&mailbox, is_full);
+            view.operator = transfer::has_operator(case.transfers, store, &mailbox, case.is_of_trusted_peer()).await?;
             let hears = greet(store, &mut view, candidate.forward, case.now).await?;
             if let Greets::With(GreetingKind::Forwarded(forward)) = hears {
                 reasoning.greeting = Some(forward);

@@ -29,11 +29,7 @@ use crate::{
         event::{Command, IncomingCall},
         handle::NewCall,
     },
-    store::{
-        Store, StoreError,
-        line::Line,
-        record::{Belief, Records},
-    },
+    store::{Store, StoreError, line::Line, record::Records},
 };
 
 mod compose;
@@ -48,12 +44,14 @@ pub mod route;
 pub mod screening;
 pub mod session;
 pub mod tape;
+pub mod transfer;
 
 use explain::{Case, Decision};
 use library::Library;
 use record::RunningRecord;
 use route::Reason;
 use screening::{Screened, Screening, ScreeningCodes};
+use transfer::{Transfers, TrustedPeer};
 
 /// What every call needs.
 pub struct Calls {
@@ -87,6 +85,8 @@ pub struct Calls {
     pub trusts: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
     /// How the numbers of an address's calls are written, if that is known.
     pub dial_rule: Box<dyn Fn(IpAddr) -> Option<DialRule> + Send + Sync>,
+    /// Who may be handed on.
+    pub transfers: Transfers,
     /// Where every call is recorded.
     pub records: Records,
     /// The time on the wall.
@@ -148,6 +148,7 @@ impl Calls {
             trusted,
             line: line.as_ref(),
             access_codes: &self.access_codes,
+            transfers: &self.transfers,
             rule: rule.as_ref(),
             now: (self.now)(),
         };
@@ -189,8 +190,8 @@ impl Calls {
                 return record.refused(status, reasoning.why.unwrap_or("refused"));
             }
         };
-        let verified = matches!(identity.believed, Belief::Asserted | Belief::RemoteParty | Belief::Line);
-        let caller = identity.caller;
+        let (caller, verified) = (identity.caller, identity.is_verified);
+        let peer = trusted.then(|| TrustedPeer { address: invite.source, local: invite.local, rule });
         let believed = trusted || line.is_some();
         let guesser = guesser(&caller, believed, invite.source.ip());
         let session = match session::answer(&self.media, &self.codecs, self.srtp, &invite, handle, self.ring, trusted).await {
@@ -207,7 +208,8 @@ impl Calls {
         let language = AccessLanguage::choose(&self.access_languages, &dialled).cloned();
         // It may be kilobytes, and the call may last.
         drop(invite);
-        let line = driver::Line { id, caller, verified, guesser, source, domain, language, phrases, believed, own_line: false };
+        let line =
+            driver::Line { id, caller, verified, guesser, source, domain, language, phrases, believed, own_line: false, peer };
         driver::Driver::new(self, session, line, entry, record).run(stop).await;
     }
 
@@ -366,6 +368,7 @@ mod tests {
             id: CallId::random(),
             caller: Caller::private(),
             verified: false,
+            peer: None,
             guesser: String::new(),
             source: IpAddr::from([127, 0, 0, 1]),
             domain: domain.to_owned(),
@@ -376,8 +379,8 @@ mod tests {
         };
         let asking = question::Asking { calls: calls.clone(), line, codec: Codec::Pcmu, recording: None, acting: None };
         match asking.carry_out(Question::FindMailbox(Digits(number.to_owned()))).await.answer {
-            Answer::Mailbox(found) => found.map(|view| view.id),
-            other => panic!("{other:?} is no answer to the question"),
+            Ok(Answer::Mailbox(found)) => found.map(|view| view.id),
+            _ => panic!("no answer to the question"),
         }
     }
 
@@ -395,6 +398,7 @@ mod tests {
             codecs: Codec::ALL.to_vec(),
             wideband: true,
             access_codes: vec![],
+            transfers: Transfers::default(),
             screening_codes: ScreeningCodes::default(),
             ring: Duration::ZERO,
             screening: Screening::open(),

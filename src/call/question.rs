@@ -5,7 +5,14 @@ use std::{error::Error, sync::Arc, time::Duration};
 use tokio::time::timeout;
 use tracing::{Span, error, field, info, warn};
 
-use super::{Calls, account, compose, driver::Line, explain, route::Dialled, tape::Tape};
+use super::{
+    Calls, account, compose,
+    driver::Line,
+    explain,
+    route::Dialled,
+    tape::Tape,
+    transfer::{self, Decided, Handing},
+};
 use crate::{
     audio::{codec::Codec, form::Form},
     domain::{
@@ -19,6 +26,7 @@ use crate::{
         deposit::DepositError,
         journal::Envelope,
         passcode::{AttemptSource, PasscodeVerdict},
+        record::RecordedTransfer,
         screening::BlockError,
     },
 };
@@ -40,10 +48,21 @@ pub struct Asking {
     pub acting: Option<(MailboxId, MailboxId)>,
 }
 
-/// The answer, and the tape that was prepared.
+/// What came of a question.
 pub struct Outcome {
-    pub answer: Answer,
+    /// The answer; or what the other side is to be asked, whose answer it is then.
+    pub answer: Result<Answer, Box<Handing>>,
+    /// The tape that was prepared.
     pub tape: Option<Tape>,
+    /// A transfer for the record of the call.
+    pub recorded: Option<RecordedTransfer>,
+}
+
+impl Outcome {
+    /// Nothing but an answer.
+    pub fn answer(answer: Answer) -> Self {
+        Self { answer: Ok(answer), tape: None, recorded: None }
+    }
 }
 
 impl Asking {
@@ -54,23 +73,39 @@ impl Asking {
             _ => None,
         };
         match tape {
-            Some(Ok(tape)) => Outcome { answer: Answer::RecordingReady, tape: Some(tape) },
-            Some(Err(answer)) => Outcome { answer, tape: None },
+            Some(Ok(tape)) => Outcome { tape: Some(tape), ..Outcome::answer(Answer::RecordingReady) },
+            Some(Err(answer)) => Outcome::answer(answer),
             None if let Question::SendMessage(letter) = question => {
-                Outcome { answer: compose::send(&self.calls, *letter, self.recording).await, tape: None }
+                Outcome::answer(compose::send(&self.calls, *letter, self.recording).await)
             }
             // A deposit has time limits of its own: it must not be dropped half-way.
-            None if matches!(question, Question::StoreMessage) => Outcome { answer: self.store_message().await, tape: None },
-            None => {
-                let doing = self.acting.clone().zip(deed(&question));
-                let calls = self.calls.clone();
-                let answer = timeout(PATIENCE, self.answer(question)).await.unwrap_or_else(|_| Err(silent()));
-                if let (Some(doing), Ok(Answer::Changed(_) | Answer::Done)) = (doing, &answer) {
-                    calls.note_deed(doing).await;
+            None if matches!(question, Question::StoreMessage) => Outcome::answer(self.store_message().await),
+            None => match timeout(PATIENCE, self.decide(&question)).await.unwrap_or_else(|_| Err(silent())) {
+                Ok(Some(Decided::Answered(answer, recorded))) => Outcome { recorded, ..Outcome::answer(answer) },
+                Ok(Some(Decided::Handed(handing))) => Outcome { answer: Err(handing), tape: None, recorded: None },
+                Ok(None) => {
+                    let doing = self.acting.clone().zip(deed(&question));
+                    let calls = self.calls.clone();
+                    let answer = timeout(PATIENCE, self.answer(question)).await.unwrap_or_else(|_| Err(silent()));
+                    if let (Some(doing), Ok(Answer::Changed(_) | Answer::Done)) = (doing, &answer) {
+                        calls.note_deed(doing).await;
+                    }
+                    Outcome::answer(answer.unwrap_or_else(failed))
                 }
-                Outcome { answer: answer.unwrap_or_else(failed), tape: None }
-            }
+                Err(error) => Outcome::answer(failed(error)),
+            },
         }
+    }
+
+    /// Decides about those who are to be connected with somebody else; other questions are not its business.
+    async fn decide(&self, question: &Question) -> Result<Option<Decided>, StoreError> {
+        let (calls, peer) = (&self.calls, self.line.peer.as_ref());
+        Ok(Some(match question {
+            Question::ConnectOperator(mailbox) => transfer::to_operator(calls, peer, mailbox).await?,
+            Question::MayCallBack(mailbox, message) => transfer::may_call_back(calls, peer, mailbox, message).await?,
+            Question::CallBack(mailbox, message) => transfer::call_back(calls, peer, mailbox, message).await?,
+            _ => return Ok(None),
+        }))
     }
 
     /// Makes the recording possible before its beep: counts the mailbox, and writes the envelope durably.
@@ -107,13 +142,20 @@ impl Asking {
         let store = &self.calls.store;
         let now = (self.calls.now)();
         match question {
-            Question::PrepareRecording { .. } | Question::StoreMessage | Question::SendMessage(_) => Ok(Answer::Failed),
+            Question::PrepareRecording { .. }
+            | Question::StoreMessage
+            | Question::SendMessage(_)
+            | Question::ConnectOperator(_)
+            | Question::MayCallBack(..)
+            | Question::CallBack(..) => Ok(Answer::Failed),
             Question::FindMailbox(Digits(number)) => {
                 let dialled = Dialled { number, domain: self.line.domain };
                 let mailbox = explain::find(store, &dialled, None).await?.filter(|mailbox| mailbox.enabled);
                 let mailbox = mailbox.filter(|mailbox| self.calls.screening.admits(mailbox, self.line.source));
                 mailbox.iter().for_each(|mailbox| _ = Span::current().record("mailbox.id", field::display(&mailbox.id)));
-                Ok(Answer::Mailbox(mailbox.map(|mailbox| Box::new(MailboxView::of(&mailbox, false)))))
+                let Some(mailbox) = mailbox else { return Ok(Answer::Mailbox(None)) };
+                let view = transfer::subscribers_view(&self.calls.transfers, store, &mailbox, self.line.peer.is_some()).await?;
+                Ok(Answer::Mailbox(Some(Box::new(view))))
             }
             Question::CheckPasscode { mailbox, digits, own_line } => {
                 let source = if own_line { AttemptSource::OwnLine } else { AttemptSource::Remote(self.line.guesser.clone()) };

@@ -17,7 +17,7 @@ use crate::{
     },
     store::{
         line::Line,
-        record::{Attempt, Belief, CallRecord, Outcome, Purpose, RecordedMailbox, Records},
+        record::{Attempt, Belief, CallRecord, Outcome, Purpose, RecordedMailbox, RecordedTransfer, Records},
     },
 };
 
@@ -98,6 +98,11 @@ impl RunningRecord {
     /// A message was left.
     pub fn message(&mut self, message: MessageId) {
         self.record.message = Some(message);
+    }
+
+    /// The caller was to be connected with somebody, and this came of it.
+    pub fn transfer(&mut self, transfer: RecordedTransfer) {
+        self.record.transfers.push(transfer);
     }
 
     /// It was refused, for a reason in words.

@@ -152,6 +152,9 @@ pub struct Identity {
     pub caller: Caller,
     /// Who vouches for it.
     pub believed: Belief,
+    /// Whether the number is believed to be the caller's own, and no number that somebody has made up: a trusted peer asserts it, and
+    /// does not say that its signature is wrong or missing; or says that it is right, wherever the number stands.
+    pub is_verified: bool,
     /// The header that names it.
     pub header: &'static str,
 }
@@ -160,7 +163,7 @@ pub struct Identity {
 /// (RFC 3323, RFC 3325). P-Preferred-Identity is a wish, and is not believed from anybody. A number is written as `rule` has it.
 #[must_use]
 pub fn identify(invite: &IncomingCall, trusted: bool, rule: Option<&DialRule>) -> Identity {
-    let withheld = |header| Identity { caller: Caller::private(), believed: Belief::Withheld, header };
+    let withheld = |header| Identity { caller: Caller::private(), believed: Belief::Withheld, is_verified: false, header };
     if invite.privacy.iter().any(|wish| matches!(wish.as_str(), "id" | "user" | "header")) {
         return withheld("Privacy");
     }
@@ -171,27 +174,41 @@ pub fn identify(invite: &IncomingCall, trusted: bool, rule: Option<&DialRule>) -
         }),
         name: identity.display.as_deref().map(str::trim).filter(|it| !it.is_empty() && !is_anonymous(it)).map(shortened),
     };
-    let (caller, believed, header) = if trusted && !invite.asserted.is_empty() {
+    let (caller, believed, header, signed) = if trusted && !invite.asserted.is_empty() {
         // A peer may assert a SIP and a tel: identity: the number of one may come with the name of the other.
         let identities: Vec<Caller> = invite.asserted.iter().map(named).collect();
         let caller = Caller {
             number: identities.iter().find_map(|caller| caller.number.clone()),
             name: identities.iter().find_map(|caller| caller.name.clone()),
         };
-        (caller, Belief::Asserted, "P-Asserted-Identity")
+        let said: Vec<Option<bool>> = invite.asserted.iter().map(|identity| signature(&identity.uri)).collect();
+        let signed = if said.contains(&Some(false)) { Some(false) } else { said.into_iter().flatten().next() };
+        (caller, Belief::Asserted, "P-Asserted-Identity", signed)
     } else if let Some(party) = invite.remote_parties.iter().filter(|_| trusted).find(|party| party.is_calling) {
         if party.is_private {
             return withheld("Remote-Party-ID");
         }
-        (named(&party.address), Belief::RemoteParty, "Remote-Party-ID")
+        let signed = signature(&party.address.uri).or(party.is_unchecked.then_some(false));
+        (named(&party.address), Belief::RemoteParty, "Remote-Party-ID", signed)
     } else {
         let host = invite.from.uri.host.as_ref().map(Host::to_string).unwrap_or_default();
         if host.eq_ignore_ascii_case("anonymous.invalid") {
             return withheld("From");
         }
-        (named(&invite.from), Belief::From, "From")
+        (named(&invite.from), Belief::From, "From", signature(&invite.from.uri).filter(|_| trusted))
     };
-    if caller == Caller::private() { withheld(header) } else { Identity { caller, believed, header } }
+    if caller == Caller::private() {
+        return withheld(header);
+    }
+    let is_verified = signed.unwrap_or(matches!(believed, Belief::Asserted | Belief::RemoteParty));
+    Identity { caller, believed, is_verified, header }
+}
+
+/// What a carrier says of the number's signature (STIR), if it says anything: whether the caller may use the number. Of the levels of
+/// attestation only the first, A, says so; some carriers write it behind.
+fn signature(uri: &SipUri) -> Option<bool> {
+    let verstat = uri.verstat()?;
+    Some(["TN-Validation-Passed", "TN-Validation-Passed-A"].iter().any(|good| verstat.eq_ignore_ascii_case(good)))
 }
 
 /// Whether the call has come to us before on its way, or has been forwarded more often than it may.
@@ -359,6 +376,37 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_verified_by_a_trusted_peer_that_asserts_it_or_by_its_signature() {
+        let verified = |asserted: &[&str], from: &str, trusted| {
+            let mut call = call("sip:1001@vm.example");
+            call.asserted = asserted.iter().map(|text| address(text)).collect();
+            call.from = address(from);
+            identify(&call, trusted, None).is_verified
+        };
+        let plain = "<sip:+12025550143@pbx.example>";
+        let signed = |word: &str| format!("<sip:+12025550143;verstat={word}@pbx.example;user=phone>");
+
+        assert!(verified(&[plain], plain, true));
+        assert!(!verified(&[plain], plain, false), "a stranger asserts nothing");
+        assert!(!verified(&[], plain, true), "From is the caller's own word");
+        for (word, expected) in [
+            ("TN-Validation-Passed", true),
+            ("tn-validation-passed", true),
+            ("TN-Validation-Passed-A", true),
+            ("TN-Validation-Passed-B", false),
+            ("TN-Validation-Passed-C", false),
+            ("TN-Validation-Failed", false),
+            ("No-TN-Validation", false),
+        ] {
+            assert_eq!(verified(&[&signed(word)], plain, true), expected, "{word}");
+            assert_eq!(verified(&[], &signed(word), true), expected, "{word} in From");
+            assert!(!verified(&[], &signed(word), false), "{word} of a stranger");
+        }
+        assert!(verified(&["<tel:+12025550143;verstat=TN-Validation-Passed>"], plain, true));
+        assert!(!verified(&[plain, "<tel:+12025550143;verstat=TN-Validation-Failed>"], plain, true));
+    }
+
+    #[test]
     fn a_bare_from_never_makes_a_call_the_own_line() {
         let mut call = call("sip:*98@vm.example");
         call.from = address("<sip:1001@pbx.example>");
@@ -498,6 +546,7 @@ mod tests {
 
         let trusted = identify(&call, true, Some(&rule));
         assert_eq!((trusted.caller.number.as_deref(), trusted.believed), (Some("+442079460123"), Belief::RemoteParty));
+        assert!(trusted.is_verified);
         assert_eq!(identify(&call, false, Some(&rule)).caller.number.as_deref(), Some("2025550143"));
         call.remote_parties[0].is_private = true;
         assert_eq!(identify(&call, true, None).believed, Belief::Withheld);

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{output, workplace::Workplace};
 use crate::{
     domain::{mailbox::MailboxNumber, time::Timestamp},
-    store::record::{CallRecord, Outcome, RecordFilter},
+    store::record::{CallRecord, Outcome, RecordFilter, RecordedTransfer},
 };
 
 /// How many records a table shows when nothing else is said.
@@ -143,10 +143,20 @@ fn table(rows: Vec<CallRecord>) -> anyhow::Result<()> {
             }),
             ("LENGTH", &|row| row.duration_seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.0} s"))),
             ("TIMES", &|row| row.attempts.to_string()),
-            ("REASON", &|row| row.reason.clone().unwrap_or_default()),
+            ("REASON", &|row| reasons(row)),
         ],
         false,
     )
+}
+
+/// Why the call ended so, and what became of those whom the caller was to be connected with.
+fn reasons(row: &Listed) -> String {
+    let transfers = row.transfers.iter().map(|transfer| {
+        let status = transfer.status.map(|status| format!(" {status}")).unwrap_or_default();
+        let reason = transfer.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        format!("{} {}{status}{reason}", transfer.what, transfer.outcome)
+    });
+    row.reason.iter().cloned().chain(transfers).collect::<Vec<_>>().join("; ")
 }
 
 #[derive(Serialize)]
@@ -174,6 +184,7 @@ struct Listed {
     reason: Option<String>,
     end_cause: Option<String>,
     message_id: Option<String>,
+    transfers: Vec<RecordedTransfer>,
     attempts: u64,
 }
 
@@ -205,12 +216,13 @@ impl From<CallRecord> for Listed {
             reason: record.reason,
             end_cause: record.end_cause,
             message_id: record.message.map(|message| message.to_string()),
+            transfers: record.transfers,
             attempts: record.attempts,
         }
     }
 }
 
-const HEADINGS: [&str; 24] = [
+const HEADINGS: [&str; 25] = [
     "id",
     "started_at",
     "answered_at",
@@ -234,6 +246,7 @@ const HEADINGS: [&str; 24] = [
     "reason",
     "end_cause",
     "message_id",
+    "transfers",
     "attempts",
 ];
 

@@ -23,7 +23,7 @@ use crate::{
     config::Config,
     domain::flooding::CallerLimits,
     sdp,
-    server::screening_codes,
+    server::{self, screening_codes},
     sip::{
         event::IncomingCall,
         flow::Flow,
@@ -84,11 +84,13 @@ pub async fn run(args: ExplainArgs, file: Option<&Path>) -> anyhow::Result<()> {
     let explanation = match uas::read_invite(&bytes, &flow) {
         Ok(invite) => {
             let rule = place.config.dial_rule(source);
+            let transfers = server::transfers(&place.config)?;
             let case = Case {
                 invite: &invite,
                 trusted,
                 line: None,
                 access_codes: &place.config.subscribers_codes(),
+                transfers: &transfers,
                 rule: rule.as_ref(),
                 now: place.now,
             };

@@ -21,7 +21,10 @@ use crate::{
         time::{TimeZone, Timestamp},
     },
     server,
-    store::mailbox::{MailboxChange, MailboxPage, NewMailbox},
+    store::{
+        destination::TransferChange,
+        mailbox::{MailboxChange, MailboxPage, NewMailbox},
+    },
 };
 
 #[derive(Debug, Subcommand)]
@@ -172,6 +175,12 @@ pub struct Change {
     /// Take no messages and let nobody in, but keep everything
     #[arg(long, conflicts_with = "enable")]
     disable: bool,
+    /// Whom callers reach with 0, one of operator.targets in the configuration; off for nobody
+    #[arg(long, value_name = "TARGET|off")]
+    operator: Option<String>,
+    /// Whether its subscriber may call back whoever left a message
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
+    call_back: Option<Switch>,
     /// Open it to logins again after too many wrong passcodes
     #[arg(long)]
     unlock: bool,
@@ -282,6 +291,7 @@ async fn set(place: &Workplace, which: &Which, change: Change, json: bool) -> an
     let aliases = mailbox_change.aliases.as_ref().unwrap_or(&before.aliases);
     let numbers: Vec<&str> = std::iter::once(number).chain(aliases).map(MailboxNumber::as_str).collect();
     // Refused before anything is changed.
+    let transfers = change.transfers(&place.config)?;
     let (passcode, generated) = match change.passcode.chosen(&place.config, &numbers)? {
         Some(passcode) => (Some(passcode), None),
         None if change.new_passcode => {
@@ -293,6 +303,9 @@ async fn set(place: &Workplace, which: &Which, change: Change, json: bool) -> an
     let mailbox = place.store.update_mailbox(&before.id, mailbox_change, place.now).await?;
     if let Some(passcode) = passcode {
         place.store.set_passcode(&mailbox.id, &passcode, &Origin::command(), place.now).await?;
+    }
+    if transfers != TransferChange::default() {
+        place.store.change_transfer_settings(&mailbox.id, transfers).await?;
     }
     if change.unlock {
         place.store.unlock(&mailbox.id).await?;
@@ -326,11 +339,14 @@ async fn remove(place: &Workplace, which: &Which, with_messages: bool) -> anyhow
 async fn print_one(place: &Workplace, mailbox: Mailbox, generated: Option<String>, json: bool) -> anyhow::Result<()> {
     let counts = place.store.counts(&mailbox.id, place.now).await?;
     let access = place.store.remote_access(&mailbox.id).await?;
+    let transfers = place.store.transfer_settings(&mailbox.id).await?;
     let shown = Shown {
         listed: mailbox.into(),
         new_messages: counts.new,
         saved_messages: counts.saved,
         remote_access_locked_at: access.locked_at.map(|at| at.to_string()),
+        operator: transfers.operator,
+        call_back: transfers.call_back,
         passcode: generated,
     };
     if json {
@@ -356,6 +372,8 @@ async fn print_one(place: &Workplace, mailbox: Mailbox, generated: Option<String
         ("state", shown.listed.state().to_owned()),
         ("administrator", on_off(shown.listed.administrator).to_owned()),
         ("remote access", remote),
+        ("operator", shown.operator.clone().unwrap_or_else(|| "off".to_owned())),
+        ("call back", on_off(shown.call_back).to_owned()),
         ("messages", format!("{} new, {} saved", shown.new_messages, shown.saved_messages)),
     ];
     facts.extend(mail_problem.clone().map(|problem| ("mail problem", problem)));
@@ -364,6 +382,21 @@ async fn print_one(place: &Workplace, mailbox: Mailbox, generated: Option<String
 }
 
 impl Change {
+    fn transfers(&self, config: &Config) -> anyhow::Result<TransferChange> {
+        let operator = match self.operator.as_deref() {
+            None => None,
+            Some("off") => Some(None),
+            Some(target) => {
+                let targets: Vec<_> = config.operator.targets.iter().map(ToString::to_string).collect();
+                if !targets.iter().any(|known| known == target) {
+                    bail!("{target} is none of operator.targets in the configuration: {}", or_dash(&targets.join(", ")));
+                }
+                Some(Some(target.to_owned()))
+            }
+        };
+        Ok(TransferChange { operator, call_back: self.call_back.map(|switch| switch == Switch::On) })
+    }
+
     fn to_store(&self, before: &Mailbox) -> anyhow::Result<MailboxChange> {
         let settings = &self.settings;
         let has_address = (before.email.is_some() && !self.no_email) || settings.email.is_some();
@@ -460,6 +493,8 @@ struct Shown {
     new_messages: u32,
     saved_messages: u32,
     remote_access_locked_at: Option<String>,
+    operator: Option<String>,
+    call_back: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     passcode: Option<String>,
 }

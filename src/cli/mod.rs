@@ -13,6 +13,7 @@ mod mailbox;
 mod owner;
 mod list;
 mod access;
+mod destinations;
 mod line;
 mod screening;
 mod message;
@@ -67,6 +68,9 @@ enum Command {
     /// Say from where phones may register and calls may come in
     #[command(subcommand)]
     Access(access::AccessCommand),
+    /// Say where subscribers may call back
+    #[command(subcommand)]
+    Destinations(destinations::DestinationsCommand),
     /// Let phones register directly on the server, as lines of mailboxes
     #[command(subcommand)]
     Line(line::LineCommand),
@@ -119,6 +123,7 @@ async fn dispatch(command: Command, file: Option<&Path>) -> anyhow::Result<()> {
         Command::Mailbox(command) => mailbox::run(command, file).await,
         Command::List(command) => list::run(command, file).await,
         Command::Access(command) => access::run(command, file).await,
+        Command::Destinations(command) => destinations::run(command, file).await,
         Command::Line(command) => line::run(command, file).await,
         Command::Message(command) => message::run(command, file).await,
         Command::Outbox(command) => outbox::run(command, file).await,

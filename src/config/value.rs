@@ -14,6 +14,7 @@ use crate::{
     audio::codec::Codec,
     delivery::Sender,
     domain::{
+        destination::Prefix,
         dialling::DialRule,
         keys::{KeyProfile, MenuLength},
         language::AccessLanguage,
@@ -22,6 +23,7 @@ use crate::{
     sdp::Policy,
     sip::{
         flow::{ListenAddr, Transport},
+        refer::ReferTarget,
         wire::SipUri,
     },
 };
@@ -66,6 +68,8 @@ text_values! {
     TenantKeys: "tenant=profile";
     PeerDialRule: "address, network or `any`, and what its numbers mean";
     PortRange: "port range";
+    ReferTarget: "number or SIP URI";
+    Prefix: "beginning of telephone numbers";
     CronExpression: "cron expression";
     Policy: "`off`, `optional` or `required`";
     LogFormat: "`human` or `json`";

@@ -167,6 +167,14 @@ impl Destinations {
         Ok(self)
     }
 
+    /// Without the entry that has these digits; none when there is none.
+    #[must_use]
+    pub fn without(mut self, prefix: &Prefix) -> Option<Self> {
+        let at = self.0.iter().position(|(known, _)| known == prefix)?;
+        self.0.remove(at);
+        Some(self)
+    }
+
     /// The entries, and whether each allows, in order of their digits.
     pub fn entries(&self) -> impl Iterator<Item = (&Prefix, bool)> {
         self.0.iter().map(|(prefix, is_allowed)| (prefix, *is_allowed))

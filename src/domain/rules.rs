@@ -58,6 +58,8 @@ pub const LONGEST_PASSCODE: usize = 20;
 pub const CONTACTS_PER_LINE: usize = 10;
 /// Subscriptions to the counts of one mailbox: every telephone of a large household, and a reception's.
 pub const SUBSCRIPTIONS_PER_MAILBOX: u32 = 32;
+/// How often one call can be connected with an operator: then the operator is not there.
+const TRANSFERS_PER_CALL: u32 = 3;
 /// How long a transfer may take until it is known what came of it; then the caller goes on with us.
 pub const LONGEST_TRANSFER: Duration = Duration::from_mins(2);
 /// What "an hour" means where calls back are counted.
@@ -113,6 +115,12 @@ pub fn admits_contacts(count: usize) -> bool {
 #[must_use]
 pub fn admits_subscription(held: u32) -> bool {
     held < SUBSCRIPTIONS_PER_MAILBOX
+}
+
+/// Whether a call that an operator was called for so many times may have one called again.
+#[must_use]
+pub fn admits_transfer(transfers: u32) -> bool {
+    transfers < TRANSFERS_PER_CALL
 }
 
 /// Whether the subscriber should be warned that the mailbox is filling up: at nine tenths, and when full.

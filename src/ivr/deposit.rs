@@ -9,6 +9,7 @@ use super::{
     login::Login,
     phrase::{self, say},
     session::{Call, Moment, Wait},
+    transfer::ToOperator,
 };
 use crate::domain::rules;
 
@@ -48,22 +49,38 @@ impl Deposit {
         if mailbox.full {
             return Self::turn_away(call, Some(mailbox));
         }
-        call.tell(phrase::greeting(call.language(), &mailbox));
+        let greeting = phrase::greeting(call.language(), &mailbox);
+        Self::speak(call, mailbox, greeting)
+    }
+
+    /// Takes a message after these words, and not after the greeting, which was heard.
+    pub fn begin_after(call: &mut Call, mailbox: MailboxView, mut preface: Vec<Item>) -> Moment {
+        preface.extend([phrase::BREATH, Item::Prompt(PromptId::LeaveMessage)]);
+        Self::speak(call, mailbox, preface)
+    }
+
+    fn speak(call: &mut Call, mailbox: MailboxView, items: Vec<Item>) -> Moment {
+        call.tell(items);
         Self { mailbox: Some(mailbox), tries_left: TRIES, state: State::Greeting }.into()
     }
 
     /// A full mailbox says so after its greeting, before any beep. An unknown and a disabled one cannot be told apart.
     pub fn turn_away(call: &mut Call, mailbox: Option<MailboxView>) -> Moment {
-        let mut items = vec![];
-        if let Some(mailbox) = &mailbox {
-            items.extend(mailbox.greeting.clone().map(Item::Greeting));
-            items.push(Item::Prompt(PromptId::MailboxFull));
-        } else {
-            items.push(match &call.settings.phrases.no_mailbox {
-                Some(phrase) => Item::Greeting(phrase.clone()),
-                None => Item::Prompt(PromptId::NoMessagesHere),
-            });
-        }
+        let greeting = mailbox.as_ref().and_then(|mailbox| mailbox.greeting.clone());
+        Self::refuse(call, mailbox, greeting.map(Item::Greeting).into_iter().collect())
+    }
+
+    /// Says that the mailbox is full, after these words.
+    pub fn turn_away_after(call: &mut Call, mailbox: MailboxView, preface: Vec<Item>) -> Moment {
+        Self::refuse(call, Some(mailbox), preface)
+    }
+
+    fn refuse(call: &mut Call, mailbox: Option<MailboxView>, mut items: Vec<Item>) -> Moment {
+        items.push(match &call.settings.phrases.no_mailbox {
+            _ if mailbox.is_some() => Item::Prompt(PromptId::MailboxFull),
+            Some(phrase) => Item::Greeting(phrase.clone()),
+            None => Item::Prompt(PromptId::NoMessagesHere),
+        });
         items.push(Item::Prompt(PromptId::Goodbye));
         call.tell(items);
         Self { mailbox, tries_left: 0, state: State::TurnedAway { speaking: true } }.into()
@@ -99,6 +116,7 @@ impl Deposit {
                     self.prepare(call)
                 }
                 Meaning::Does(GreetingAction::LogIn) => self.log_in(call),
+                Meaning::Does(GreetingAction::Operator) => self.operator(State::Greeting, call),
                 // A slip of the finger does not cut the greeting off.
                 Meaning::Begins | Meaning::Nothing => self.at(State::Greeting),
             },
@@ -112,6 +130,7 @@ impl Deposit {
         match input {
             Input::Digit(digit) => match call.key(call.keys().greeting, digit) {
                 Meaning::Does(GreetingAction::LogIn) => self.log_in(call),
+                Meaning::Does(GreetingAction::Operator) => self.operator(State::TurnedAway { speaking }, call),
                 Meaning::Does(GreetingAction::SkipGreeting) | Meaning::Begins | Meaning::Nothing => {
                     self.at(State::TurnedAway { speaking })
                 }
@@ -144,10 +163,19 @@ impl Deposit {
 
     fn beep(self, input: Input, call: &mut Call) -> Moment {
         match input {
-            Input::Digit(digit) if call.key(call.keys().greeting, digit) == Meaning::Does(GreetingAction::LogIn) => {
-                call.discard_recording();
-                self.log_in(call)
-            }
+            Input::Digit(digit) => match call.key(call.keys().greeting, digit) {
+                Meaning::Does(GreetingAction::LogIn) => {
+                    call.discard_recording();
+                    self.log_in(call)
+                }
+                Meaning::Does(GreetingAction::Operator) if call.may_reach_operator(self.mailbox.as_ref()) => {
+                    call.discard_recording();
+                    self.operator(State::Beep, call)
+                }
+                Meaning::Does(GreetingAction::Operator | GreetingAction::SkipGreeting) | Meaning::Begins | Meaning::Nothing => {
+                    self.at(State::Beep)
+                }
+            },
             Input::PlaybackDone | Input::PlaybackFailed | Input::Timeout => {
                 call.record(RecordKind::Message, rules::LONGEST_MESSAGE);
                 self.at(State::Recording)
@@ -156,7 +184,7 @@ impl Deposit {
                 call.discard_recording();
                 Moment::Over
             }
-            Input::Digit(_) | Input::RecordingDone { .. } | Input::Answer(_) => self.at(State::Beep),
+            Input::RecordingDone { .. } | Input::Answer(_) => self.at(State::Beep),
         }
     }
 
@@ -205,7 +233,7 @@ impl Deposit {
             | RecordingEnd::Hangup
             | RecordingEnd::Failed => vec![],
         };
-        let asking = Asking::begin(call, preface, keymap::tell(call.keys().review, |_| true));
+        let asking = Asking::begin(call, preface, self.told(call));
         self.at(State::Review(asking))
     }
 
@@ -225,6 +253,13 @@ impl Deposit {
                     call.discard_recording();
                     call.part(say([PromptId::MessageCancelled, PromptId::Goodbye]))
                 }
+                Meaning::Does(ReviewAction::Operator) => match self.mailbox {
+                    Some(mailbox) if call.may_reach_operator(Some(&mailbox)) => ToOperator::begin_after_recording(call, mailbox),
+                    mailbox => {
+                        let asking = asking.repeat(call, say([PromptId::InvalidChoice]));
+                        Self { mailbox, ..self }.at(State::Review(asking))
+                    }
+                },
                 Meaning::Begins => self.at(State::Review(asking.silent())),
                 Meaning::Nothing => {
                     let asking = asking.repeat(call, say([PromptId::InvalidChoice]));
@@ -273,6 +308,20 @@ impl Deposit {
         call.effect(Effect::StopPlaying);
         call.ask(Question::StoreMessage);
         self.at(State::Storing)
+    }
+
+    /// What can be done with the recording.
+    fn told(&self, call: &Call) -> Vec<Item> {
+        let may_reach_operator = call.may_reach_operator(self.mailbox.as_ref());
+        keymap::tell(call.keys().review, |action| action != ReviewAction::Operator || may_reach_operator)
+    }
+
+    /// Has the caller connected with the operator, if there is one; no message is left then.
+    fn operator(self, state: State, call: &mut Call) -> Moment {
+        match self.mailbox {
+            Some(mailbox) if call.may_reach_operator(Some(&mailbox)) => ToOperator::begin(call, mailbox),
+            mailbox => Self { mailbox, ..self }.at(state),
+        }
     }
 
     fn log_in(self, call: &mut Call) -> Moment {

@@ -152,6 +152,7 @@ actions! {
     GreetingAction {
         SkipGreeting: "go to the beep", None;
         LogIn: "log in to the mailbox", None;
+        Operator: "reach an operator, where the mailbox has one", None;
     }
 }
 actions! {
@@ -161,6 +162,14 @@ actions! {
         Listen: "listen to it", Some(PromptId::ToListen);
         RecordAgain: "record it again", Some(PromptId::ToRecordAgain);
         Cancel: "cancel it", Some(PromptId::ToCancel);
+        Operator: "reach an operator, where the mailbox has one", Some(PromptId::ToOperator);
+    }
+}
+actions! {
+    /// After a message was recorded by a caller who wants to reach an operator.
+    BeforeOperatorAction {
+        Send: "send the message first", Some(PromptId::ToSend);
+        Drop: "cancel the message", Some(PromptId::ToCancelMessage);
     }
 }
 actions! {
@@ -238,6 +247,7 @@ actions! {
         HearNew: "new messages, from the first", Some(PromptId::ToHearNew);
         HearSaved: "saved messages, from the first", Some(PromptId::ToHearSaved);
         Options: "options: greeting, name, passcode", Some(PromptId::ToOptions);
+        CallBack: "call back whoever left it, where that may be done", Some(PromptId::ToCallBack);
         Help: "help", Some(PromptId::ToMoreChoices);
         MainMenu: "main menu", Some(PromptId::ToMainMenu);
     }
@@ -298,6 +308,13 @@ actions! {
     }
 }
 actions! {
+    /// After the number was said that would be called back.
+    CallBackAction {
+        Call: "call this number", Some(PromptId::ToCallNumber);
+        Leave: "back to the message", Some(PromptId::ToGoBack);
+    }
+}
+actions! {
     /// After the last caller's number was said.
     BlockAction {
         Block: "block this caller", Some(PromptId::ToBlock);
@@ -314,6 +331,8 @@ pub struct KeyMap {
     pub end_recording: &'static [Digit],
     /// After a message was recorded.
     pub review: Menu<ReviewAction>,
+    /// Before an operator is called, when a message was recorded.
+    pub before_operator: Menu<BeforeOperatorAction>,
     /// After a greeting or a name was recorded.
     pub own_review: Menu<OwnReviewAction>,
     /// Before a message is forwarded.
@@ -336,6 +355,8 @@ pub struct KeyMap {
     pub administration: Menu<AdministrationAction>,
     /// Before and after a mailbox gets a new passcode.
     pub reset: Menu<ResetAction>,
+    /// After the number was said that would be called back.
+    pub call_back: Menu<CallBackAction>,
     /// After the last caller's number was said.
     pub block: Menu<BlockAction>,
 }
@@ -420,6 +441,7 @@ mod tests {
             let map = of(profile);
             check(profile, map.greeting, &[]);
             check(profile, map.review, &[]);
+            check(profile, map.before_operator, &[]);
             check(profile, map.own_review, &[]);
             check(profile, map.forward, &[]);
             check(profile, map.send, &[]);
@@ -431,6 +453,7 @@ mod tests {
             check(profile, map.recording, &[]);
             check(profile, map.administration, &[]);
             check(profile, map.reset, &[]);
+            check(profile, map.call_back, &[]);
             check(profile, map.block, &[]);
             assert!(!map.end_recording.is_empty(), "{profile}");
         }

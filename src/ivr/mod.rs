@@ -25,6 +25,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use crate::domain::{
     caller::Caller,
+    destination::Refusal,
     greeting::{GreetingKind, Temporary},
     id::{AudioKey, MailboxId, MessageId},
     keys::{KeyProfile, MenuLength},
@@ -53,6 +54,7 @@ mod account;
 mod compose;
 mod letter;
 mod shared;
+mod transfer;
 mod phrase;
 pub mod keymap;
 pub mod prompts;
@@ -153,12 +155,16 @@ pub struct MailboxView {
     pub full: bool,
     /// Whether anybody may leave messages or log in.
     pub enabled: bool,
+    /// Whether callers can be connected with an operator.
+    pub operator: bool,
+    /// Whether callers who left a message may be called back.
+    pub call_back: bool,
     /// What the subscriber prefers.
     pub preferences: Preferences,
 }
 
 impl MailboxView {
-    /// The view of `mailbox`; `full` is decided by `rules::admits` from its counts.
+    /// The view of `mailbox`; `full` is decided by `rules::admits` from its counts. Nobody can be transferred until somebody says so.
     #[must_use]
     pub fn of(mailbox: &Mailbox, full: bool) -> Self {
         Self {
@@ -177,6 +183,8 @@ impl MailboxView {
             owns_shared: mailbox.owns_shared,
             full,
             enabled: mailbox.enabled,
+            operator: false,
+            call_back: false,
             preferences: mailbox.preferences.clone(),
         }
     }
@@ -478,6 +486,13 @@ pub enum Question {
         /// Who opens it.
         owner: MailboxId,
     },
+    /// Has the caller connected with the operator of the mailbox. `Transferred`, when the call is to be ended; `NotTransferred`.
+    ConnectOperator(MailboxId),
+    /// Asks whether whoever left the message may be called back. `MayCallBack`, `CallBackRefused`.
+    MayCallBack(MailboxId, MessageId),
+    /// Has the subscriber connected with whoever left the message. `Transferred`, when the call is to be ended; `NotTransferred`,
+    /// `CallBackRefused`.
+    CallBack(MailboxId, MessageId),
 }
 
 /// Digits as they were typed. Not printable: where a number is asked, a passcode may be typed.
@@ -532,12 +547,47 @@ pub enum Answer {
     NobodyThere,
     /// The shared mailboxes that there are, in order of their numbers; nine at most.
     SharedMailboxes(Vec<SharedMailbox>),
+    /// The caller is connected with somebody else, or will be without our hearing of it.
+    Transferred,
+    /// The caller is still here.
+    NotTransferred,
+    /// Whoever left the message may be called back, at this number.
+    MayCallBack(Digits),
+    /// Nobody is called back, for this reason.
+    CallBackRefused(CallBackRefusal),
     /// It is done.
     Done,
     /// The mailbox was removed or disabled meanwhile.
     MailboxGone,
     /// It could not be done; the reason is in the log.
     Failed,
+}
+
+/// Why nobody is called back, as far as the subscriber is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallBackRefusal {
+    /// It is switched off, or cannot be done from here.
+    Off,
+    /// The message came without a telephone number.
+    NoNumber,
+    /// The number may be made up.
+    Unverified,
+    /// The number may not be called.
+    NotAllowed,
+    /// There were too many calls back.
+    TooOften,
+}
+
+impl From<Refusal> for CallBackRefusal {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::SwitchedOff(_) | Refusal::UntrustedPeer => Self::Off,
+            Refusal::NoNumber | Refusal::NoTelephone => Self::NoNumber,
+            Refusal::Unverified => Self::Unverified,
+            Refusal::Premium | Refusal::Denied(_) | Refusal::NotListed => Self::NotAllowed,
+            Refusal::ThisHour(_) | Refusal::Today(_) | Refusal::AtOnce(_) => Self::TooOften,
+        }
+    }
 }
 
 /// Whether a passcode fits.

@@ -649,6 +649,19 @@ prompts! {
     NotUrgent = "not-urgent",
     MarkedPrivate = "marked-private",
     NotPrivate = "not-private",
+    ToOperator = "to-operator",
+    ToCancelMessage = "to-cancel-message",
+    Connecting = "connecting",
+    OperatorUnavailable = "operator-unavailable",
+    ToCallBack = "to-call-back",
+    CallBackNumber = "call-back-number",
+    ToCallNumber = "to-call-number",
+    CallBackOff = "call-back-off",
+    CallBackNoNumber = "call-back-no-number",
+    CallBackUnverified = "call-back-unverified",
+    CallBackNotAllowed = "call-back-not-allowed",
+    CallBackTooOften = "call-back-too-often",
+    NotConnected = "not-connected",
 }
 
 #[cfg(test)]

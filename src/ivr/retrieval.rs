@@ -12,6 +12,7 @@ use super::{
     phrase::{self, say},
     session::{Call, Moment, Wait},
     shared::Choice,
+    transfer::CallBack,
 };
 use crate::domain::{
     message::{Counts, Folder, Message},
@@ -89,14 +90,14 @@ enum Part {
 
 /// A list being listened to. Never empty; `at` is the current message.
 #[derive(Debug)]
-struct List {
+pub(super) struct List {
     now: Timestamp,
     messages: Vec<Message>,
     at: usize,
 }
 
 impl List {
-    fn current(&self) -> &Message {
+    pub(super) fn current(&self) -> &Message {
         &self.messages[self.at]
     }
 
@@ -131,6 +132,17 @@ impl Retrieval {
         let speaking = !call.hung_up();
         let left = who.marked.clone();
         delete_next(who, left, speaking, call)
+    }
+
+    /// The same without a word, for somebody who does not listen to us any more.
+    pub fn leave_silently(call: &mut Call, who: Subscriber) -> Moment {
+        let left = who.marked.clone();
+        delete_next(who, left, false, call)
+    }
+
+    /// Says this, and offers the menu of the current message again.
+    pub fn back_to_message(call: &mut Call, who: Subscriber, list: List, preface: Vec<Item>) -> Moment {
+        offer_message_menu(who, list, preface, call)
     }
 
     pub fn step(self, input: Input, call: &mut Call) -> Moment {
@@ -472,14 +484,16 @@ fn offer_message_menu(who: Subscriber, list: List, preface: Vec<Item>, call: &mu
         | AfterAction::Envelope
         | AfterAction::HearNew
         | AfterAction::HearSaved
-        | AfterAction::Options => false,
+        | AfterAction::Options
+        | AfterAction::CallBack => false,
     });
     let asking = Asking::begin(call, preface, menu);
     at(who, State::After { list, asking })
 }
 
 fn message_menu(call: &Call, who: &Subscriber, list: &List, told: impl Fn(AfterAction) -> bool) -> Vec<Item> {
-    let mut menu = keymap::tell(call.keys().after, |action| told(action) || call.tells_all());
+    let can = |action| action != AfterAction::CallBack || who.mailbox.call_back;
+    let mut menu = keymap::tell(call.keys().after, |action| can(action) && (told(action) || call.tells_all()));
     if who.is_marked(&list.current().id) {
         for item in &mut menu {
             if *item == Item::Prompt(PromptId::ToDelete) {
@@ -519,6 +533,7 @@ fn after_key(who: Subscriber, list: List, asking: Asking, digit: Digit, call: &m
         Meaning::Does(AfterAction::HearNew) => self::list(who, Purpose::Listen(Folder::New), call),
         Meaning::Does(AfterAction::HearSaved) => self::list(who, Purpose::Listen(Folder::Saved), call),
         Meaning::Does(AfterAction::Options) => Options::begin(call, who),
+        Meaning::Does(AfterAction::CallBack) => CallBack::begin(call, who, list),
         Meaning::Does(AfterAction::Help) => {
             let asking = Asking::begin(call, vec![], message_menu(call, &who, &list, |action| action != AfterAction::Help));
             at(who, State::After { list, asking })

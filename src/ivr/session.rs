@@ -12,6 +12,7 @@ use super::{
     phrase,
     retrieval::Retrieval,
     screening::Screening,
+    transfer::{CallBack, ToOperator},
 };
 use crate::domain::{keys::MenuLength, language::Language, rules};
 
@@ -39,7 +40,8 @@ impl Session {
         let keys = keymap::of(settings.keys.of(""));
         let language = settings.first_language(&entry);
         let (pressed, complete, menu_length) = (String::new(), false, settings.menu_length);
-        let mut call = Call { settings, language, keys, menu_length, pressed, complete, effects: vec![], hung_up: false };
+        let effects = vec![];
+        let mut call = Call { settings, language, keys, menu_length, pressed, complete, effects, hung_up: false, transfers: 0 };
         let moment = match entry {
             Entry::Deposit { mailbox } if mailbox.enabled => Deposit::begin(&mut call, mailbox),
             Entry::Deposit { .. } | Entry::Unavailable => Deposit::turn_away(&mut call, None),
@@ -165,6 +167,8 @@ pub(super) enum Moment {
     Retrieval(Box<Retrieval>),
     Options(Box<Options>),
     Screening(Box<Screening>),
+    ToOperator(Box<ToOperator>),
+    CallBack(Box<CallBack>),
     /// The last words are being said.
     Parting,
     Over,
@@ -179,6 +183,8 @@ impl Moment {
             Self::Retrieval(retrieval) => retrieval.step(input, call),
             Self::Options(options) => options.step(input, call),
             Self::Screening(screening) => screening.step(input, call),
+            Self::ToOperator(operator) => operator.step(input, call),
+            Self::CallBack(call_back) => call_back.step(input, call),
             Self::Parting => parting(input, call),
             Self::Over => Self::Over,
         }
@@ -192,6 +198,8 @@ impl Moment {
             Self::Retrieval(retrieval) => retrieval.wait(),
             Self::Options(options) => options.wait(),
             Self::Screening(screening) => screening.wait(),
+            Self::ToOperator(operator) => operator.wait(),
+            Self::CallBack(call_back) => call_back.wait(),
             Self::Parting => Wait::Phrase,
             Self::Over => Wait::Nothing,
         }
@@ -232,6 +240,8 @@ pub(super) struct Call {
     complete: bool,
     effects: Vec<Effect>,
     hung_up: bool,
+    /// How often an operator was called.
+    pub transfers: u32,
 }
 
 impl Call {
@@ -240,7 +250,12 @@ impl Call {
         self.hung_up
     }
 
-    /// From here on the keys, and how much is told of them, are those of `mailbox`.
+    /// Whether the caller can be connected with the operator of a mailbox.
+    pub fn may_reach_operator(&self, mailbox: Option<&MailboxView>) -> bool {
+        mailbox.is_some_and(|mailbox| mailbox.operator) && rules::admits_transfer(self.transfers)
+    }
+
+    /// From here on the language, the keys, and how much is told of them, are those of `mailbox`.
     pub fn follow(&mut self, mailbox: &MailboxView) {
         self.keys = keymap::of(mailbox.preferences.keys.unwrap_or_else(|| self.settings.keys.of(&mailbox.tenant)));
         self.menu_length = mailbox.preferences.menu_length.unwrap_or(self.settings.menu_length);

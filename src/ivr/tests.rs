@@ -20,6 +20,7 @@ mod options;
 mod retrieval;
 mod screening;
 mod shared;
+mod transfer;
 
 const NOW: &str = "2026-11-20T17:00:00Z";
 
@@ -263,6 +264,9 @@ fn describe(effect: &Effect) -> String {
             Question::SendMessage(letter) => describe_letter(letter),
             Question::SharedMailboxes(owner) => format!("shared of {owner}?"),
             Question::OpenMailbox { mailbox, owner } => format!("open {mailbox} for {owner}?"),
+            Question::ConnectOperator(mailbox) => format!("operator of {mailbox}?"),
+            Question::MayCallBack(_, message) => format!("may call {message} back?"),
+            Question::CallBack(_, message) => format!("call {message} back?"),
         },
         Effect::HangUp => "hang up".to_owned(),
     }
@@ -308,6 +312,8 @@ fn mailbox() -> MailboxView {
         owns_shared: false,
         full: false,
         enabled: true,
+        operator: false,
+        call_back: false,
         preferences: Preferences::default(),
     }
 }
@@ -461,6 +467,11 @@ fn fitting(question: &Question, at: usize) -> Answer {
             let view = if mailbox.as_str() == "sales" { shared_mailbox() } else { owner() };
             Answer::Mailbox(Some(Box::new(view)))
         }
+        Question::ConnectOperator(_) if at.is_multiple_of(3) => Answer::Transferred,
+        Question::ConnectOperator(_) => Answer::NotTransferred,
+        Question::MayCallBack(..) if at.is_multiple_of(4) => Answer::CallBackRefused(CallBackRefusal::Unverified),
+        Question::MayCallBack(..) => Answer::MayCallBack(Digits("442079460123".to_owned())),
+        Question::CallBack(..) => [Answer::Transferred, Answer::NotTransferred][at % 2].clone(),
     }
 }
 
@@ -485,6 +496,10 @@ fn live_through(mut telephone: Telephone, happenings: Vec<Happening>) {
         Answer::IsPrivate,
         Answer::NobodyThere,
         Answer::SharedMailboxes(vec![]),
+        Answer::Transferred,
+        Answer::NotTransferred,
+        Answer::MayCallBack(Digits("1".to_owned())),
+        Answer::CallBackRefused(CallBackRefusal::Off),
         Answer::Done,
         Answer::MailboxGone,
         Answer::Failed,
@@ -542,6 +557,16 @@ proptest! {
     #[test]
     fn whatever_a_caller_does_a_deposit_owes_nothing(happenings in vec(happening(), 0..60)) {
         live_through(Telephone::call(Entry::Deposit { mailbox: mailbox() }), happenings);
+    }
+
+    #[test]
+    fn whatever_a_caller_does_who_can_reach_an_operator_nothing_is_owed(happenings in vec(happening(), 0..60), full in any::<bool>()) {
+        live_through(Telephone::call(Entry::Deposit { mailbox: MailboxView { operator: true, full, ..mailbox() } }), happenings);
+    }
+
+    #[test]
+    fn whatever_a_subscriber_does_who_calls_back_nothing_is_owed(happenings in vec(happening(), 0..60)) {
+        live_through(transfer::after_the_message(), happenings);
     }
 
     #[test]

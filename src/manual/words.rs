@@ -7,11 +7,13 @@ use crate::{domain::language::Grammar, ivr::PromptId};
 pub(super) enum Heading {
     Greeting,
     Review,
+    BeforeOperator,
     Main,
     Playing,
     After,
     Forward,
     Send,
+    CallBack,
     Options,
     OwnReview,
     Greetings,
@@ -69,11 +71,13 @@ static ENGLISH: Words = Words {
     headings: &[
         (Heading::Greeting, "Leaving a message: during the greeting"),
         (Heading::Review, "Leaving a message: after recording"),
+        (Heading::BeforeOperator, "Leaving a message: before an operator is called"),
         (Heading::Main, "Your mailbox: main menu"),
         (Heading::Playing, "While a message plays"),
         (Heading::After, "After a message"),
         (Heading::Forward, "Before you forward a message"),
         (Heading::Send, "After recording a message to other mailboxes"),
+        (Heading::CallBack, "Calling back: after the number"),
         (Heading::Options, "Options"),
         (Heading::OwnReview, "After recording a greeting or your name"),
         (Heading::Greetings, "Your greetings: which one"),
@@ -82,7 +86,11 @@ static ENGLISH: Words = Words {
         (Heading::Reset, "For administrators: a new passcode"),
         (Heading::Block, "Callers you do not want"),
     ],
-    unspoken: &[("go to the beep", "Go to the beep"), ("log in to the mailbox", "Log in to the mailbox")],
+    unspoken: &[
+        ("go to the beep", "Go to the beep"),
+        ("log in to the mailbox", "Log in to the mailbox"),
+        ("reach an operator, where the mailbox has one", "Reach an operator, where the mailbox has one"),
+    ],
 };
 
 static FRENCH: Words = Words {
@@ -99,11 +107,13 @@ static FRENCH: Words = Words {
     headings: &[
         (Heading::Greeting, "Laisser un message : pendant l'annonce"),
         (Heading::Review, "Laisser un message : après l'enregistrement"),
+        (Heading::BeforeOperator, "Laisser un message : avant d'appeler un opérateur"),
         (Heading::Main, "Votre messagerie : menu principal"),
         (Heading::Playing, "Pendant un message"),
         (Heading::After, "Après un message"),
         (Heading::Forward, "Avant de transférer un message"),
         (Heading::Send, "Après avoir enregistré un message à d'autres messageries"),
+        (Heading::CallBack, "Rappeler : après le numéro"),
         (Heading::Options, "Options"),
         (Heading::OwnReview, "Après avoir enregistré une annonce ou votre nom"),
         (Heading::Greetings, "Vos annonces : laquelle"),
@@ -112,7 +122,11 @@ static FRENCH: Words = Words {
         (Heading::Reset, "Pour les administrateurs : un nouveau code secret"),
         (Heading::Block, "Appelants indésirables"),
     ],
-    unspoken: &[("go to the beep", "Passer au signal sonore"), ("log in to the mailbox", "Entrer dans la messagerie")],
+    unspoken: &[
+        ("go to the beep", "Passer au signal sonore"),
+        ("log in to the mailbox", "Entrer dans la messagerie"),
+        ("reach an operator, where the mailbox has one", "Joindre un opérateur, si la messagerie en a un"),
+    ],
 };
 
 static SPANISH: Words = Words {
@@ -129,11 +143,13 @@ static SPANISH: Words = Words {
     headings: &[
         (Heading::Greeting, "Dejar un mensaje: durante el saludo"),
         (Heading::Review, "Dejar un mensaje: después de grabar"),
+        (Heading::BeforeOperator, "Dejar un mensaje: antes de llamar a un operador"),
         (Heading::Main, "Su buzón: menú principal"),
         (Heading::Playing, "Mientras suena un mensaje"),
         (Heading::After, "Después de un mensaje"),
         (Heading::Forward, "Antes de reenviar un mensaje"),
         (Heading::Send, "Después de grabar un mensaje para otros buzones"),
+        (Heading::CallBack, "Devolver la llamada: después del número"),
         (Heading::Options, "Opciones"),
         (Heading::OwnReview, "Después de grabar un saludo o su nombre"),
         (Heading::Greetings, "Sus saludos: cuál"),
@@ -142,7 +158,11 @@ static SPANISH: Words = Words {
         (Heading::Reset, "Para administradores: una clave nueva"),
         (Heading::Block, "Llamadas no deseadas"),
     ],
-    unspoken: &[("go to the beep", "Ir a la señal"), ("log in to the mailbox", "Entrar en el buzón")],
+    unspoken: &[
+        ("go to the beep", "Ir a la señal"),
+        ("log in to the mailbox", "Entrar en el buzón"),
+        ("reach an operator, where the mailbox has one", "Hablar con un operador, si el buzón tiene uno"),
+    ],
 };
 
 /// The words of a prompt.

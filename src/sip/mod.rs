@@ -19,6 +19,7 @@ mod inbound;
 pub mod mwi;
 pub mod outgoing;
 pub mod peer;
+pub mod refer;
 mod dialog;
 pub mod transaction;
 mod reliable;

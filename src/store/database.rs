@@ -139,6 +139,7 @@ async fn migrate(pool: &AnyPool, kind: Kind) -> Result<(), StoreError> {
         migration(7, "marks", include_str!("../../migrations/0007_marks.sql")),
         migration(9, "sending", include_str!("../../migrations/0009_sending.sql")),
         migration(10, "greetings", include_str!("../../migrations/0010_greetings.sql")),
+        migration(11, "transfers", include_str!("../../migrations/0011_transfers.sql")),
         migration(12, "preferences", include_str!("../../migrations/0012_preferences.sql")),
         migration(19, "shared actions", include_str!("../../migrations/0019_shared_actions.sql")),
     ]);

@@ -3,8 +3,8 @@
 use sqlx::{AnyConnection, AnyPool, any::AnyRow};
 
 use super::{
-    ChangeError, Store, StoreError, access, audio, database::Columns as _, distribution, greeting, message, passcode, shared,
-    subscription,
+    ChangeError, Store, StoreError, access, audio, database::Columns as _, destination, distribution, greeting, message,
+    passcode, shared, subscription,
 };
 use crate::domain::{
     greeting::Temporary,
@@ -309,6 +309,7 @@ impl Store {
         shared::mailbox_removed(&mut transaction, id, now).await?;
         distribution::mailbox_removed(&mut transaction, id).await?;
         subscription::mailbox_removed(&mut transaction, id, now).await?;
+        destination::mailbox_removed(&mut transaction, id).await?;
         for sql in [
             "DELETE FROM outbox WHERE mailbox_id = $1",
             "DELETE FROM credential_uses WHERE mailbox_id = $1",

@@ -14,6 +14,7 @@ pub mod access;
 pub mod line;
 pub mod registration;
 pub mod screening;
+pub mod destination;
 pub mod credential;
 mod hash;
 pub mod passcode;

@@ -5,7 +5,7 @@
 
 use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::{Any, any::AnyRow, query::Query};
 
 use super::{
@@ -26,6 +26,8 @@ pub use writer::{Attempt, Records};
 
 /// The longest text that is kept of anything a peer wrote, in characters.
 const LONGEST_TEXT: usize = 256;
+/// The most transfers that are kept of one call.
+const MOST_TRANSFERS: usize = 16;
 /// The longest reasoning that is kept, in bytes; a longer one would be cut in the middle of its JSON.
 const LONGEST_REASONING: usize = 16 * 1024;
 
@@ -72,8 +74,27 @@ pub struct CallRecord {
     pub end_cause: Option<String>,
     /// The message that was left.
     pub message: Option<MessageId>,
+    /// Whom the caller was to be connected with, in order; the latest if there are too many.
+    pub transfers: Vec<RecordedTransfer>,
     /// How many attempts this stands for.
     pub attempts: u64,
+}
+
+/// Somebody whom the caller was to be connected with.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedTransfer {
+    /// When it was asked for.
+    pub at: String,
+    /// Whom: `operator`, or `call back`.
+    pub what: String,
+    /// The number or address, if it came so far.
+    pub to: Option<String>,
+    /// `connected`, `handed over` (and nothing more was told), `not connected`, or `refused` (by us).
+    pub outcome: String,
+    /// The SIP status that it failed with.
+    pub status: Option<u16>,
+    /// Why it was refused or failed, in words.
+    pub reason: Option<String>,
 }
 
 /// The mailbox of a record, as it was then.
@@ -226,6 +247,7 @@ impl CallRecord {
             reason: None,
             end_cause: None,
             message: None,
+            transfers: Vec::new(),
             attempts: 1,
         }
     }
@@ -252,6 +274,10 @@ impl CallRecord {
         ] {
             *text = text.as_deref().map(tidy);
         }
+        for text in self.transfers.iter_mut().filter_map(|transfer| transfer.to.as_mut()) {
+            *text = tidy(text);
+        }
+        self.transfers.drain(..self.transfers.len().saturating_sub(MOST_TRANSFERS));
         let is_sound = |text: &String| text.len() <= LONGEST_REASONING && !text.contains(char::is_control);
         self.reasoning = self.reasoning.filter(is_sound);
         self
@@ -400,11 +426,11 @@ async fn write(transaction: &mut Write, node: &str, record: &CallRecord) -> Resu
     let query: Query<'_, Any, _> = sqlx::query(
         "INSERT INTO call_records (id, node, started_at, answered_at, ended_at, source, transport, sip_call_id, caller_number,
          caller_name, believed, called, line, mailbox_id, mailbox_tenant, mailbox_number, reasoning, purpose, codec, outcome,
-         status, reason, end_cause, message_id, attempts)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)
+         status, reason, end_cause, message_id, attempts, transfers)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)
          ON CONFLICT (id) DO UPDATE SET answered_at = $4, ended_at = $5, source = $6, believed = $11, line = $13,
          mailbox_id = $14, mailbox_tenant = $15, mailbox_number = $16, reasoning = $17, purpose = $18, codec = $19, outcome = $20,
-         status = $21, reason = $22, end_cause = $23, message_id = $24, attempts = $25",
+         status = $21, reason = $22, end_cause = $23, message_id = $24, attempts = $25, transfers = $26",
     );
     query
         .bind(record.id.as_str())
@@ -432,6 +458,7 @@ async fn write(transaction: &mut Write, node: &str, record: &CallRecord) -> Resu
         .bind(record.end_cause.as_deref())
         .bind(record.message.as_ref().map(MessageId::as_str))
         .bind(i64::try_from(record.attempts).unwrap_or(i64::MAX))
+        .bind((!record.transfers.is_empty()).then(|| serde_json::to_string(&record.transfers).unwrap_or_default()))
         .execute(&mut **transaction)
         .await?;
     Ok(())
@@ -467,6 +494,10 @@ fn read(row: &AnyRow) -> Result<CallRecord, StoreError> {
         reason: row.maybe_text("reason")?,
         end_cause: row.maybe_text("end_cause")?,
         message: row.maybe_text("message_id")?.map(MessageId::from_stored),
+        transfers: match row.maybe_text("transfers")? {
+            Some(json) => serde_json::from_str(&json).map_err(|_| StoreError::Unreadable { what: "call_records.transfers" })?,
+            None => Vec::new(),
+        },
         attempts: u64::try_from(row.integer("attempts")?).unwrap_or_default(),
     })
 }

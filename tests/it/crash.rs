@@ -369,7 +369,7 @@ async fn keep_calling(target: String, prefix: String, mut random: StdRng, attemp
                 tokio::time::sleep(Duration::from_millis(random.random_range(0..600))).await;
                 let (key, during, prompt, after) = match way {
                     4..8 => ("1", Phase::Accepting, prompts[0], Phase::Sent),
-                    _ => ("0", Phase::Cancelling, prompts[1], Phase::Cancelled),
+                    _ => ("*", Phase::Cancelling, prompts[1], Phase::Cancelled),
                 };
                 let at = call.line().position();
                 enter(during);

@@ -20,6 +20,7 @@ use afterbeep::{
         record::RunningRecord,
         screening::{Screening, ScreeningCodes},
         session,
+        transfer::Transfers,
     },
     domain::{
         caller::Caller, id::CallId, mailbox::Mailbox, message::Message, passcode::Passcode, time::TimeZone, time::Timestamp,
@@ -214,6 +215,7 @@ async fn a_call_whose_media_thread_is_gone_ends_and_leaves_its_message() {
         id: CallId::random(),
         caller: Caller::private(),
         verified: false,
+        peer: None,
         guesser: "nobody".to_owned(),
         source: [127, 0, 0, 1].into(),
         domain: String::new(),
@@ -282,6 +284,7 @@ impl InProcess {
             wideband: true,
             screening: Screening::open(),
             access_codes: Vec::new(),
+            transfers: Transfers::default(),
             screening_codes: ScreeningCodes::default(),
             ring: Duration::ZERO,
             trusts: Box::new(|_| false),

@@ -50,4 +50,5 @@ mod strangers;
 mod terminal;
 mod tls;
 mod torture;
+mod transfer;
 mod websocket;

@@ -9,6 +9,10 @@ pjsip_phone.py [--user 1001 --password-file FILE] [--registrar URI] [--transport
     record=FILE     records what is heard from here on into a WAV
     wait=SECONDS    waits
     hangup          hangs up, and waits for the end
+    answer=STATUS   waits for a call, and answers it with this status
+    transferred     waits until the other side has asked to call somebody else, which PJSIP does by itself, and goes on with the
+                    first call
+    over            waits until every call is over
     mwi=TEXT        waits until the latest message-summary has this text in it
     unregister      unregisters
 """
@@ -45,11 +49,17 @@ class Account(pj.Account):
     def onMwiInfo(self, info):
         self.summary = info.rdata.wholeMsg
 
+    def onIncomingCall(self, info):
+        incoming.append(Call(self, info.callId))
+
 
 class Call(pj.Call):
     state = "NULL"
     status = 0
     audio = None
+
+    def onCallTransferRequest(self, request):
+        transferred.append(request.dstUri)
 
     def onCallState(self, _):
         info = self.getInfo()
@@ -60,6 +70,10 @@ class Call(pj.Call):
         for index, media in enumerate(info.media):
             if media.type == pj.PJMEDIA_TYPE_AUDIO and media.status == pj.PJSUA_CALL_MEDIA_ACTIVE:
                 self.audio = self.getAudioMedia(index)
+
+
+# Calls that came in; whom we were asked to call; and calls that PJSIP thinks are the ones that it has made since.
+incoming, transferred, mistaken = [], [], []
 
 
 def until(what, done, patience=PATIENCE):
@@ -96,8 +110,9 @@ endpoint.libInit(settings)
 socket = pj.TransportConfig()
 socket.boundAddress = "127.0.0.1"
 kinds = {"udp": pj.PJSIP_TRANSPORT_UDP, "tcp": pj.PJSIP_TRANSPORT_TCP, "tls": pj.PJSIP_TRANSPORT_TLS}
-endpoint.transportCreate(kinds[wish.transport], socket)
+listening = endpoint.transportCreate(kinds[wish.transport], socket)
 endpoint.libStart()
+print("listening", endpoint.transportGetInfo(listening).localName, flush=True)
 endpoint.audDevManager().setNullDev()
 for codec in endpoint.codecEnum2():
     endpoint.codecSetPriority(codec.codecId, 255 if codec.codecId.startswith(wish.codec + "/") else 0)
@@ -160,6 +175,21 @@ for step in wish.steps:
     elif verb == "hangup":
         call.hangup(pj.CallOpParam(True))
         until("the call is over", lambda: not call.isActive())
+    elif verb == "answer":
+        until("somebody calls", lambda: incoming)
+        call = incoming.pop(0)
+        answer = pj.CallOpParam()
+        answer.statusCode = int(value)
+        call.answer(answer)
+        until("the call is answered", lambda: call.state in ("CONFIRMED", "DISCONNCTD"))
+    elif verb == "transferred":
+        first = call.getId()
+        until("we are asked to call somebody else", lambda: transferred)
+        mistaken.append(call)
+        call = Call(account, first)
+        call.audio = mistaken[-1].audio
+    elif verb == "over":
+        until("every call is over", lambda: not any(one.isActive() for one in [call, *mistaken]))
     else:
         sys.exit(f"no such step: {step}")
 

@@ -2,19 +2,22 @@
 //! delete, `9` save; its advanced options are two keys here (`3 3` envelope).
 
 use super::{
-    AdministrationAction, AfterAction, BlockAction, Digit, ForwardAction, GreetingAction, GreetingsAction, KeyMap, MainAction,
-    OptionsAction, OwnReviewAction, PlayingAction, RecordingAction, ResetAction, ReviewAction, SendAction,
+    AdministrationAction, AfterAction, BeforeOperatorAction, BlockAction, CallBackAction, Digit, ForwardAction, GreetingAction,
+    GreetingsAction, KeyMap, MainAction, OptionsAction, OwnReviewAction, PlayingAction, RecordingAction, ResetAction,
+    ReviewAction, SendAction,
 };
 
 pub(super) static KEYS: KeyMap = KeyMap {
-    greeting: &[("#", GreetingAction::SkipGreeting), ("*", GreetingAction::LogIn)],
+    greeting: &[("#", GreetingAction::SkipGreeting), ("*", GreetingAction::LogIn), ("0", GreetingAction::Operator)],
     end_recording: &[Digit::Pound],
     review: &[
         ("1", ReviewAction::Accept),
         ("2", ReviewAction::Listen),
         ("3", ReviewAction::RecordAgain),
         ("*", ReviewAction::Cancel),
+        ("0", ReviewAction::Operator),
     ],
+    before_operator: &[("1", BeforeOperatorAction::Send), ("2", BeforeOperatorAction::Drop)],
     own_review: &[
         ("1", OwnReviewAction::Accept),
         ("2", OwnReviewAction::Listen),
@@ -70,6 +73,7 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("1", AfterAction::HearNew),
         ("2", AfterAction::HearSaved),
         ("0", AfterAction::Options),
+        ("32", AfterAction::CallBack),
         ("*", AfterAction::Help),
         ("#", AfterAction::MainMenu),
         ("8", AfterAction::Forward),
@@ -115,5 +119,6 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("#", AdministrationAction::Back),
     ],
     reset: &[("1", ResetAction::Confirm), ("2", ResetAction::Again), ("*", ResetAction::Back), ("#", ResetAction::Back)],
+    call_back: &[("1", CallBackAction::Call), ("*", CallBackAction::Leave), ("#", CallBackAction::Leave)],
     block: &[("1", BlockAction::Block), ("#", BlockAction::Leave)],
 };

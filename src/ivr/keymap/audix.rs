@@ -3,19 +3,22 @@
 //! `2 3` goes back to date and caller.
 
 use super::{
-    AdministrationAction, AfterAction, BlockAction, Digit, ForwardAction, GreetingAction, GreetingsAction, KeyMap, MainAction,
-    OptionsAction, OwnReviewAction, PlayingAction, RecordingAction, ResetAction, ReviewAction, SendAction,
+    AdministrationAction, AfterAction, BeforeOperatorAction, BlockAction, CallBackAction, Digit, ForwardAction, GreetingAction,
+    GreetingsAction, KeyMap, MainAction, OptionsAction, OwnReviewAction, PlayingAction, RecordingAction, ResetAction,
+    ReviewAction, SendAction,
 };
 
 pub(super) static KEYS: KeyMap = KeyMap {
-    greeting: &[("#", GreetingAction::SkipGreeting), ("*", GreetingAction::LogIn)],
+    greeting: &[("#", GreetingAction::SkipGreeting), ("*", GreetingAction::LogIn), ("0", GreetingAction::Operator)],
     end_recording: &[Digit::Pound],
     review: &[
         ("#", ReviewAction::Accept),
         ("23", ReviewAction::Listen),
         ("1", ReviewAction::RecordAgain),
         ("*3", ReviewAction::Cancel),
+        ("0", ReviewAction::Operator),
     ],
+    before_operator: &[("1", BeforeOperatorAction::Send), ("2", BeforeOperatorAction::Drop)],
     own_review: &[
         ("#", OwnReviewAction::Accept),
         ("23", OwnReviewAction::Listen),
@@ -78,6 +81,7 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("*7", AfterAction::MainMenu),
         ("12", AfterAction::Forward),
         ("11", AfterAction::Reply),
+        ("10", AfterAction::CallBack),
     ],
     options: &[
         ("1", OptionsAction::Greeting),
@@ -119,5 +123,6 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("#", AdministrationAction::Back),
     ],
     reset: &[("1", ResetAction::Confirm), ("2", ResetAction::Again), ("*7", ResetAction::Back), ("#", ResetAction::Back)],
+    call_back: &[("1", CallBackAction::Call), ("*", CallBackAction::Leave), ("#", CallBackAction::Leave)],
     block: &[("1", BlockAction::Block), ("**9", BlockAction::Leave), ("#", BlockAction::Leave)],
 };

@@ -2,19 +2,22 @@
 //! menu; while a message plays `4` and `6` wind, `0` pauses, `1` starts again and `*` tells date and caller.
 
 use super::{
-    AdministrationAction, AfterAction, BlockAction, Digit, ForwardAction, GreetingAction, GreetingsAction, KeyMap, MainAction,
-    OptionsAction, OwnReviewAction, PlayingAction, RecordingAction, ResetAction, ReviewAction, SendAction,
+    AdministrationAction, AfterAction, BeforeOperatorAction, BlockAction, CallBackAction, Digit, ForwardAction, GreetingAction,
+    GreetingsAction, KeyMap, MainAction, OptionsAction, OwnReviewAction, PlayingAction, RecordingAction, ResetAction,
+    ReviewAction, SendAction,
 };
 
 pub(super) static KEYS: KeyMap = KeyMap {
-    greeting: &[("#", GreetingAction::SkipGreeting), ("*", GreetingAction::LogIn)],
+    greeting: &[("#", GreetingAction::SkipGreeting), ("*", GreetingAction::LogIn), ("0", GreetingAction::Operator)],
     end_recording: &[Digit::Pound],
     review: &[
         ("1", ReviewAction::Listen),
         ("2", ReviewAction::Accept),
         ("3", ReviewAction::RecordAgain),
         ("7", ReviewAction::Cancel),
+        ("0", ReviewAction::Operator),
     ],
+    before_operator: &[("1", BeforeOperatorAction::Send), ("2", BeforeOperatorAction::Drop)],
     own_review: &[
         ("1", OwnReviewAction::Listen),
         ("2", OwnReviewAction::Accept),
@@ -73,6 +76,7 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("#", AfterAction::MainMenu),
         ("8", AfterAction::Forward),
         ("88", AfterAction::Reply),
+        ("52", AfterAction::CallBack),
     ],
     options: &[
         ("1", OptionsAction::Greeting),
@@ -114,5 +118,6 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("#", AdministrationAction::Back),
     ],
     reset: &[("1", ResetAction::Confirm), ("2", ResetAction::Again), ("0", ResetAction::Back), ("#", ResetAction::Back)],
+    call_back: &[("1", CallBackAction::Call), ("*", CallBackAction::Leave), ("#", CallBackAction::Leave)],
     block: &[("1", BlockAction::Block), ("#", BlockAction::Leave)],
 };

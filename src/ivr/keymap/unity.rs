@@ -2,19 +2,22 @@
 //! message `1` restarts, `2` saves, `3` deletes, `7` and `9` wind, `8` pauses, `#` skips and `*` leaves; `0` helps.
 
 use super::{
-    AdministrationAction, AfterAction, BlockAction, Digit, ForwardAction, GreetingAction, GreetingsAction, KeyMap, MainAction,
-    OptionsAction, OwnReviewAction, PlayingAction, RecordingAction, ResetAction, ReviewAction, SendAction,
+    AdministrationAction, AfterAction, BeforeOperatorAction, BlockAction, CallBackAction, Digit, ForwardAction, GreetingAction,
+    GreetingsAction, KeyMap, MainAction, OptionsAction, OwnReviewAction, PlayingAction, RecordingAction, ResetAction,
+    ReviewAction, SendAction,
 };
 
 pub(super) static KEYS: KeyMap = KeyMap {
-    greeting: &[("#", GreetingAction::SkipGreeting), ("*", GreetingAction::LogIn)],
+    greeting: &[("#", GreetingAction::SkipGreeting), ("*", GreetingAction::LogIn), ("0", GreetingAction::Operator)],
     end_recording: &[Digit::Pound],
     review: &[
         ("#", ReviewAction::Accept),
         ("2", ReviewAction::Listen),
         ("3", ReviewAction::RecordAgain),
         ("*", ReviewAction::Cancel),
+        ("0", ReviewAction::Operator),
     ],
+    before_operator: &[("1", BeforeOperatorAction::Send), ("2", BeforeOperatorAction::Drop)],
     own_review: &[
         ("#", OwnReviewAction::Accept),
         ("2", OwnReviewAction::Listen),
@@ -69,6 +72,7 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("0", AfterAction::Help),
         ("5", AfterAction::Forward),
         ("4", AfterAction::Reply),
+        ("44", AfterAction::CallBack),
     ],
     options: &[
         ("1", OptionsAction::Greeting),
@@ -110,5 +114,6 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("#", AdministrationAction::Back),
     ],
     reset: &[("1", ResetAction::Confirm), ("2", ResetAction::Again), ("*", ResetAction::Back), ("#", ResetAction::Back)],
+    call_back: &[("1", CallBackAction::Call), ("*", CallBackAction::Leave), ("#", CallBackAction::Leave)],
     block: &[("1", BlockAction::Block), ("*", BlockAction::Leave), ("#", BlockAction::Leave)],
 };

@@ -74,6 +74,14 @@ pub(super) fn last_caller(language: &Language, caller: &Caller) -> Vec<Item> {
     items
 }
 
+/// "The number is two zero two."
+pub(super) fn call_back_number(language: &Language, number: &str) -> Vec<Item> {
+    let mut items = say([PromptId::CallBackNumber]);
+    items.extend(digits(language, number));
+    items.push(BREATH);
+    items
+}
+
 /// "You have three new messages, and one saved message."
 pub(super) fn counts(language: &Language, counts: Counts) -> Vec<Item> {
     let whole = |first: PromptId, count: u32| match language.grammar {

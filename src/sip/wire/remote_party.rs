@@ -12,6 +12,8 @@ pub struct RemoteParty {
     pub is_calling: bool,
     /// Whether it may not be shown: `privacy=full`, `name` or `uri`.
     pub is_private: bool,
+    /// Whether the exchange says that it did not check it: `screen=no`.
+    pub is_unchecked: bool,
 }
 
 impl RemoteParty {
@@ -26,6 +28,7 @@ impl RemoteParty {
         let privacy = word("privacy");
         Ok(Self {
             is_calling: matches!(word("party").as_str(), "" | "calling"),
+            is_unchecked: word("screen") == "no",
             is_private: privacy.split([';', ',', '-']).any(|part| matches!(part, "full" | "name" | "uri")),
             address,
         })
@@ -46,6 +49,7 @@ mod tests {
 
         assert_eq!((shown.is_calling, shown.is_private), (true, false));
         assert_eq!((hidden.is_calling, hidden.is_private), (true, true));
+        assert_eq!((shown.is_unchecked, hidden.is_unchecked), (false, true));
         assert!(!called.is_calling);
     }
 

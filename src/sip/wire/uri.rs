@@ -148,17 +148,27 @@ impl SipUri {
     /// it, without visual separators. In a `sip:` URI it stands in the user part.
     #[must_use]
     pub fn phone_context(&self) -> Option<String> {
+        let context = percent_decode(self.number_param("phone-context")?);
+        Some(if context.starts_with('+') { without_separators(&context) } else { context })
+    }
+
+    /// What a carrier has found out about the number's signature (3GPP TS 24.229 §7.2A.20), like `TN-Validation-Passed`.
+    #[must_use]
+    pub fn verstat(&self) -> Option<String> {
+        self.number_param("verstat").map(percent_decode)
+    }
+
+    /// A parameter of a telephone number, which in a `sip:` URI stands in the user part.
+    fn number_param(&self, name: &str) -> Option<&str> {
         let in_user = || {
             let mut parts = self.user.as_deref()?.split(';').skip(1).filter_map(|part| part.split_once('='));
-            parts.find(|(name, _)| name.eq_ignore_ascii_case("phone-context")).map(|(_, value)| value)
+            parts.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
         };
-        let context = match self.scheme {
-            Scheme::Tel => self.params.get("phone-context"),
+        match self.scheme {
+            Scheme::Tel => self.params.get(name),
             Scheme::Sip | Scheme::Sips => in_user(),
             Scheme::Other(_) => None,
-        };
-        let context = percent_decode(context?);
-        Some(if context.starts_with('+') { without_separators(&context) } else { context })
+        }
     }
 
     /// Not everything that a gateway marks `user=phone` is a number: `anonymous` is not.

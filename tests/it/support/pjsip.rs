@@ -1,6 +1,8 @@
 //! PJSIP as a telephone that does given steps.
 
 use std::{
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -18,6 +20,22 @@ pub fn start(words: &[&str]) -> Child {
         .stderr(Stdio::piped())
         .spawn()
         .expect("python starts")
+}
+
+/// Starts a telephone that others call, and says where.
+pub fn start_listening(words: &[&str]) -> (Child, SocketAddr) {
+    let mut phone = start(words);
+    let mut output = BufReader::new(phone.stdout.take().expect("its output is piped"));
+    let address = loop {
+        let mut line = String::new();
+        assert!(output.read_line(&mut line).expect("it speaks") > 0, "it ended without listening");
+        if let Some(address) = line.strip_prefix("listening ") {
+            break address.trim().parse().expect("an address");
+        }
+    };
+    // Somebody has to take what else it says.
+    std::thread::spawn(move || output.lines().count());
+    (phone, address)
 }
 
 /// Waits until all steps are done.

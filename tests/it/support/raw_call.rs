@@ -90,12 +90,46 @@ impl RawCall {
     }
 
     fn send(&self, method: &str, sequence: u32, branch: &str) {
+        self.sends(method, sequence, branch, "", "");
+    }
+
+    /// Sends a request in the dialog with more headers and a body.
+    pub fn sends(&self, method: &str, sequence: u32, branch: &str, more: &str, body: &str) {
         let own = self.sip.local_addr().expect("bound");
         let Self { target, call, dialog, .. } = self;
         let text = format!(
             "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {own};rport;branch=z9hG4bK{call}{branch}\r\n{dialog}\
-             CSeq: {sequence} {method}\r\nContent-Length: 0\r\n\r\n"
+             CSeq: {sequence} {method}\r\n{more}Content-Length: {}\r\n\r\n{body}",
+            body.len()
         );
+        self.sip.send_to(text.as_bytes(), self.server).expect("a datagram is sent");
+    }
+
+    /// The next message that the server sends, if one comes within a while.
+    pub fn receives(&self, within: Duration) -> Option<String> {
+        self.sip.set_read_timeout(Some(within)).expect("a socket has a time-out");
+        let mut buffer = vec![0; 65_536];
+        let length = self.sip.recv(&mut buffer).ok()?;
+        Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+    }
+
+    /// Waits for a request of the server's.
+    pub fn receives_request(&self, method: &str) -> String {
+        let begin = Instant::now();
+        while begin.elapsed() < PATIENCE {
+            match self.receives(Duration::from_millis(500)) {
+                Some(text) if text.starts_with(&format!("{method} ")) => return text,
+                Some(_) | None => {}
+            }
+        }
+        panic!("no {method} within {PATIENCE:?}");
+    }
+
+    /// Answers a request of the server's, with more headers.
+    pub fn answers(&self, request: &str, status: &str, more: &str) {
+        let echoed = |line: &&str| ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name));
+        let lines: Vec<&str> = request.split("\r\n").filter(echoed).collect();
+        let text = format!("SIP/2.0 {status}\r\n{}\r\n{more}Content-Length: 0\r\n\r\n", lines.join("\r\n"));
         self.sip.send_to(text.as_bytes(), self.server).expect("a datagram is sent");
     }
 

@@ -192,8 +192,21 @@ impl Server {
 
     /// Leaves a message without a call, as it would have been left at `at`.
     pub async fn leave_message(&self, store: &Store, number: &str, audio: &[i16], at: Timestamp) -> MessageId {
+        self.leave_message_of(store, number, Some(CALLER), false, audio, at).await
+    }
+
+    /// The same, from a caller with this number, for which somebody vouches or nobody does.
+    pub async fn leave_message_of(
+        &self,
+        store: &Store,
+        number: &str,
+        caller: Option<&str>,
+        verified: bool,
+        audio: &[i16],
+        at: Timestamp,
+    ) -> MessageId {
         let mailbox = store.find_mailbox("", number).await.expect("the store works").expect("a mailbox");
-        let caller = Caller { number: Some(CALLER.to_owned()), name: None };
+        let caller = Caller { number: caller.map(ToOwned::to_owned), name: None };
         let message = MessageId::random();
         let envelope = Envelope {
             message: message.clone(),
@@ -201,7 +214,7 @@ impl Server {
             caller,
             started_at: at,
             encoding: Encoding::Mulaw,
-            verified: false,
+            verified,
             call: CallId::random(),
         };
         let journal = store.create_journal(envelope).await.expect("a journal");
