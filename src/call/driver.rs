@@ -607,7 +607,7 @@ impl Calls {
         // Five minutes take some milliseconds, which would hold up other calls' tasks.
         let encoded = tokio::task::spawn_blocking(move || {
             let rate = codec.sample_rate();
-            wav::read_at(rate, &wav, rules::LONGEST_MESSAGE).map(|samples| EncodedAudio::new(codec, &samples, rate))
+            wav::read_at(rate, &wav, rules::LONGEST_FORWARDED).map(|samples| EncodedAudio::new(codec, &samples, rate))
         });
         match encoded.await {
             Ok(Ok(audio)) => Some(Arc::new(audio)),

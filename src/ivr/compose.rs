@@ -193,6 +193,7 @@ impl Compose {
                 self.addressed(items, call)
             }
             Input::Answer(Answer::Addressee(None)) => said(say([PromptId::NobodyToReplyTo])),
+            Input::Answer(Answer::Conflict(None)) => said(say([PromptId::MessageGone])),
             Input::Answer(Answer::MailboxGone) => Step::Done(Outcome::MailboxGone),
             Input::Answer(_) => said(say([PromptId::NotDone])),
             Input::Timeout => {

@@ -93,7 +93,7 @@ impl Session {
         match self.moment.wait() {
             Wait::Phrase | Wait::Keys(_) if self.awaits_further_keys() => Some(FURTHER_KEY),
             // A phrase ends by itself; the deadline is for one that never does.
-            Wait::Phrase => Some(rules::LONGEST_MESSAGE * 2),
+            Wait::Phrase => Some(rules::LONGEST_FORWARDED * 2),
             Wait::Keys(wait) => Some(wait),
             Wait::Answer => Some(ONE_MOMENT),
             Wait::Recording(longest) => Some(longest + Duration::from_secs(10)),

@@ -14,6 +14,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     Store, StoreError, audio,
+    cleaning::{self, Wishes},
     database::Columns as _,
     deposit::{WriteError, Written},
     greeting::Scratch,
@@ -352,16 +353,18 @@ impl Store {
         Ok(listed)
     }
 
-    /// The WAV of what was recorded into a scratch.
+    /// The WAV of what was recorded into a scratch, cleaned as a caller's message is. The sender has heard and accepted it: the
+    /// recording as it came is not kept.
     ///
     /// # Errors
     ///
     /// [`StoreError::Spool`] when it cannot be read.
     pub async fn scratch_wav(&self, scratch: Scratch, kept: Duration) -> Result<Vec<u8>, StoreError> {
-        let spool = self.0.spool_dir.clone();
+        let (spool, wishes) = (self.0.spool_dir.clone(), Wishes { clean: self.0.clean_audio, keep_silent: true });
         blocking(move || {
             let recorded = scratch.reader(kept)().map_err(|source| StoreError::spool(&spool, source))?;
-            Ok(wav::finish(scratch.encoding(), &recorded))
+            let finished = cleaning::finish(scratch.encoding(), &recorded, wishes);
+            Ok(finished.map_or_else(|| wav::finish(scratch.encoding(), &recorded), |audio| audio.wav))
         })
         .await
     }

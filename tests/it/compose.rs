@@ -2,9 +2,10 @@
 
 use afterbeep::{
     audio::wav,
-    domain::time::Timestamp,
+    domain::{id::SendingId, message::Marks, rules, sending::SentKind, time::Timestamp},
     ivr::PromptId,
     phone::{Phone, listen},
+    store::sending::{Content, NewSending, Recipients},
 };
 use serde_json::{Value, json};
 
@@ -307,6 +308,37 @@ async fn two_owners_open_a_shared_mailbox_at_once() {
         let calls = parsed(&server.run(&["calls", "--mailbox", "5001", "--json"]));
         (calls.as_array().map(Vec::len) == Some(2)).then_some(())
     });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn the_longest_message_is_heard_with_its_introduction() {
+    let server = with_mailboxes(&["1001", "1002"]);
+    let store = server.store().await;
+    let introduction = words(PromptId::PasscodeLine);
+    let quiet = vec![0; 8000 * rules::LONGEST_MESSAGE.as_secs() as usize];
+    let message = server.leave_message(&store, "1001", &quiet, now()).await;
+    let recipient = store.find_mailbox("", "1002").await.unwrap().expect("a mailbox").id;
+    let new = NewSending {
+        id: SendingId::random(),
+        kind: SentKind::Forwarded,
+        sender: None,
+        to: Recipients::These { mailboxes: vec![recipient], lists: vec![] },
+        content: Content::Message { message, introduction: Some(wav::from_samples(&introduction)) },
+        marks: Marks::default(),
+    };
+    store.send(new.clone(), now()).await.unwrap();
+    store.deliver(&new.id, now()).await.unwrap();
+
+    let mut subscriber = Caller::log_in(&server, "1002").await;
+    subscriber.hears(PromptId::New1).await;
+    subscriber.presses("1").await;
+    subscriber.hears(PromptId::ForwardedMessage).await;
+    subscriber.hears_audio("the introduction", &introduction).await;
+    subscriber.hangs_up().await;
+
+    let length = server.messages("1002")[0]["duration_seconds"].as_f64().unwrap();
+    assert!(length > rules::LONGEST_MESSAGE.as_secs_f64(), "{length} s");
+    server.expect_tidiness();
 }
 
 /// A server with enrolled mailboxes.

@@ -198,7 +198,7 @@ fn a_reply_goes_to_the_senders_mailbox() {
 #[test]
 fn nobody_replies_to_a_caller_without_a_mailbox() {
     for (answer, said) in
-        [(Answer::Addressee(None), "nobody-to-reply-to"), (Answer::Failed, "not-done"), (Answer::Conflict(None), "not-done")]
+        [(Answer::Addressee(None), "nobody-to-reply-to"), (Answer::Failed, "not-done"), (Answer::Conflict(None), "message-gone")]
     {
         let mut telephone = listening(message("a"));
         telephone.press("88").forget().answer(answer);
