@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use rand::Rng as _;
 use tracing::{error, warn};
 
 use super::{Calls, driver::Line, explain, question::gone, route::Dialled, tape::Tape};
@@ -116,7 +115,9 @@ pub async fn answer(
             let Some(mailbox) = colleague(calls, &administrator, number).await? else {
                 return Ok(Answer::Account(AccountAnswer::NewPasscode(None)));
             };
-            let passcode = new_passcode(&mailbox, calls.menus.shortest_passcode);
+            let numbers: Vec<&str> =
+                std::iter::once(&mailbox.number).chain(&mailbox.aliases).map(|number| number.as_str()).collect();
+            let passcode = Passcode::random(calls.menus.shortest_passcode, &numbers);
             match store.reset_passcode(&mailbox, &passcode, &administrator.id, by, now).await {
                 Ok(()) => AccountAnswer::NewPasscode(Some(Digits(passcode.digits().to_owned()))),
                 Err(ChangeError::Store(error)) => return Err(error),
@@ -156,18 +157,6 @@ async fn colleague(calls: &Calls, administrator: &Mailbox, number: String) -> Re
     let dialled = Dialled { number, domain: administrator.tenant.clone() };
     let mailbox = explain::find(&calls.store, &dialled, None).await?;
     Ok(mailbox.filter(|mailbox| mailbox.tenant == administrator.tenant))
-}
-
-/// A random passcode that would be accepted if somebody chose it.
-fn new_passcode(mailbox: &Mailbox, shortest: usize) -> Passcode {
-    let numbers: Vec<&str> = std::iter::once(&mailbox.number).chain(&mailbox.aliases).map(|number| number.as_str()).collect();
-    let mut random = rand::rng();
-    loop {
-        let digits: String = (0..shortest).map(|_| char::from(random.random_range(b'0'..=b'9'))).collect();
-        if let Ok(passcode) = Passcode::chosen(&digits, shortest, &numbers) {
-            return passcode;
-        }
-    }
 }
 
 fn recorded<T>(outcome: Result<T, RecordingError>) -> Result<Answer, StoreError> {

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use rand::Rng as _;
 use serde::Serialize;
 
 use super::{mailbox_log, output, owner, screening, workplace::Workplace};
@@ -446,15 +445,11 @@ impl GivenPasscode {
     }
 }
 
-/// A random passcode that would be accepted if somebody chose it, and its digits for the one who asked for it.
+/// A random passcode, and its digits for the one who asked for it.
 fn generate(config: &Config, numbers: &[&str]) -> (Passcode, Option<String>) {
-    let mut random = rand::rng();
-    loop {
-        let digits: String = (0..config.passcode.shortest).map(|_| char::from(random.random_range(b'0'..=b'9'))).collect();
-        if let Ok(passcode) = Passcode::chosen(&digits, config.passcode.shortest, numbers) {
-            return (passcode, Some(digits));
-        }
-    }
+    let passcode = Passcode::random(config.passcode.shortest, numbers);
+    let digits = passcode.digits().to_owned();
+    (passcode, Some(digits))
 }
 
 fn mail_address(text: &str) -> Result<String, String> {

@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use rand::Rng as _;
+
 use super::{rules, time::Timestamp};
 
 /// Digits typed as a passcode. Not printable: neither `Debug` nor `Display` shows it.
@@ -45,6 +47,19 @@ impl Passcode {
             return Err(WeakPasscode::MailboxNumber);
         }
         Ok(passcode)
+    }
+
+    /// A random passcode of `length` digits that [`chosen`](Self::chosen) would take for the mailbox with `numbers`; `length` is one
+    /// that it takes.
+    #[must_use]
+    pub fn random(length: usize, numbers: &[&str]) -> Self {
+        let mut random = rand::rng();
+        loop {
+            let digits: String = (0..length).map(|_| char::from(random.random_range(b'0'..=b'9'))).collect();
+            if let Ok(passcode) = Self::chosen(&digits, length, numbers) {
+                return passcode;
+            }
+        }
     }
 
     /// The digits, for hashing.
@@ -163,6 +178,15 @@ mod tests {
 
         assert_eq!(passcode.digits(), "49158730");
         assert_eq!(format!("{passcode:?}"), "Passcode(…)");
+    }
+
+    #[test]
+    fn a_random_passcode_is_a_good_one_and_another_each_time() {
+        let made: std::collections::HashSet<String> =
+            (0..50).map(|_| Passcode::random(8, &["1001"]).digits().to_owned()).collect();
+
+        assert_eq!(made.len(), 50);
+        assert!(made.iter().all(|digits| Passcode::chosen(digits, 8, &["1001"]).is_ok()));
     }
 
     #[test]

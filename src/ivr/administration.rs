@@ -22,12 +22,17 @@ pub(super) struct Administration {
 enum State {
     Menu(Asking),
     Number(DigitEntry),
-    /// The number has been said.
-    Confirm(Digits, Asking),
+    /// What was typed, or the new passcode, has been said.
+    Reset(Stage, Asking),
     Resetting,
-    /// The new passcode has been said.
-    Told(Digits, Asking),
     Phrase(Managing),
+}
+
+/// Before a mailbox gets a new passcode, and after it.
+#[derive(Debug)]
+enum Stage {
+    Confirm(Digits),
+    Told(Digits),
 }
 
 /// What came of an input.
@@ -50,9 +55,8 @@ impl Administration {
         match self.state {
             State::Menu(asking) => menu(asking, input, who, call),
             State::Number(entry) => number(entry, input, call),
-            State::Confirm(digits, asking) => confirm(digits, asking, input, who, call),
+            State::Reset(stage, asking) => reset(stage, asking, input, who, call),
             State::Resetting => resetting(input, call),
-            State::Told(passcode, asking) => told(passcode, asking, input, call),
             State::Phrase(managing) => match managing.step(input, who, call) {
                 greetings::Step::More(managing) => at(State::Phrase(managing)),
                 greetings::Step::Back(said) => Step::More(offer(said, call)),
@@ -64,7 +68,7 @@ impl Administration {
 
     pub fn wait(&self) -> Wait {
         match &self.state {
-            State::Menu(asking) | State::Confirm(_, asking) | State::Told(_, asking) => asking.wait(),
+            State::Menu(asking) | State::Reset(_, asking) => asking.wait(),
             State::Number(entry) => entry.wait(),
             State::Resetting => Wait::Answer,
             State::Phrase(managing) => managing.wait(),
@@ -110,35 +114,34 @@ fn ask_number(preface: Vec<Item>, call: &mut Call) -> Administration {
 }
 
 fn number(entry: DigitEntry, input: Input, call: &mut Call) -> Step {
-    let typed = match input {
-        Input::Digit(digit) => entry.digit(digit, call),
-        Input::PlaybackDone | Input::PlaybackFailed => entry.silent(),
-        Input::Timeout => entry.nothing_came(call),
-        Input::Hangup => Typed::Silence,
-        Input::RecordingDone { .. } | Input::Answer(_) => Typed::More(entry),
-    };
-    match typed {
+    match entry.step(input, call) {
         Typed::More(entry) => at(State::Number(entry)),
         Typed::Complete(digits) if !digits.is_empty() => {
             let said = phrase::mailbox_is(call.language(), &digits);
             let asking = Asking::begin(call, said, keymap::tell(call.keys().reset, |action| action != ResetAction::Again));
-            at(State::Confirm(Digits(digits), asking))
+            at(State::Reset(Stage::Confirm(Digits(digits)), asking))
         }
         Typed::Complete(_) | Typed::Back => Step::More(offer(vec![], call)),
         Typed::Silence => Step::Silence,
     }
 }
 
-fn confirm(digits: Digits, asking: Asking, input: Input, who: &Subscriber, call: &mut Call) -> Step {
+fn reset(stage: Stage, asking: Asking, input: Input, who: &Subscriber, call: &mut Call) -> Step {
     let asking = match input {
-        Input::Digit(digit) => match call.key(call.keys().reset, digit) {
-            Meaning::Does(ResetAction::Confirm) => {
-                call.ask(Question::Account(AccountQuestion::ResetPasscode(who.mailbox.id.clone(), digits)));
+        Input::Digit(digit) => match (call.key(call.keys().reset, digit), &stage) {
+            (Meaning::Does(ResetAction::Confirm), Stage::Confirm(number)) => {
+                call.ask(Question::Account(AccountQuestion::ResetPasscode(who.mailbox.id.clone(), number.clone())));
                 return at(State::Resetting);
             }
-            Meaning::Does(ResetAction::Back) => return Step::More(offer(vec![], call)),
-            Meaning::Begins => asking.silent(),
-            Meaning::Does(ResetAction::Again) | Meaning::Nothing => asking.repeat(call, say([PromptId::InvalidChoice])),
+            (Meaning::Does(ResetAction::Again), Stage::Told(passcode)) => {
+                let said = phrase::new_passcode(&passcode.0);
+                asking.repeat(call, said)
+            }
+            (Meaning::Does(ResetAction::Back), _) => return Step::More(offer(vec![], call)),
+            (Meaning::Begins, _) => asking.silent(),
+            (Meaning::Does(ResetAction::Confirm | ResetAction::Again) | Meaning::Nothing, _) => {
+                asking.repeat(call, say([PromptId::InvalidChoice]))
+            }
         },
         Input::PlaybackDone | Input::PlaybackFailed => asking.silent(),
         Input::Timeout => match asking.nothing_came(call) {
@@ -148,7 +151,7 @@ fn confirm(digits: Digits, asking: Asking, input: Input, who: &Subscriber, call:
         Input::Hangup => return Step::Silence,
         Input::RecordingDone { .. } | Input::Answer(_) => asking,
     };
-    at(State::Confirm(digits, asking))
+    at(State::Reset(stage, asking))
 }
 
 fn resetting(input: Input, call: &mut Call) -> Step {
@@ -156,7 +159,7 @@ fn resetting(input: Input, call: &mut Call) -> Step {
         Input::Answer(Answer::Account(AccountAnswer::NewPasscode(Some(passcode)))) => {
             let said = phrase::new_passcode(&passcode.0);
             let asking = Asking::begin(call, said, keymap::tell(call.keys().reset, |action| action != ResetAction::Confirm));
-            at(State::Told(passcode, asking))
+            at(State::Reset(Stage::Told(passcode), asking))
         }
         Input::Answer(Answer::Account(AccountAnswer::NewPasscode(None))) => {
             Step::More(ask_number(say([PromptId::NoSuchMailbox]), call))
@@ -171,26 +174,4 @@ fn resetting(input: Input, call: &mut Call) -> Step {
             at(State::Resetting)
         }
     }
-}
-
-fn told(passcode: Digits, asking: Asking, input: Input, call: &mut Call) -> Step {
-    let asking = match input {
-        Input::Digit(digit) => match call.key(call.keys().reset, digit) {
-            Meaning::Does(ResetAction::Again) => {
-                let said = phrase::new_passcode(&passcode.0);
-                asking.repeat(call, said)
-            }
-            Meaning::Does(ResetAction::Back) => return Step::More(offer(vec![], call)),
-            Meaning::Begins => asking.silent(),
-            Meaning::Does(ResetAction::Confirm) | Meaning::Nothing => asking.repeat(call, say([PromptId::InvalidChoice])),
-        },
-        Input::PlaybackDone | Input::PlaybackFailed => asking.silent(),
-        Input::Timeout => match asking.nothing_came(call) {
-            Some(asking) => asking,
-            None => return Step::Silence,
-        },
-        Input::Hangup => return Step::Silence,
-        Input::RecordingDone { .. } | Input::Answer(_) => asking,
-    };
-    at(State::Told(passcode, asking))
 }

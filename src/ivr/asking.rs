@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::{
-    Item,
+    Input, Item,
     keymap::Digit,
     session::{Call, Wait},
 };
@@ -84,6 +84,17 @@ pub(super) enum Typed {
 impl DigitEntry {
     pub fn begin(call: &mut Call, preface: Vec<Item>, question: Vec<Item>) -> Self {
         Self { asking: Asking::begin(call, preface, question), typed: String::new() }
+    }
+
+    /// What comes of an input, where a hang-up is like silence.
+    pub fn step(self, input: Input, call: &mut Call) -> Typed {
+        match input {
+            Input::Digit(digit) => self.digit(digit, call),
+            Input::PlaybackDone | Input::PlaybackFailed => self.silent(),
+            Input::Timeout => self.nothing_came(call),
+            Input::Hangup => Typed::Silence,
+            Input::RecordingDone { .. } | Input::Answer(_) => Typed::More(self),
+        }
     }
 
     pub fn digit(mut self, digit: Digit, call: &mut Call) -> Typed {

@@ -231,14 +231,7 @@ fn changing(target: Target, said: PromptId, input: Input, who: &Subscriber, call
 }
 
 fn days(target: Target, held: Held, entry: DigitEntry, input: Input, who: &Subscriber, call: &mut Call) -> Step {
-    let typed = match input {
-        Input::Digit(digit) => entry.digit(digit, call),
-        Input::PlaybackDone | Input::PlaybackFailed => entry.silent(),
-        Input::Timeout => entry.nothing_came(call),
-        Input::Hangup => Typed::Silence,
-        Input::RecordingDone { .. } | Input::Answer(_) => Typed::More(entry),
-    };
-    match typed {
+    match entry.step(input, call) {
         Typed::More(entry) => at(target, State::Days(held, entry)),
         Typed::Complete(digits) => match digits.parse() {
             Ok(days @ 1..) => {

@@ -70,7 +70,7 @@ fn at(state: State) -> Step {
 }
 
 fn first(entry: DigitEntry, input: Input, who: &Subscriber, call: &mut Call) -> Step {
-    match typed(entry, input, call) {
+    match entry.step(input, call) {
         Typed::More(entry) => at(State::First(entry)),
         Typed::Complete(digits) => match chosen(&digits, who, call) {
             Ok(passcode) => {
@@ -85,7 +85,7 @@ fn first(entry: DigitEntry, input: Input, who: &Subscriber, call: &mut Call) -> 
 }
 
 fn again(passcode: Passcode, entry: DigitEntry, input: Input, who: &Subscriber, call: &mut Call) -> Step {
-    match typed(entry, input, call) {
+    match entry.step(input, call) {
         Typed::More(entry) => at(State::Again(passcode, entry)),
         Typed::Complete(digits) if digits == passcode.digits() => {
             call.ask(Question::ChangePasscode(who.mailbox.id.clone(), passcode.clone()));
@@ -109,16 +109,6 @@ fn storing(passcode: Passcode, input: Input, call: &mut Call) -> Step {
         Input::Digit(_) | Input::PlaybackDone | Input::PlaybackFailed | Input::RecordingDone { .. } | Input::Hangup => {
             at(State::Storing(passcode))
         }
-    }
-}
-
-fn typed(entry: DigitEntry, input: Input, call: &mut Call) -> Typed {
-    match input {
-        Input::Digit(digit) => entry.digit(digit, call),
-        Input::PlaybackDone | Input::PlaybackFailed => entry.silent(),
-        Input::Timeout => entry.nothing_came(call),
-        Input::Hangup => Typed::Silence,
-        Input::RecordingDone { .. } | Input::Answer(_) => Typed::More(entry),
     }
 }
 

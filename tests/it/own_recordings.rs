@@ -27,10 +27,7 @@ async fn every_recording_is_made_heard_accepted_and_told_by_mail() {
     ] {
         ann.presses(key).await;
         ann.hears(instruction).await;
-        ann.hears_beep().await;
-        ann.says(&words(phrase)).await;
-        ann.presses("#").await;
-        ann.hears(PromptId::YouRecorded).await;
+        records(&mut ann, &words(phrase)).await;
         ann.hears(phrase).await;
         ann.presses("1").await;
         ann.hears(saved).await;
@@ -69,10 +66,7 @@ async fn a_temporary_greeting_is_heard_first_announced_at_login_and_erased() {
     let mut ann = own_line(&server).await;
     ann.presses(&format!("{PASSCODE}#05")).await;
     ann.hears(PromptId::RecordTemporary).await;
-    ann.hears_beep().await;
-    ann.says(&words(FIRST_PHRASE)).await;
-    ann.presses("#").await;
-    ann.hears(PromptId::YouRecorded).await;
+    records(&mut ann, &words(FIRST_PHRASE)).await;
     ann.presses("1").await;
     ann.hears(PromptId::GreetingSaved).await;
     ann.presses("4").await;
@@ -115,11 +109,8 @@ async fn the_previous_greeting_is_brought_back_by_one_key_and_a_silent_one_is_re
     ann.hears(FIRST_PHRASE).await;
     ann.presses("2").await;
     ann.hears(PromptId::RecordGreeting).await;
-    ann.hears_beep().await;
     // The hum of a line, which no silence detector ends.
-    ann.says(&hum(3.0)).await;
-    ann.presses("#").await;
-    ann.hears(PromptId::YouRecorded).await;
+    records(&mut ann, &hum(3.0)).await;
     ann.presses("1").await;
     ann.hears(PromptId::NothingHeard).await;
     ann.hangs_up().await;
@@ -157,19 +148,13 @@ async fn a_first_login_that_is_broken_off_goes_on_at_each_step() {
     let mut ann = own_line(&server).await;
     ann.presses(&format!("{CHOSEN}#")).await;
     ann.hears(PromptId::RecordName).await;
-    ann.hears_beep().await;
-    ann.says(&words(PromptId::Reached)).await;
-    ann.presses("#").await;
-    ann.hears(PromptId::YouRecorded).await;
+    records(&mut ann, &words(PromptId::Reached)).await;
     ann.hangs_up().await;
     // The name was accepted.
     let mut ann = own_line(&server).await;
     ann.presses(&format!("{CHOSEN}#")).await;
     ann.hears(PromptId::RecordName).await;
-    ann.hears_beep().await;
-    ann.says(&words(PromptId::Reached)).await;
-    ann.presses("#").await;
-    ann.hears(PromptId::YouRecorded).await;
+    records(&mut ann, &words(PromptId::Reached)).await;
     ann.presses("1").await;
     ann.hears(PromptId::NameSaved).await;
     ann.hangs_up().await;
@@ -256,10 +241,7 @@ async fn an_administrator_resets_a_passcode_and_records_the_tenants_phrases() {
     ann.hears(PromptId::NoRecording).await;
     ann.presses("2").await;
     ann.hears(PromptId::RecordPhrase).await;
-    ann.hears_beep().await;
-    ann.says(&words(FIRST_PHRASE)).await;
-    ann.presses("#").await;
-    ann.hears(PromptId::YouRecorded).await;
+    records(&mut ann, &words(FIRST_PHRASE)).await;
     ann.presses("1").await;
     ann.hears(PromptId::RecordingKept).await;
     ann.hangs_up().await;
@@ -328,6 +310,14 @@ fn a_file_that_is_no_good_is_refused_and_every_common_form_is_taken() {
     server.run(&["greeting", "until", "1001"]);
     server.run(&["greeting", "remove", "1001", "--temporary"]);
     server.run(&["greeting", "previous", "1001", "--temporary"]);
+}
+
+/// Says something after the beep, and hears that it is recorded.
+async fn records(caller: &mut Caller, samples: &[i16]) {
+    caller.hears_beep().await;
+    caller.says(samples).await;
+    caller.presses("#").await;
+    caller.hears(PromptId::YouRecorded).await;
 }
 
 async fn own_line(server: &Server) -> Caller {

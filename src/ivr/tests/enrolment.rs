@@ -79,15 +79,25 @@ fn whose_passcode_was_reset_is_asked_for_a_new_one_only() {
 fn a_hang_up_at_any_step_owes_nothing_and_undoes_nothing() {
     let steps: [fn(&mut Telephone); 7] = [
         |_| {},
-        |telephone| drop(telephone.press("4915")),
-        |telephone| drop(telephone.press("49158730#49158730#")),
-        |telephone| drop(telephone.press("49158730#49158730#").answer(Answer::Done)),
-        |telephone| drop(telephone.press("49158730#49158730#").answer(Answer::Done).press("#").answer(Answer::RecordingReady)),
+        |telephone| {
+            telephone.press("4915");
+        },
+        |telephone| {
+            telephone.press("49158730#49158730#");
+        },
+        |telephone| {
+            telephone.press("49158730#49158730#").answer(Answer::Done);
+        },
+        |telephone| {
+            telephone.press("49158730#49158730#").answer(Answer::Done).press("#").answer(Answer::RecordingReady);
+        },
         |telephone| {
             telephone.press("49158730#49158730#").answer(Answer::Done).press("#").answer(Answer::RecordingReady).listen();
             telephone.speak(1.0, RecordingEnd::Silence).press("1");
         },
-        |telephone| drop(telephone.press("49158730#49158730#").answer(Answer::Done).press("*")),
+        |telephone| {
+            telephone.press("49158730#49158730#").answer(Answer::Done).press("*");
+        },
     ];
     for (at, step) in steps.into_iter().enumerate() {
         let mut telephone = first_login();
