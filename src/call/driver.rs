@@ -574,8 +574,11 @@ impl Driver {
             },
             _ => None,
         };
-        if let ivr::Question::CheckPasscode { own_line, .. } = question {
-            self.line.own_line = own_line;
+        match &question {
+            ivr::Question::CheckPasscode { own_line, .. } => self.line.own_line = *own_line,
+            // An owner's line is not the shared mailbox's own.
+            ivr::Question::OpenMailbox { mailbox, owner } if mailbox != owner => self.line.own_line = false,
+            _ => {}
         }
         if let Some((Tape::Message(journal), _)) = &taken {
             self.storing = Some(journal.envelope().message.clone());

@@ -207,6 +207,9 @@ impl Asking {
             Question::OpenMailbox { mailbox, owner } => {
                 let is_theirs = mailbox == owner || store.is_owner(&mailbox, &owner).await?;
                 let opened = store.mailbox(&mailbox).await?.filter(|mailbox| mailbox.enabled && is_theirs);
+                if opened.is_some() && mailbox != owner {
+                    account::note_attempt(&self.calls, &self.line, &mailbox, PasscodeVerdict::Right, now).await;
+                }
                 Ok(Answer::Mailbox(opened.map(|mailbox| Box::new(MailboxView::of(&mailbox, false)))))
             }
         }

@@ -179,7 +179,8 @@ impl Login {
         let enrolled = mailbox.enrolled;
         let tell_shared = mailbox.owns_shared;
         let numbers_left = rules::NUMBERS_PER_CALL;
-        let subscriber = Subscriber { mailbox, own: None, tell_shared, numbers_left, passcode, marked: vec![], reminded: false };
+        let subscriber =
+            Subscriber { mailbox, own: None, tell_shared, numbers_left, passcode, marked: vec![], reminded_of: None };
         match wish {
             // Whoever has yet to choose a passcode does that first, and may call again.
             _ if !enrolled => Enrolment::begin(call, subscriber),
@@ -239,14 +240,19 @@ pub(super) struct Subscriber {
     pub passcode: Passcode,
     /// The messages to be deleted when the session ends, as they were when marked.
     pub marked: Vec<Message>,
-    /// Whether it was said that the temporary greeting is on.
-    pub reminded: bool,
+    /// Of which mailbox it was said last that its temporary greeting is on.
+    pub reminded_of: Option<MailboxId>,
 }
 
 impl Subscriber {
     /// The mailbox of whoever is logged in, also while a shared one is open.
     pub fn own(&self) -> &MailboxView {
         self.own.as_deref().unwrap_or(&self.mailbox)
+    }
+
+    /// Whether it is an administrator's own mailbox that is open: whoever opens a shared one does not become what it is.
+    pub fn administrates(&self) -> bool {
+        self.own.is_none() && self.mailbox.administrator
     }
 
     pub fn is_marked(&self, id: &MessageId) -> bool {

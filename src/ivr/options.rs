@@ -86,19 +86,21 @@ impl Options {
             | OptionsAction::MainMenu => true,
             OptionsAction::Busy | OptionsAction::Greetings | OptionsAction::LastAccess => tells_all,
             OptionsAction::Help => !tells_all,
-            OptionsAction::Administration => who.mailbox.administrator,
+            OptionsAction::Administration => who.administrates(),
         });
         let asking = Asking::begin(call, preface, menu);
         at(who, State::Menu(asking))
     }
 }
 
-/// That callers hear the temporary greeting at `now`, said once a call: whoever comes back from a journey forgets it. One that has ended
-/// is forgotten here.
+/// That callers hear the temporary greeting at `now`, said when the mailbox is opened: whoever comes back from a journey forgets it. One
+/// that has ended is forgotten here.
 pub(super) fn reminder(call: &Call, who: &mut Subscriber, now: Timestamp) -> Vec<Item> {
     who.mailbox.temporary = who.mailbox.temporary.filter(|temporary| temporary.is_in_force(now));
-    let Some(temporary) = who.mailbox.temporary.filter(|_| !who.reminded) else { return vec![] };
-    who.reminded = true;
+    let Some(temporary) = who.mailbox.temporary.filter(|_| who.reminded_of.as_ref() != Some(&who.mailbox.id)) else {
+        return vec![];
+    };
+    who.reminded_of = Some(who.mailbox.id.clone());
     let mut items = say([PromptId::TemporaryOn]);
     if let Some(until) = temporary.until {
         items.extend(phrase::last_day(call.language(), until, who.mailbox.time_zone));
@@ -129,12 +131,12 @@ fn menu(who: Subscriber, asking: Asking, input: Input, call: &mut Call) -> Momen
                 call.ask(Question::Account(AccountQuestion::LastAccess(who.mailbox.id.clone())));
                 at(who, State::LastAccess)
             }
-            Meaning::Does(OptionsAction::Administration) if who.mailbox.administrator => {
+            Meaning::Does(OptionsAction::Administration) if who.administrates() => {
                 let administration = Administration::begin(call);
                 at(who, State::Administration(administration))
             }
             Meaning::Does(OptionsAction::Help) => {
-                let administrator = who.mailbox.administrator;
+                let administrator = who.administrates();
                 let menu = keymap::tell(call.keys().options, |action| match action {
                     OptionsAction::Help => false,
                     OptionsAction::Administration => administrator,

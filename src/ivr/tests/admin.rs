@@ -20,6 +20,20 @@ fn only_an_administrator_hears_of_administration_and_gets_there() {
 }
 
 #[test]
+fn an_owner_of_a_shared_mailbox_that_administrates_is_no_administrator() {
+    let mut telephone = Telephone::call(Entry::Retrieval { mailbox: Some(MailboxView { owns_shared: true, ..mailbox() }) });
+    let shared = MailboxView { id: MailboxId::from_stored("desk"), administrator: true, ..mailbox() };
+    telephone.press("1#").answer(Answer::Passcode(Verdict::Right)).answer(messages(&[]));
+    telephone.answer(Answer::SharedMailboxes(vec![])).press("4");
+    telephone.answer(Answer::SharedMailboxes(vec![SharedMailbox { view: shared.clone(), new: 0 }])).press("1");
+    telephone.answer(Answer::Mailbox(Some(Box::new(shared)))).answer(messages(&[])).press("0").forget();
+
+    telephone.press("9");
+
+    assert!(telephone.look().starts_with("invalid-choice "));
+}
+
+#[test]
 fn a_passcode_is_reset_after_the_number_was_said_and_told_digit_by_digit() {
     let mut telephone = administration();
 
