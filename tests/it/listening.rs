@@ -166,6 +166,22 @@ impl Session {
         self.said.iter().map(|(id, _, _)| words(id)).collect::<Vec<_>>().join(" ")
     }
 
+    /// Everything that was said without the waiting between, in parts that a recogniser takes at once: it looks at 30 s.
+    fn chunks(&self) -> Vec<Vec<i16>> {
+        let mut chunks: Vec<Vec<i16>> = vec![];
+        let phrases = self.said.chunk_by(|_, (_, _, joined)| *joined);
+        for phrase in phrases {
+            let (first, last) = (&phrase[0], &phrase[phrase.len() - 1]);
+            let said = &self.heard[first.1..last.1 + prompt(last.0, self.grammar).len()];
+            match chunks.last_mut() {
+                Some(chunk) if chunk.len() + said.len() < 22_000 * MS => chunk.extend_from_slice(said),
+                _ => chunks.push([&[0; 300 * MS][..], said].concat()),
+            }
+            chunks.last_mut().expect("one was just there").extend([0; 400 * MS]);
+        }
+        chunks
+    }
+
     /// Gaps are those of somebody speaking, nothing clicks, and everything is about as loud.
     fn expect_even_joints(&self) {
         let language = self.grammar;
@@ -244,16 +260,17 @@ fn transcribe(sessions: &[Session]) -> Vec<String> {
     assert!(python.exists(), "the recogniser is not installed: run tests/tools/setup-python.sh once");
     let folder = root.join("target/listening");
     fs::create_dir_all(&folder).unwrap();
-    let recordings: Vec<_> = sessions
-        .iter()
-        .map(|session| {
-            let language = session.grammar.code();
-            // Kept for whoever wants to hear it.
-            let file = folder.join(format!("{language}.wav"));
-            fs::write(&file, wav::from_samples(&session.heard)).unwrap();
-            json!({ "language": language, "wav": file })
-        })
-        .collect();
+    let mut recordings = Vec::new();
+    for session in sessions {
+        let language = session.grammar.code();
+        // Kept for whoever wants to hear it.
+        fs::write(folder.join(format!("{language}.wav")), wav::from_samples(&session.heard)).unwrap();
+        for (place, chunk) in session.chunks().iter().enumerate() {
+            let file = folder.join(format!("{language}-{place}.wav"));
+            fs::write(&file, wav::from_samples(chunk)).unwrap();
+            recordings.push(json!({ "language": language, "wav": file }));
+        }
+    }
     let mut recogniser = Command::new(python)
         .arg(root.join("tests/tools/hear.py"))
         .arg(root.join("target"))
@@ -264,7 +281,8 @@ fn transcribe(sessions: &[Session]) -> Vec<String> {
     recogniser.stdin.take().unwrap().write_all(json!(recordings).to_string().as_bytes()).unwrap();
     let output = recogniser.wait_with_output().unwrap();
     assert!(output.status.success(), "the recogniser failed");
-    serde_json::from_slice(&output.stdout).unwrap()
+    let mut texts = serde_json::from_slice::<Vec<String>>(&output.stdout).unwrap().into_iter();
+    sessions.iter().map(|session| texts.by_ref().take(session.chunks().len()).collect::<Vec<_>>().join(" ")).collect()
 }
 
 /// The words without anything that sounds the same when it is written otherwise: numbers are single digits, however they are
