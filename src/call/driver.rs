@@ -198,7 +198,7 @@ impl Driver {
             self.recording = Recording::Prepared(tape);
         }
         if let Some(recorded) = outcome.recorded {
-            self.record.transfer(recorded);
+            self.record.transfer(*recorded);
         }
         match outcome.answer {
             Ok(answer) => {

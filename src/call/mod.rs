@@ -191,7 +191,7 @@ impl Calls {
             }
         };
         let (caller, verified) = (identity.caller, identity.is_verified);
-        let peer = trusted.then(|| TrustedPeer { address: invite.source, local: invite.local, rule });
+        let peer = trusted.then_some(TrustedPeer { address: invite.source, local: invite.local, rule });
         let believed = trusted || line.is_some();
         let guesser = guesser(&caller, believed, invite.source.ip());
         let session = match session::answer(&self.media, &self.codecs, self.srtp, &invite, handle, self.ring, trusted).await {

@@ -55,7 +55,7 @@ pub struct Outcome {
     /// The tape that was prepared.
     pub tape: Option<Tape>,
     /// A transfer for the record of the call.
-    pub recorded: Option<RecordedTransfer>,
+    pub recorded: Option<Box<RecordedTransfer>>,
 }
 
 impl Outcome {

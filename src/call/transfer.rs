@@ -130,7 +130,7 @@ impl Recorded {
 /// What is to be done about a wish of the menus.
 pub enum Decided {
     /// It is refused, or answered without asking anybody.
-    Answered(Answer, Option<RecordedTransfer>),
+    Answered(Answer, Option<Box<RecordedTransfer>>),
     /// The peer is to be asked; the answer is what comes of it.
     Handed(Box<Handing>),
 }
@@ -146,7 +146,7 @@ pub async fn to_operator(calls: &Calls, peer: Option<&TrustedPeer>, mailbox: &Ma
     };
     let operator = calls.store.transfer_settings(&mailbox.id).await?.operator;
     let recorded = Recorded::new(calls, "operator", operator.clone());
-    let refuse = |reason| Ok(Decided::Answered(Answer::NotTransferred, Some(recorded.clone().refused(reason))));
+    let refuse = |reason| Ok(Decided::Answered(Answer::NotTransferred, Some(Box::new(recorded.clone().refused(reason)))));
     let Some(operator) = operator else { return refuse("the mailbox has no operator") };
     let Some(peer) = peer else { return refuse("the call does not come from a trusted peer") };
     let Some(target) = calls.transfers.operators.iter().find(|target| target.to_string() == operator) else {
@@ -276,7 +276,7 @@ impl<'a> Case<'a> {
 
     fn refused(&self, refusal: Refusal) -> Decided {
         let recorded = Recorded::new(self.calls, "call back", self.number.clone());
-        Decided::Answered(Answer::CallBackRefused(refusal.into()), Some(recorded.refused(refusal.words())))
+        Decided::Answered(Answer::CallBackRefused(refusal.into()), Some(Box::new(recorded.refused(refusal.words()))))
     }
 }
 

@@ -45,6 +45,7 @@ mod calendar;
 mod cleanup;
 mod credentials;
 mod deposit;
+mod destinations;
 mod distribution;
 mod greetings;
 mod lines;

@@ -10,7 +10,7 @@ use afterbeep::{
     },
     store::{
         Store,
-        record::{Attempt, Belief, CallRecord, Outcome, Purpose, RecordFilter, RecordedMailbox, Records},
+        record::{Attempt, Belief, CallRecord, Outcome, Purpose, RecordFilter, RecordedMailbox, RecordedTransfer, Records},
     },
 };
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -47,6 +47,14 @@ async fn a_record_reads_as_it_was_written(house: House) {
         reason: Some("the caller hung up".to_owned()),
         end_cause: Some("Q.850;cause=16".to_owned()),
         message: Some(MessageId::random()),
+        transfers: vec![RecordedTransfer {
+            at: NOW.to_string(),
+            what: "call back".to_owned(),
+            to: Some("+442079460123".to_owned()),
+            outcome: "not connected".to_owned(),
+            status: Some(486),
+            reason: Some("the call was not taken".to_owned()),
+        }],
         attempts: 3,
         ..call(NOW)
     };
