@@ -11,6 +11,7 @@ use afterbeep::{
         id::{AudioKey, MailboxId, MessageId},
         mailbox::{Due, Mailbox},
         message::Message,
+        preferences::Preferences,
         time::Timestamp,
     },
 };
@@ -64,6 +65,7 @@ fn message(caller: Caller, duration: Duration) -> Message {
         mailed_at: None,
         duration,
         audio: AudioKey::from_stored("a"),
+        original_audio: None,
         interrupted: false,
         caller_verified: false,
         urgent: false,
@@ -88,9 +90,11 @@ fn mailbox(name: String) -> Mailbox {
         enrolled: true,
         due: Due::NOTHING,
         administrator: false,
+        owns_shared: false,
         greeting: None,
         spoken_name: None,
         temporary: None,
+        preferences: Preferences::default(),
         mail_problem: None,
         created_at: Timestamp::from_millis(0),
     }
