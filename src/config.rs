@@ -198,6 +198,9 @@ settings! {
         /// Whether the recording of a wideband call (G.722, Opus) is kept at 16,000 samples a second, and so in twice the space.
         /// If not, it is kept at 8000 like any other.
         wideband: bool = true, "false";
+        /// What is dialled before a mailbox's number to leave a message there without ringing its phone, in the numbering plan of a
+        /// PBX that sends such calls here.
+        direct_prefixes: Vec<String> = Vec::new(), r#"["*55"]"#;
         /// Whether messages are brought to the level of the prompts (by 12 dB at most, never into clipping), and freed of what
         /// networks and keys add to their end: a busy tone, a key's tone, long silence. The recording as it came is kept beside
         /// until the message is gone; `message export --original` writes it.
@@ -493,6 +496,7 @@ impl Config {
         let code =
             |code: &String| !code.is_empty() && code.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'*' | b'#' | b'+'));
         for (key, codes) in [
+            ("deposit.direct_prefixes", &self.deposit.direct_prefixes),
             ("retrieval.access_codes", &self.retrieval.access_codes),
             ("retrieval.block_codes", &self.retrieval.block_codes),
             ("retrieval.anonymous_codes", &self.retrieval.anonymous_codes),

@@ -159,6 +159,7 @@ impl Server {
             codecs: config.rtp.codecs.iter().map(|name| name.0).collect(),
             wideband: config.deposit.wideband,
             access_codes: config.subscribers_codes(),
+            direct_prefixes: config.deposit.direct_prefixes.clone(),
             screening_codes: screening_codes(config),
             ring: config.sip.ring,
             screening: Screening::new(

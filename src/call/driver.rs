@@ -29,6 +29,7 @@ use crate::{
         caller::Caller,
         id::{AudioKey, CallId, MailboxId, MessageId},
         language::LanguageCode,
+        message::Marks,
         rules,
     },
     ivr::{self, Answer, Digit, Effect, Entry, Input, Item, PlayFrom, RecordingEnd, Seek},
@@ -122,8 +123,12 @@ enum Playing {
 enum Recording {
     Nothing,
     Prepared(Tape),
-    Running(Tape),
-    Done { tape: Tape, kept: Duration },
+    /// With the length of what was recorded before.
+    Running(Tape, Duration),
+    Done {
+        tape: Tape,
+        kept: Duration,
+    },
 }
 
 impl Driver {
@@ -250,7 +255,7 @@ impl Driver {
     }
 
     fn is_finished(&self) -> bool {
-        self.menus.is_over() && self.asked.is_none() && !matches!(self.recording, Recording::Running(_))
+        self.menus.is_over() && self.asked.is_none() && !matches!(self.recording, Recording::Running(..))
     }
 
     fn sip_event(&mut self, event: Event) -> Option<Input> {
@@ -305,7 +310,7 @@ impl Driver {
                 self.record.ended("its media thread is gone");
                 match std::mem::replace(&mut self.recording, Recording::Nothing) {
                     // Its end would never be told. A message's journal stays in the spool and becomes an interrupted one.
-                    Recording::Running(tape) => {
+                    Recording::Running(tape, _) => {
                         drop(tape);
                         self.gone = true;
                         Some(Input::RecordingDone { kept: Duration::ZERO, ended_by: RecordingEnd::Hangup })
@@ -321,7 +326,7 @@ impl Driver {
 
     fn key(&mut self, key: char) -> Option<Input> {
         let digit = Digit::from_char(key)?;
-        if let Recording::Running(_) = self.recording
+        if let Recording::Running(..) = self.recording
             && self.gone
         {
             return None;
@@ -349,7 +354,7 @@ impl Driver {
         self.record_transfer(recorded);
         match self.recording {
             // Told as the end of the recording, once its last bytes are written.
-            Recording::Running(_) => {
+            Recording::Running(..) => {
                 self.session.media.stop_recording();
                 None
             }
@@ -359,7 +364,8 @@ impl Driver {
 
     fn recording_done(&mut self, kept: Duration, ended_by: crate::media::RecordingEnd) -> Option<Input> {
         use crate::media::RecordingEnd as Media;
-        let Recording::Running(tape) = std::mem::replace(&mut self.recording, Recording::Nothing) else { return None };
+        let Recording::Running(tape, before) = std::mem::replace(&mut self.recording, Recording::Nothing) else { return None };
+        let kept = before + kept;
         self.recording = Recording::Done { tape, kept };
         let ended_by = match ended_by {
             _ if self.gone => RecordingEnd::Hangup,
@@ -395,12 +401,18 @@ impl Driver {
                 Effect::ResumePlaying => self.pause(false),
                 Effect::Seek(seek) => self.seek(seek),
                 Effect::Record { longest, trailing_silence, end_digits, .. } => {
-                    if let Some(failed) = self.record(longest, trailing_silence, &end_digits).await {
+                    if let Some(failed) = self.record(false, longest, trailing_silence, &end_digits).await {
                         effects.extend(self.menus.handle(failed));
                     }
                 }
+                Effect::RecordMore { longest, trailing_silence, end_digits } => {
+                    if let Some(failed) = self.record(true, longest, trailing_silence, &end_digits).await {
+                        effects.extend(self.menus.handle(failed));
+                    }
+                }
+                Effect::MarkMessage(marks) => self.mark(marks).await,
                 Effect::StopRecording => {
-                    if let Recording::Running(_) = self.recording {
+                    if let Recording::Running(..) = self.recording {
                         self.session.media.stop_recording();
                     }
                 }
@@ -518,17 +530,24 @@ impl Driver {
         Box::pin(async move { calls.audio(&key, codec).await.map(Fetched::Message) })
     }
 
-    /// Starts recording; answers what to tell the menus if that fails.
-    async fn record(&mut self, longest: Duration, trailing_silence: Option<Duration>, end_digits: &[Digit]) -> Option<Input> {
+    /// Starts recording, or goes on behind what was kept; answers what to tell the menus if that fails.
+    async fn record(
+        &mut self,
+        goes_on: bool,
+        longest: Duration,
+        trailing_silence: Option<Duration>,
+        end_digits: &[Digit],
+    ) -> Option<Input> {
         self.stop_playing();
-        let tape = match std::mem::replace(&mut self.recording, Recording::Nothing) {
-            Recording::Prepared(tape) | Recording::Done { tape, .. } => tape,
+        let (tape, before) = match std::mem::replace(&mut self.recording, Recording::Nothing) {
+            Recording::Done { tape, kept } if goes_on => (tape, kept),
+            Recording::Prepared(tape) | Recording::Done { tape, .. } => (tape, Duration::ZERO),
             other => {
                 self.recording = other;
                 return None;
             }
         };
-        let (tape, file) = tape.restarted().await;
+        let (tape, file) = if goes_on { tape.going_on(before).await } else { tape.restarted().await };
         match file {
             Ok(file) => {
                 self.latest_recording = RecordingId(self.latest_recording.0.wrapping_add(1));
@@ -540,15 +559,35 @@ impl Driver {
                     trailing_silence,
                     end_digits: DigitSet::of(&end_digits.iter().map(|digit| digit.as_char()).collect::<String>()),
                 });
-                self.recording = Recording::Running(tape);
+                self.recording = Recording::Running(tape, before);
                 None
             }
             Err(error) => {
                 error!(error = &error as &dyn std::error::Error, "what is recorded cannot be written");
-                self.recording = Recording::Done { tape, kept: Duration::ZERO };
-                Some(Input::RecordingDone { kept: Duration::ZERO, ended_by: RecordingEnd::Failed })
+                self.recording = Recording::Done { tape, kept: before };
+                Some(Input::RecordingDone { kept: before, ended_by: RecordingEnd::Failed })
             }
         }
+    }
+
+    /// Marks the message that is being recorded, durably, so that a crash keeps the marks.
+    async fn mark(&mut self, marks: Marks) {
+        let (tape, kept) = match std::mem::replace(&mut self.recording, Recording::Nothing) {
+            Recording::Prepared(tape) => (tape, None),
+            Recording::Done { tape, kept } => (tape, Some(kept)),
+            other => {
+                self.recording = other;
+                return;
+            }
+        };
+        let (tape, marked) = tape.marked(marks).await;
+        if let Err(error) = marked {
+            error!(error = &error as &dyn std::error::Error, "the marks of a message would not outlive a crash");
+        }
+        self.recording = match kept {
+            Some(kept) => Recording::Done { tape, kept },
+            None => Recording::Prepared(tape),
+        };
     }
 
     /// Returns when the recording is gone for good, so that nobody is told so before.

@@ -40,6 +40,8 @@ pub struct Case<'a> {
     pub access_codes: &'a [String],
     /// Who may be handed on.
     pub transfers: &'a Transfers,
+    /// What they dial before a mailbox's number to leave a message there at once.
+    pub direct_prefixes: &'a [String],
     /// How its source writes numbers.
     pub rule: Option<&'a DialRule>,
     /// Now.
@@ -178,7 +180,11 @@ pub async fn decide(store: &Store, case: Case<'_>) -> Result<Decision, StoreErro
                 reasoning.state = "open";
             }
         }
-        Route::Deposit { candidates } => deposit(store, case, candidates, &mut decision).await?,
+        Route::Deposit { candidates } => {
+            let direct = route::direct(case.invite, case.direct_prefixes);
+            let candidates = direct.map_or(candidates, |mailbox| vec![mailbox]);
+            deposit(store, case, candidates, &mut decision).await?;
+        }
     }
     Ok(decision)
 }

@@ -75,6 +75,8 @@ pub struct Calls {
     pub wideband: bool,
     /// What subscribers dial to reach their mailbox: to listen to their messages, or for what [`ScreeningCodes`] say.
     pub access_codes: Vec<String>,
+    /// What they dial before a mailbox's number to leave a message there at once.
+    pub direct_prefixes: Vec<String>,
     /// What subscribers dial to have something done about callers.
     pub screening_codes: ScreeningCodes,
     /// How long a caller hears ringing before the call is answered.
@@ -149,6 +151,7 @@ impl Calls {
             line: line.as_ref(),
             access_codes: &self.access_codes,
             transfers: &self.transfers,
+            direct_prefixes: &self.direct_prefixes,
             rule: rule.as_ref(),
             now: (self.now)(),
         };
@@ -399,6 +402,7 @@ mod tests {
             wideband: true,
             access_codes: vec![],
             transfers: Transfers::default(),
+            direct_prefixes: vec![],
             screening_codes: ScreeningCodes::default(),
             ring: Duration::ZERO,
             screening: Screening::open(),

@@ -139,6 +139,20 @@ pub fn route(invite: &IncomingCall, trusted: bool, access_codes: &[String]) -> R
     Route::Deposit { candidates }
 }
 
+/// The mailbox behind one of the prefixes that subscribers dial to leave a message at once, in the Request-URI.
+#[must_use]
+pub fn direct(invite: &IncomingCall, prefixes: &[String]) -> Option<Candidate> {
+    let Dialled { number, domain } = dialled(&invite.request_uri)?;
+    let mailbox =
+        prefixes.iter().filter_map(|prefix| number.strip_prefix(prefix.as_str())).find(|mailbox| !mailbox.is_empty())?;
+    Some(Candidate {
+        dialled: Dialled { number: mailbox.to_owned(), domain },
+        reason: Reason::RequestUri,
+        rule: "the number behind a prefix for leaving a message at once",
+        forward: None,
+    })
+}
+
 /// The domain that a call was sent to, in lower case; empty where there is none.
 #[must_use]
 pub fn dialled_domain(invite: &IncomingCall) -> String {

@@ -5,6 +5,7 @@ use std::{fs::File, future::Future, io, time::Duration};
 
 use crate::{
     audio::{codec::Codec, form::Form},
+    domain::message::Marks,
     media::EncodedAudio,
     store::{
         greeting::Scratch,
@@ -29,6 +30,30 @@ impl Tape {
                 Self::Scratch(scratch) => scratch.restart(),
             };
             (self, file)
+        })
+        .await
+    }
+
+    /// Gives the tape back with a file to append to, behind the first `kept` of it; what was behind that is forgotten.
+    pub async fn going_on(self, kept: Duration) -> (Self, io::Result<File>) {
+        blocking(move || {
+            let file = match &self {
+                Self::Message(journal) => journal.go_on(kept),
+                Self::Scratch(_) => Err(io::ErrorKind::Unsupported.into()),
+            };
+            (self, file)
+        })
+        .await
+    }
+
+    /// Gives the tape back with its message marked; that a greeting is none is not said.
+    pub async fn marked(self, marks: Marks) -> (Self, io::Result<()>) {
+        blocking(move || match self {
+            Self::Message(mut journal) => {
+                let marked = journal.mark(marks);
+                (Self::Message(journal), marked)
+            }
+            scratch @ Self::Scratch(_) => (scratch, Ok(())),
         })
         .await
     }

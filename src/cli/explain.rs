@@ -91,6 +91,7 @@ pub async fn run(args: ExplainArgs, file: Option<&Path>) -> anyhow::Result<()> {
                 line: None,
                 access_codes: &place.config.subscribers_codes(),
                 transfers: &transfers,
+                direct_prefixes: &place.config.deposit.direct_prefixes,
                 rule: rule.as_ref(),
                 now: place.now,
             };

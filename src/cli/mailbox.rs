@@ -145,6 +145,9 @@ pub struct Settings {
     /// Whether the subscriber may look after the tenant's mailboxes by phone
     #[arg(long, value_name = "on|off", hide_possible_values = true)]
     administrator: Option<Switch>,
+    /// Whether callers are told how to leave a message after a personal greeting, too
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
+    instructions: Option<Switch>,
 }
 
 #[derive(Args, Debug)]
@@ -247,8 +250,10 @@ async fn add(place: &Workplace, which: Which, settings: Settings, passcode: &Giv
     };
     let mut mailbox = place.store.create_mailbox(new, place.now).await?;
     let (enrolled, administrator) = (on(settings.enrolled), on(settings.administrator));
-    if enrolled == Some(true) || administrator == Some(true) || preferences != Preferences::default() {
-        let change = MailboxChange { enrolled, administrator, preferences, ..MailboxChange::default() };
+    let instructions = on(settings.instructions);
+    let is_plain = [enrolled, administrator, instructions].iter().all(|wish| *wish != Some(true));
+    if !is_plain || preferences != Preferences::default() {
+        let change = MailboxChange { enrolled, administrator, instructions, preferences, ..MailboxChange::default() };
         mailbox = place.store.update_mailbox(&mailbox.id, change, place.now).await?;
     }
     print_one(place, mailbox, generated, json).await
@@ -370,6 +375,7 @@ async fn print_one(place: &Workplace, mailbox: Mailbox, generated: Option<String
         ("menus", preferred(shown.listed.preferences.menu_length)),
         ("state", shown.listed.state().to_owned()),
         ("administrator", on_off(shown.listed.administrator).to_owned()),
+        ("instructions", on_off(shown.listed.instructions).to_owned()),
         ("remote access", remote),
         ("operator", shown.operator.clone().unwrap_or_else(|| "off".to_owned())),
         ("call back", on_off(shown.call_back).to_owned()),
@@ -420,6 +426,7 @@ impl Change {
             enabled: (self.enable || self.disable).then_some(self.enable),
             enrolled: on(settings.enrolled),
             administrator: on(settings.administrator),
+            instructions: on(settings.instructions),
             preferences: settings.preferences(),
             forget_preferences: self.default_preferences,
         })
@@ -473,6 +480,7 @@ struct Listed {
     enabled: bool,
     enrolled: bool,
     administrator: bool,
+    instructions: bool,
     has_greeting: bool,
     has_spoken_name: bool,
     preferences: Preferences,
@@ -508,6 +516,7 @@ impl From<Mailbox> for Listed {
             enabled: mailbox.enabled,
             enrolled: mailbox.enrolled,
             administrator: mailbox.administrator,
+            instructions: mailbox.instructions,
             has_greeting: mailbox.greeting.is_some(),
             has_spoken_name: mailbox.spoken_name.is_some(),
             preferences: mailbox.preferences,

@@ -478,6 +478,7 @@ pub(super) mod tests {
             due: Due::NOTHING,
             administrator: false,
             owns_shared: false,
+            instructions: false,
             greeting: None,
             spoken_name: None,
             temporary: None,

@@ -242,6 +242,7 @@ mod tests {
             due: Due::NOTHING,
             administrator: false,
             owns_shared: false,
+            instructions: false,
             greeting: None,
             spoken_name: None,
             temporary: None,

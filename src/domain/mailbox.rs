@@ -42,6 +42,8 @@ pub struct Mailbox {
     pub administrator: bool,
     /// Whether its subscriber opens shared mailboxes as well.
     pub owns_shared: bool,
+    /// Whether callers are told how to leave a message after a personal greeting, too.
+    pub instructions: bool,
     /// The personal greeting.
     pub greeting: Option<AudioKey>,
     /// The spoken name.

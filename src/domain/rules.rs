@@ -200,6 +200,12 @@ pub fn is_long_enough(length: Duration, shortest: Duration) -> bool {
     length >= shortest
 }
 
+/// How much longer a message may get of which so much is there.
+#[must_use]
+pub fn room_in_message(taken: Duration) -> Duration {
+    LONGEST_MESSAGE.saturating_sub(taken)
+}
+
 /// Whether so many failures in a row end remote access to a mailbox.
 #[must_use]
 pub fn locks_remote_access(failures_in_a_row: u32) -> bool {

@@ -11,10 +11,12 @@ use super::{
     session::{Call, Moment, Wait},
     transfer::ToOperator,
 };
-use crate::domain::rules;
+use crate::domain::{message::Marks, rules};
 
 /// How often a recording may be too short before we give up on the line.
 const TRIES: u32 = 3;
+/// How long a pause may be before it is asked whether it goes on.
+const PAUSE: Duration = Duration::from_secs(30);
 /// How long a caller who cannot leave a message still may log in.
 const LAST_CHANCE: Duration = Duration::from_secs(3);
 
@@ -24,6 +26,9 @@ pub(super) struct Deposit {
     /// None when there is no such mailbox, or none that takes messages.
     mailbox: Option<MailboxView>,
     tries_left: u32,
+    /// How much of the message is there already.
+    taken: Duration,
+    marks: Marks,
     state: State,
 }
 
@@ -38,7 +43,11 @@ enum State {
     /// The journal is being opened.
     Preparing,
     Beep,
-    Recording,
+    Recording {
+        /// Whether a key was pressed that pauses it.
+        pausing: bool,
+    },
+    Paused(Asking),
     Review(Asking),
     Storing,
 }
@@ -61,7 +70,8 @@ impl Deposit {
 
     fn speak(call: &mut Call, mailbox: MailboxView, items: Vec<Item>) -> Moment {
         call.tell(items);
-        Self { mailbox: Some(mailbox), tries_left: TRIES, state: State::Greeting }.into()
+        Self { mailbox: Some(mailbox), tries_left: TRIES, taken: Duration::ZERO, marks: Marks::default(), state: State::Greeting }
+            .into()
     }
 
     /// A full mailbox says so after its greeting, before any beep. An unknown and a disabled one cannot be told apart.
@@ -83,7 +93,14 @@ impl Deposit {
         });
         items.push(Item::Prompt(PromptId::Goodbye));
         call.tell(items);
-        Self { mailbox, tries_left: 0, state: State::TurnedAway { speaking: true } }.into()
+        Self {
+            mailbox,
+            tries_left: 0,
+            taken: Duration::ZERO,
+            marks: Marks::default(),
+            state: State::TurnedAway { speaking: true },
+        }
+        .into()
     }
 
     pub fn step(mut self, input: Input, call: &mut Call) -> Moment {
@@ -92,7 +109,8 @@ impl Deposit {
             State::TurnedAway { speaking } => self.turned_away(speaking, input, call),
             State::Preparing => self.preparing(input, call),
             State::Beep => self.beep(input, call),
-            State::Recording => self.recording(input, call),
+            State::Recording { pausing } => self.recording(pausing, input, call),
+            State::Paused(asking) => self.paused(asking, input, call),
             State::Review(asking) => self.review(asking, input, call),
             State::Storing => self.storing(input, call),
         }
@@ -103,7 +121,11 @@ impl Deposit {
             State::Greeting | State::TurnedAway { speaking: true } | State::Beep => Wait::Phrase,
             State::TurnedAway { speaking: false } => Wait::Keys(LAST_CHANCE),
             State::Preparing | State::Storing => Wait::Answer,
-            State::Recording => Wait::Recording(rules::LONGEST_MESSAGE),
+            State::Recording { .. } => Wait::Recording(rules::room_in_message(self.taken)),
+            State::Paused(asking) => match asking.wait() {
+                Wait::Keys(_) => Wait::Keys(PAUSE),
+                other => other,
+            },
             State::Review(asking) => asking.wait(),
         }
     }
@@ -145,6 +167,9 @@ impl Deposit {
     fn preparing(self, input: Input, call: &mut Call) -> Moment {
         match input {
             Input::Answer(Answer::RecordingReady) => {
+                if self.marks != Marks::default() {
+                    call.effect(Effect::MarkMessage(self.marks));
+                }
                 call.beep();
                 self.at(State::Beep)
             }
@@ -163,6 +188,8 @@ impl Deposit {
 
     fn beep(self, input: Input, call: &mut Call) -> Moment {
         match input {
+            // Who is adding to a message wants neither to log in nor to go elsewhere.
+            Input::Digit(_) if !self.taken.is_zero() => self.at(State::Beep),
             Input::Digit(digit) => match call.key(call.keys().greeting, digit) {
                 Meaning::Does(GreetingAction::LogIn) => {
                     call.discard_recording();
@@ -177,38 +204,98 @@ impl Deposit {
                 }
             },
             Input::PlaybackDone | Input::PlaybackFailed | Input::Timeout => {
-                call.record(RecordKind::Message, rules::LONGEST_MESSAGE);
-                self.at(State::Recording)
+                if self.taken.is_zero() {
+                    call.record(RecordKind::Message, rules::LONGEST_MESSAGE);
+                } else {
+                    call.record_more(rules::room_in_message(self.taken));
+                }
+                self.at(State::Recording { pausing: false })
             }
-            Input::Hangup => {
-                call.discard_recording();
-                Moment::Over
-            }
+            Input::Hangup => self.keep_or_drop(call),
             Input::RecordingDone { .. } | Input::Answer(_) => self.at(State::Beep),
         }
     }
 
-    fn recording(self, input: Input, call: &mut Call) -> Moment {
+    fn recording(self, pausing: bool, input: Input, call: &mut Call) -> Moment {
         match input {
-            Input::RecordingDone { kept, ended_by } => self.recorded(kept, ended_by, call),
+            Input::RecordingDone { kept, ended_by } => {
+                let key_pauses = matches!(ended_by, RecordingEnd::Digit(digit) if call.keys().pause_recording.contains(&digit));
+                if key_pauses || (pausing && ended_by == RecordingEnd::Stopped) {
+                    Self { taken: kept, ..self }.pause(call)
+                } else {
+                    self.recorded(kept, ended_by, call)
+                }
+            }
             Input::Digit(digit) => {
-                // An end digit that did not come in the media stream, such as one by INFO.
-                if call.keys().end_recording.contains(&digit) {
+                // A key that did not come in the media stream, such as one by INFO.
+                let pauses = call.keys().pause_recording.contains(&digit);
+                if pauses || call.keys().end_recording.contains(&digit) {
                     call.stop_recording();
                 }
-                self.at(State::Recording)
+                self.at(State::Recording { pausing: pauses })
             }
             Input::Timeout | Input::Hangup => {
                 call.stop_recording();
-                self.at(State::Recording)
+                self.at(State::Recording { pausing: false })
             }
-            Input::PlaybackDone | Input::PlaybackFailed | Input::Answer(_) => self.at(State::Recording),
+            Input::PlaybackDone | Input::PlaybackFailed | Input::Answer(_) => self.at(State::Recording { pausing }),
         }
     }
 
+    fn pause(self, call: &mut Call) -> Moment {
+        if call.hung_up() {
+            return self.keep_or_drop(call);
+        }
+        let to_go_on = call.keys().pause_recording.iter().take(1).flat_map(|key| keymap::press(&key.as_char().to_string()));
+        let menu = [say([PromptId::RecordingPaused, PromptId::ToGoOn]), to_go_on.collect()].concat();
+        let asking = Asking::begin(call, vec![], menu);
+        self.at(State::Paused(asking))
+    }
+
+    fn paused(self, asking: Asking, input: Input, call: &mut Call) -> Moment {
+        match input {
+            Input::Digit(digit) if call.keys().pause_recording.contains(&digit) => self.go_on(call),
+            Input::Digit(digit) if call.keys().end_recording.contains(&digit) => {
+                let taken = self.taken;
+                self.recorded(taken, RecordingEnd::Digit(digit), call)
+            }
+            Input::Digit(_) | Input::PlaybackDone | Input::PlaybackFailed => self.at(State::Paused(asking.silent())),
+            Input::Timeout => match asking.nothing_came(call) {
+                Some(asking) => self.at(State::Paused(asking)),
+                None => {
+                    let taken = self.taken;
+                    self.recorded(taken, RecordingEnd::Silence, call)
+                }
+            },
+            Input::Hangup => self.keep_or_drop(call),
+            Input::RecordingDone { .. } | Input::Answer(_) => self.at(State::Paused(asking)),
+        }
+    }
+
+    /// Goes on recording behind what there is, after a beep.
+    fn go_on(self, call: &mut Call) -> Moment {
+        if rules::room_in_message(self.taken).is_zero() {
+            let taken = self.taken;
+            return self.recorded(taken, RecordingEnd::Longest, call);
+        }
+        call.beep();
+        self.at(State::Beep)
+    }
+
+    /// After a hang-up: what was said is kept, if it is a message already.
+    fn keep_or_drop(self, call: &mut Call) -> Moment {
+        if rules::is_long_enough(self.taken, call.settings.shortest_message) {
+            return self.store(call);
+        }
+        call.discard_recording();
+        Moment::Over
+    }
+
     fn recorded(mut self, kept: Duration, ended_by: RecordingEnd, call: &mut Call) -> Moment {
+        self.taken = kept;
         if !rules::is_long_enough(kept, call.settings.shortest_message) {
             call.discard_recording();
+            self.taken = Duration::ZERO;
             self.tries_left = self.tries_left.saturating_sub(1);
             if call.hung_up() {
                 return Moment::Over;
@@ -217,7 +304,7 @@ impl Deposit {
                 return call.part(say([PromptId::CannotRecord, PromptId::Goodbye]));
             }
             if self.tries_left == 0 {
-                return call.part(say([PromptId::Goodbye]));
+                return call.part(say([PromptId::NotLeft, PromptId::Goodbye]));
             }
             call.tell(say([PromptId::TooShort]));
             return self.at(State::Greeting);
@@ -227,11 +314,8 @@ impl Deposit {
         }
         let preface = match ended_by {
             RecordingEnd::Longest => say([PromptId::LongestReached]),
-            RecordingEnd::Digit(_)
-            | RecordingEnd::Silence
-            | RecordingEnd::Stopped
-            | RecordingEnd::Hangup
-            | RecordingEnd::Failed => vec![],
+            RecordingEnd::Failed => say([PromptId::RestNotRecorded]),
+            RecordingEnd::Digit(_) | RecordingEnd::Silence | RecordingEnd::Stopped | RecordingEnd::Hangup => vec![],
         };
         let asking = Asking::begin(call, preface, self.told(call));
         self.at(State::Review(asking))
@@ -247,7 +331,21 @@ impl Deposit {
                 }
                 Meaning::Does(ReviewAction::RecordAgain) => {
                     call.discard_recording();
-                    self.prepare(call)
+                    Self { taken: Duration::ZERO, ..self }.prepare(call)
+                }
+                Meaning::Does(ReviewAction::Add) => {
+                    call.effect(Effect::StopPlaying);
+                    self.go_on(call)
+                }
+                Meaning::Does(ReviewAction::Urgent) => {
+                    let marks = Marks { urgent: !self.marks.urgent, ..self.marks };
+                    let said = if marks.urgent { PromptId::MarkedUrgent } else { PromptId::NotUrgent };
+                    self.mark(marks, said, asking, call)
+                }
+                Meaning::Does(ReviewAction::Private) => {
+                    let marks = Marks { private: !self.marks.private, ..self.marks };
+                    let said = if marks.private { PromptId::MarkedPrivate } else { PromptId::NotPrivate };
+                    self.mark(marks, said, asking, call)
                 }
                 Meaning::Does(ReviewAction::Cancel) => {
                     call.discard_recording();
@@ -281,9 +379,9 @@ impl Deposit {
         match input {
             Input::Answer(Answer::Stored) => call.part(say([PromptId::MessageSent, PromptId::Goodbye])),
             Input::Answer(Answer::MailboxFull) => call.part(say([PromptId::BecameFull, PromptId::Goodbye])),
-            Input::Answer(Answer::NothingSaid) => call.part(say([PromptId::MessageCancelled, PromptId::Goodbye])),
+            Input::Answer(Answer::NothingSaid) => call.part(say([PromptId::NothingSaid, PromptId::Goodbye])),
             Input::Answer(Answer::MailboxGone) => call.part(say([PromptId::NoMessagesHere, PromptId::Goodbye])),
-            Input::Answer(_) => call.part(say([PromptId::SomethingWrong, PromptId::Goodbye])),
+            Input::Answer(_) => call.part(say([PromptId::NotSaved, PromptId::Goodbye])),
             Input::Timeout => {
                 call.excuse();
                 self.at(State::Storing)
@@ -292,6 +390,12 @@ impl Deposit {
                 self.at(State::Storing)
             }
         }
+    }
+
+    fn mark(self, marks: Marks, said: PromptId, asking: Asking, call: &mut Call) -> Moment {
+        call.effect(Effect::MarkMessage(marks));
+        let asking = asking.repeat(call, say([said]));
+        Self { marks, ..self }.at(State::Review(asking))
     }
 
     fn prepare(self, call: &mut Call) -> Moment {
@@ -313,7 +417,12 @@ impl Deposit {
     /// What can be done with the recording.
     fn told(&self, call: &Call) -> Vec<Item> {
         let may_reach_operator = call.may_reach_operator(self.mailbox.as_ref());
-        keymap::tell(call.keys().review, |action| action != ReviewAction::Operator || may_reach_operator)
+        let has_room = !rules::room_in_message(self.taken).is_zero();
+        keymap::tell(call.keys().review, |action| match action {
+            ReviewAction::Operator => may_reach_operator,
+            ReviewAction::Add => has_room,
+            _ => true,
+        })
     }
 
     /// Has the caller connected with the operator, if there is one; no message is left then.

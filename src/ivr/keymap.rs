@@ -161,6 +161,9 @@ actions! {
         Accept: "send the message", Some(PromptId::ToSend);
         Listen: "listen to it", Some(PromptId::ToListen);
         RecordAgain: "record it again", Some(PromptId::ToRecordAgain);
+        Add: "add to it", Some(PromptId::ToAdd);
+        Urgent: "mark it as urgent, or not", Some(PromptId::ToMarkUrgent);
+        Private: "mark it as private, or not", Some(PromptId::ToMarkPrivate);
         Cancel: "cancel it", Some(PromptId::ToCancel);
         Operator: "reach an operator, where the mailbox has one", Some(PromptId::ToOperator);
     }
@@ -329,6 +332,8 @@ pub struct KeyMap {
     pub greeting: Menu<GreetingAction>,
     /// The keys that end a recording.
     pub end_recording: &'static [Digit],
+    /// The keys that pause the recording of a message, and go on with it.
+    pub pause_recording: &'static [Digit],
     /// After a message was recorded.
     pub review: Menu<ReviewAction>,
     /// Before an operator is called, when a message was recorded.
@@ -407,7 +412,7 @@ pub fn tell<A: Action>(menu: Menu<A>, told: impl Fn(A) -> bool) -> Vec<Item> {
 }
 
 /// "Press four.", or "Press star. Four." where it takes several keys.
-fn press(keys: &str) -> Vec<Item> {
+pub(super) fn press(keys: &str) -> Vec<Item> {
     keys.chars().filter_map(Digit::from_char).enumerate().map(|(at, key)| key.pressed(at == 0)).map(Item::Prompt).collect()
 }
 

@@ -9,7 +9,7 @@
 //! 1. Effects are performed in order. `Play` and `PlayMessage` replace what is playing. An interruptible phrase is stopped
 //!    the moment any key is pressed; a phrase that was stopped or replaced gets no `PlaybackDone`.
 //! 2. Every digit is handed in, whatever is playing. The digit that ended a recording is not: it is in `RecordingDone`.
-//! 3. Every `Record` ends in exactly one `RecordingDone`. A hang-up while recording is best told as `RecordingDone` ended by
+//! 3. Every `Record` and every `RecordMore` ends in exactly one `RecordingDone`. A hang-up while recording is best told as `RecordingDone` ended by
 //!    `Hangup`; a plain `Hangup` is answered with `StopRecording` and does as well.
 //! 4. Every question gets exactly one answer, also on failure and after a hang-up, until [`Session::is_over`].
 //! 5. What was prepared for recording (`Question::PrepareRecording` answered with `RecordingReady`) ends exactly once: by
@@ -31,7 +31,7 @@ use crate::domain::{
     keys::{KeyProfile, MenuLength},
     language::{Language, LanguageCode, Languages},
     mailbox::{Due, Mailbox, MailboxNumber},
-    message::Message,
+    message::{Marks, Message},
     passcode::Passcode,
     preferences::Preferences,
     screening::RefusedCaller,
@@ -159,6 +159,8 @@ pub struct MailboxView {
     pub operator: bool,
     /// Whether callers who left a message may be called back.
     pub call_back: bool,
+    /// Whether callers are told how to leave a message after a personal greeting, too.
+    pub instructions: bool,
     /// What the subscriber prefers.
     pub preferences: Preferences,
 }
@@ -185,6 +187,7 @@ impl MailboxView {
             enabled: mailbox.enabled,
             operator: false,
             call_back: false,
+            instructions: mailbox.instructions,
             preferences: mailbox.preferences.clone(),
         }
     }
@@ -352,6 +355,17 @@ pub enum Effect {
         /// The keys that end it.
         end_digits: Vec<Digit>,
     },
+    /// Goes on recording a message behind what was kept of it. The length in `RecordingDone` is that of all.
+    RecordMore {
+        /// How much longer it may get.
+        longest: Duration,
+        /// How much silence ends it.
+        trailing_silence: Option<Duration>,
+        /// The keys that end it.
+        end_digits: Vec<Digit>,
+    },
+    /// Marks the message that is being recorded, or is about to be.
+    MarkMessage(Marks),
     /// Ends the recording; `RecordingDone` follows. Means nothing when it has just ended by itself.
     StopRecording,
     /// Forgets what was recorded, or only prepared.

@@ -330,9 +330,24 @@ impl Call {
 
     pub fn record(&mut self, kind: RecordKind, longest: Duration) {
         let trailing_silence = self.settings.trailing_silence;
-        let end_digits = self.keys.end_recording.to_vec();
+        let end_digits = match kind {
+            RecordKind::Message => self.keys_while_recording(),
+            _ => self.keys.end_recording.to_vec(),
+        };
         self.pressed.clear();
         self.effects.push(Effect::Record { kind, longest, trailing_silence, end_digits });
+    }
+
+    /// Goes on with a message.
+    pub fn record_more(&mut self, longest: Duration) {
+        let (trailing_silence, end_digits) = (self.settings.trailing_silence, self.keys_while_recording());
+        self.pressed.clear();
+        self.effects.push(Effect::RecordMore { longest, trailing_silence, end_digits });
+    }
+
+    /// The keys that end or pause the recording of a message.
+    fn keys_while_recording(&self) -> Vec<Digit> {
+        [self.keys.end_recording, self.keys.pause_recording].concat()
     }
 
     pub fn stop_recording(&mut self) {

@@ -118,6 +118,11 @@ impl Telephone {
                     assert_eq!(self.recording, Recording::Ready);
                     self.recording = Recording::Running;
                 }
+                Effect::RecordMore { .. } => {
+                    assert_eq!(self.recording, Recording::Done);
+                    self.recording = Recording::Running;
+                }
+                Effect::MarkMessage(_) => assert!(matches!(self.recording, Recording::Ready | Recording::Done)),
                 Effect::StopRecording => assert_ne!(self.recording, Recording::None),
                 Effect::DiscardRecording => self.end_recording(&[Recording::Ready, Recording::Done]),
                 Effect::Ask(question) => {
@@ -239,6 +244,8 @@ fn describe(effect: &Effect) -> String {
         Effect::Seek(Seek::Back(by)) => format!("back {by:?}"),
         Effect::Seek(Seek::Ahead(by)) => format!("ahead {by:?}"),
         Effect::Record { kind, longest, .. } => format!("record {kind:?} {longest:?}"),
+        Effect::RecordMore { longest, .. } => format!("record {longest:?} more"),
+        Effect::MarkMessage(Marks { urgent, private }) => format!("urgent {urgent}, private {private}"),
         Effect::StopRecording => "stop recording".to_owned(),
         Effect::DiscardRecording => "discard".to_owned(),
         Effect::Ask(question) => match question {
@@ -310,6 +317,7 @@ fn mailbox() -> MailboxView {
         due: Due::NOTHING,
         administrator: false,
         owns_shared: false,
+        instructions: false,
         full: false,
         enabled: true,
         operator: false,

@@ -3,7 +3,7 @@
 use super::words::{self, Heading, Words};
 use crate::{
     domain::{keys::KeyProfile, language::Grammar},
-    ivr::keymap::{self, Action, KeyMap, Menu},
+    ivr::keymap::{self, Action, Digit, KeyMap, Menu},
 };
 
 /// A page with all keys of a key map.
@@ -71,6 +71,7 @@ pub(super) fn sections(map: &KeyMap, language: Grammar) -> Vec<Section> {
     let KeyMap {
         greeting,
         end_recording,
+        pause_recording,
         review,
         before_operator,
         own_review,
@@ -88,8 +89,8 @@ pub(super) fn sections(map: &KeyMap, language: Grammar) -> Vec<Section> {
         block,
     } = map;
     let words = Words::of(language);
-    let ends: Vec<_> = end_recording.iter().map(|key| key.as_char().to_string()).collect();
-    let ends = words.ends_recording.replace("{keys}", &ends.join(words.or));
+    let signs = |keys: &[Digit]| keys.iter().map(|key| key.as_char().to_string()).collect::<Vec<_>>().join(words.or);
+    let ends = words.ends_recording.replace("{keys}", &signs(end_recording)).replace("{pause}", &signs(pause_recording));
     vec![
         section("greeting", Heading::Greeting, greeting, Some(ends), language),
         section("review", Heading::Review, review, None, language),

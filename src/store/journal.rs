@@ -254,6 +254,21 @@ impl Journal {
         Ok(file)
     }
 
+    /// Keeps the first `kept` of what was recorded, to go on behind it.
+    ///
+    /// # Errors
+    ///
+    /// When the audio file cannot be cut.
+    pub fn go_on(&self, kept: Duration) -> io::Result<File> {
+        let file = self.audio_file()?;
+        let bytes = self.envelope.encoding.bytes(kept);
+        // Never longer than it is: what cannot be there is not made up.
+        if bytes < file.metadata()?.len() {
+            file.set_len(bytes)?;
+        }
+        Ok(file)
+    }
+
     /// The recorded bytes up to `kept`, to be played back to the caller: read when the function given back is called, which
     /// waits for the disk.
     pub fn reader(&self, kept: Duration) -> impl FnOnce() -> io::Result<Vec<u8>> + Send + use<> {
@@ -486,6 +501,20 @@ mod tests {
         assert_eq!(adopted(both - 1), (first, None));
         assert_eq!(adopted(both), (latest, None));
         assert_eq!(adopted(text.len() as u64), (latest, Some(seal)));
+    }
+
+    #[test]
+    fn a_recording_goes_on_behind_what_was_kept_of_it() {
+        let spool = tempfile::tempdir().unwrap();
+        let journal = Journal::create(spool.path(), envelope()).unwrap();
+        journal.audio_file().unwrap().write_all(&[1; 1600]).unwrap();
+
+        journal.go_on(Duration::from_millis(100)).unwrap().write_all(&[2; 400]).unwrap();
+        let all = journal.reader(Duration::from_secs(9))().unwrap();
+        journal.go_on(Duration::from_secs(9)).unwrap().write_all(&[3; 1]).unwrap();
+
+        assert_eq!(all, [[1; 400].as_slice(), &[1; 400], &[2; 400]].concat());
+        assert_eq!(journal.reader(Duration::from_secs(9))().unwrap().len(), 1201);
     }
 
     #[test]

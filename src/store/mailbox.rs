@@ -66,6 +66,8 @@ pub struct MailboxChange {
     pub forget_preferences: bool,
     /// Whether its subscriber may look after the tenant's mailboxes by phone.
     pub administrator: Option<bool>,
+    /// Whether callers are told how to leave a message after a personal greeting, too.
+    pub instructions: Option<bool>,
 }
 
 /// A part of the list of mailboxes, which is in order of tenant and number.
@@ -224,6 +226,7 @@ impl Store {
         let kept = if change.forget_preferences { Preferences::default() } else { after.preferences };
         after.preferences = kept.changed(change.preferences);
         after.administrator = change.administrator.unwrap_or(after.administrator);
+        after.instructions = change.instructions.unwrap_or(after.instructions);
         match change.voice_to_email {
             Some(true) => after.voice_to_email_since = Some(after.voice_to_email_since.unwrap_or(now)),
             Some(false) => after.voice_to_email_since = None,
@@ -235,7 +238,7 @@ impl Store {
         sqlx::query(
             "UPDATE mailboxes SET number = $2, name = $3, email = $4, voice_to_email_since = $5, time_zone = $6, language = $7,
                                   enabled = $8, enrolled = $9, mail_problem = $10, preferences = $11, administrator = $12,
-                                  passcode_due = $13, name_due = $14, greeting_due = $15
+                                  passcode_due = $13, name_due = $14, greeting_due = $15, instructions = $16
              WHERE id = $1",
         )
         .bind(id.as_str())
@@ -253,6 +256,7 @@ impl Store {
         .bind(i64::from(after.due.passcode))
         .bind(i64::from(after.due.name))
         .bind(i64::from(after.due.greeting))
+        .bind(i64::from(after.instructions))
         .execute(&mut *transaction)
         .await
         .map_err(|error| match error.as_database_error() {
@@ -440,6 +444,7 @@ fn read(row: &AnyRow, id: MailboxId) -> Result<Mailbox, StoreError> {
         due: due(row)?,
         administrator: row.flag("administrator")?,
         owns_shared: row.flag("owns_shared")?,
+        instructions: row.flag("instructions")?,
         greeting: row.maybe_text("greeting")?.map(AudioKey::from_stored),
         spoken_name: row.maybe_text("spoken_name")?.map(AudioKey::from_stored),
         temporary: temporary(row)?,

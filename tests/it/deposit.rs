@@ -74,6 +74,115 @@ async fn a_soft_message_is_made_louder_and_the_busy_tone_after_it_is_cut_off() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_is_said_in_parts_is_one_message_with_its_marks() {
+    let server = Server::start("");
+    server.add_mailbox("1001", &[]);
+    let (first, second) = (words(FIRST_PHRASE), words(SECOND_PHRASE));
+
+    let mut caller = Caller::dial(&server, "1001").await;
+    caller.skips_to_the_beep().await;
+    caller.says(&first).await;
+    caller.presses("8").await;
+    caller.hears(PromptId::RecordingPaused).await;
+    // Nobody records this.
+    caller.says(&[9000; 8000]).await;
+    caller.presses("8").await;
+    caller.hears_beep().await;
+    caller.says(&second).await;
+    caller.presses("#").await;
+    caller.hears(PromptId::ToSend).await;
+    caller.presses("4").await;
+    caller.hears_beep().await;
+    caller.says(&first).await;
+    caller.presses("#").await;
+    caller.hears(PromptId::ToSend).await;
+    caller.presses("5").await;
+    caller.hears(PromptId::MarkedUrgent).await;
+    caller.presses("6").await;
+    caller.hears(PromptId::MarkedPrivate).await;
+    caller.presses("1").await;
+    caller.hears(PromptId::MessageSent).await;
+    caller.waits_for_the_end().await;
+
+    let message = &server.wait_for_messages("1001", 1)[0];
+    assert_eq!((&message["urgent"], &message["private"], &message["interrupted"]), (&true.into(), &true.into(), &false.into()));
+    let audio = server.audio("1001").remove(0);
+    let length = 2 * first.len() + second.len();
+    assert!(audio.len() < length + 24_000 && !audio.contains(&8988), "{} samples of {length}", audio.len());
+    let at = |phrase: &[i16], from: usize| {
+        let found = listen::find(phrase, &audio[from..]).expect("a phrase");
+        assert!(found.likeness > 0.98, "{found:?} behind {from} in {}", audio.len());
+        from + found.at + phrase.len()
+    };
+    at(&first, at(&second, at(&first, 0) - TOLERANCE) - TOLERANCE);
+    server.expect_tidiness();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_server_that_dies_while_a_caller_adds_to_a_message_loses_neither_part_nor_mark() {
+    let server = Server::start("");
+    server.add_mailbox("1001", &[]);
+    server.add_mailbox("1002", &[]);
+    let (first, second) = (words(FIRST_PHRASE), words(SECOND_PHRASE));
+
+    let mut adding = Caller::dial(&server, "1001").await;
+    let mut pausing = Caller::dial(&server, "1002").await;
+    adding.skips_to_the_beep().await;
+    adding.says(&first).await;
+    adding.presses("#").await;
+    adding.hears(PromptId::ToSend).await;
+    adding.presses("5").await;
+    adding.hears(PromptId::MarkedUrgent).await;
+    adding.presses("4").await;
+    adding.hears_beep().await;
+    adding.says(&second).await;
+    pausing.skips_to_the_beep().await;
+    pausing.says(&first).await;
+    pausing.presses("8").await;
+    pausing.hears(PromptId::RecordingPaused).await;
+    let written =
+        || std::fs::read_dir(server.path("data/spool")).unwrap().flatten().filter_map(|it| it.metadata().ok()).map(|it| it.len());
+    eventually("all but half a second is written", || {
+        (written().max()? as usize > first.len() + second.len() - 4000).then_some(())
+    });
+    let folder = server.kill();
+
+    let again = Server::start_in(folder, "");
+    for (number, phrases, urgent) in [("1001", vec![&first, &second], true), ("1002", vec![&first], false)] {
+        let message = &again.wait_for_messages(number, 1)[0];
+        assert_eq!((&message["interrupted"], &message["urgent"]), (&true.into(), &urgent.into()), "{number}");
+        let audio = again.audio(number).remove(0);
+        for phrase in phrases {
+            // What was written last is not there yet.
+            let found = listen::find(&phrase[..phrase.len() - 4800], &audio).expect("a phrase");
+            assert!(found.likeness > 0.98, "{number}: {found:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_prefix_leads_to_the_mailbox_whose_number_follows_and_to_no_other() {
+    let server = Server::start("[deposit]\ndirect_prefixes = [\"*55\", \"*\"]\n");
+    server.add_mailbox("1001", &[]);
+    server.add_mailbox("1002", &[]);
+    let diverted = |phone: Phone| phone.header("Diversion", "<sip:1002@pbx.example>;reason=no-answer");
+
+    for number in ["*551001", "*1001"] {
+        let mut caller = Caller::dial_as(&server, number, diverted).await;
+        caller.skips_to_the_beep().await;
+        caller.says(&speech().0).await;
+        caller.hangs_up().await;
+    }
+    let mut owner = Caller::dial(&server, "*98").await;
+    owner.hears(PromptId::EnterMailbox).await;
+    owner.hangs_up().await;
+
+    server.wait_for_messages("1001", 2);
+    assert!(server.messages("1002").is_empty());
+    server.expect_tidiness();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_caller_whose_audio_ceases_is_hung_up_on_and_what_was_said_is_kept() {
     let server = Server::start("");
     server.add_mailbox("1001", &[]);

@@ -285,6 +285,7 @@ impl InProcess {
             screening: Screening::open(),
             access_codes: Vec::new(),
             transfers: Transfers::default(),
+            direct_prefixes: Vec::new(),
             screening_codes: ScreeningCodes::default(),
             ring: Duration::ZERO,
             trusts: Box::new(|_| false),

@@ -9,10 +9,14 @@ use super::{
 pub(super) static KEYS: KeyMap = KeyMap {
     greeting: &[("#", GreetingAction::SkipGreeting), ("*", GreetingAction::LogIn), ("0", GreetingAction::Operator)],
     end_recording: &[Digit::Pound],
+    pause_recording: &[Digit::Eight],
     review: &[
         ("1", ReviewAction::Accept),
         ("2", ReviewAction::Listen),
         ("3", ReviewAction::RecordAgain),
+        ("4", ReviewAction::Add),
+        ("5", ReviewAction::Urgent),
+        ("6", ReviewAction::Private),
         ("*", ReviewAction::Cancel),
         ("0", ReviewAction::Operator),
     ],

@@ -10,10 +10,14 @@ use super::{
 pub(super) static KEYS: KeyMap = KeyMap {
     greeting: &[("#", GreetingAction::SkipGreeting), ("*", GreetingAction::LogIn), ("0", GreetingAction::Operator)],
     end_recording: &[Digit::Pound],
+    pause_recording: &[Digit::Eight],
     review: &[
         ("1", ReviewAction::Accept),
         ("2", ReviewAction::Listen),
         ("3", ReviewAction::RecordAgain),
+        ("5", ReviewAction::Add),
+        ("4", ReviewAction::Urgent),
+        ("6", ReviewAction::Private),
         ("*", ReviewAction::Cancel),
         ("0", ReviewAction::Operator),
     ],

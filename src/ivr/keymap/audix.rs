@@ -11,10 +11,14 @@ use super::{
 pub(super) static KEYS: KeyMap = KeyMap {
     greeting: &[("#", GreetingAction::SkipGreeting), ("*", GreetingAction::LogIn), ("0", GreetingAction::Operator)],
     end_recording: &[Digit::Pound],
+    pause_recording: &[Digit::Three],
     review: &[
         ("#", ReviewAction::Accept),
         ("23", ReviewAction::Listen),
         ("1", ReviewAction::RecordAgain),
+        ("4", ReviewAction::Add),
+        ("8", ReviewAction::Urgent),
+        ("9", ReviewAction::Private),
         ("*3", ReviewAction::Cancel),
         ("0", ReviewAction::Operator),
     ],

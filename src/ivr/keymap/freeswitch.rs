@@ -10,10 +10,14 @@ use super::{
 pub(super) static KEYS: KeyMap = KeyMap {
     greeting: &[("#", GreetingAction::SkipGreeting), ("*", GreetingAction::LogIn), ("0", GreetingAction::Operator)],
     end_recording: &[Digit::Pound],
+    pause_recording: &[Digit::Zero],
     review: &[
         ("1", ReviewAction::Listen),
         ("2", ReviewAction::Accept),
         ("3", ReviewAction::RecordAgain),
+        ("4", ReviewAction::Add),
+        ("*", ReviewAction::Urgent),
+        ("5", ReviewAction::Private),
         ("7", ReviewAction::Cancel),
         ("0", ReviewAction::Operator),
     ],

@@ -10,10 +10,14 @@ use super::{
 pub(super) static KEYS: KeyMap = KeyMap {
     greeting: &[("#", GreetingAction::SkipGreeting), ("*", GreetingAction::LogIn), ("0", GreetingAction::Operator)],
     end_recording: &[Digit::Pound],
+    pause_recording: &[Digit::Eight],
     review: &[
         ("#", ReviewAction::Accept),
         ("2", ReviewAction::Listen),
         ("3", ReviewAction::RecordAgain),
+        ("7", ReviewAction::Add),
+        ("1", ReviewAction::Urgent),
+        ("5", ReviewAction::Private),
         ("*", ReviewAction::Cancel),
         ("0", ReviewAction::Operator),
     ],

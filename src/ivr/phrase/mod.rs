@@ -40,7 +40,11 @@ pub(super) fn say<const N: usize>(prompts: [PromptId; N]) -> Vec<Item> {
 /// What a caller hears first: the personal greeting; else the name; else the number as numbers are said.
 pub(super) fn greeting(language: &Language, mailbox: &MailboxView) -> Vec<Item> {
     if let Some(greeting) = &mailbox.greeting {
-        return vec![Item::Greeting(greeting.clone())];
+        let mut items = vec![Item::Greeting(greeting.clone())];
+        if mailbox.instructions {
+            items.extend([BREATH, Item::Prompt(PromptId::LeaveMessage)]);
+        }
+        return items;
     }
     let number = Caller { number: Some(mailbox.number.as_str().to_owned()), name: None };
     let mut items = match (&mailbox.spoken_name, number.spoken_digits()) {

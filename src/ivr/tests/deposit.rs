@@ -1,6 +1,8 @@
 use super::*;
 
-const REVIEW: &str = "to-send press-1 to-listen press-2 to-record-again press-3 to-cancel press-star";
+pub(super) const REVIEW: &str = "to-send press-1 to-listen press-2 to-record-again press-3 to-add press-4 to-mark-urgent press-5 \
+                      to-mark-private press-6 to-cancel press-star";
+const PAUSED: &str = "recording-paused to-go-on press-8";
 
 #[test]
 fn the_greeting_is_personal_or_the_name_or_the_number() {
@@ -112,7 +114,7 @@ fn a_dead_line_is_given_up() {
 
     telephone.forget().speak(0.0, RecordingEnd::Silence);
 
-    assert_eq!(telephone.look(), "discard, goodbye");
+    assert_eq!(telephone.look(), "discard, not-left goodbye");
 }
 
 #[test]
@@ -139,14 +141,6 @@ fn whoever_says_nothing_more_is_asked_twice_and_the_message_is_sent() {
     telephone.wait().listen().wait().listen().wait();
 
     assert_eq!(telephone.look(), format!("{REVIEW}, {REVIEW}, stop, store?"));
-}
-
-#[test]
-fn the_time_limit_is_said() {
-    let mut telephone = recording();
-    telephone.speak(300.0, RecordingEnd::Longest);
-
-    assert_eq!(telephone.look(), format!("longest-reached {REVIEW}"));
 }
 
 #[test]
@@ -195,6 +189,158 @@ fn an_end_key_outside_the_audio_ends_the_recording() {
     telephone.press("5#");
 
     assert_eq!(telephone.look(), "stop recording");
+}
+
+#[test]
+fn a_message_can_be_added_to() {
+    let mut telephone = reviewing(5.0);
+
+    telephone.press("4");
+    assert_eq!(telephone.look(), "stop, BEEP");
+    telephone.press("*").listen();
+    assert_eq!(telephone.look(), "record 295s more");
+    telephone.speak(12.5, RecordingEnd::Digit(Digit::Pound));
+    assert_eq!(telephone.look(), REVIEW);
+    telephone.press("4").listen();
+    assert_eq!(telephone.look(), "stop, BEEP, record 287.5s more");
+}
+
+#[test]
+fn whoever_adds_nothing_loses_nothing() {
+    for hang_up in [
+        (|telephone: &mut Telephone| {
+            telephone.hang_up();
+        }) as fn(&mut Telephone),
+        |telephone| {
+            telephone.listen().speak(5.0, RecordingEnd::Hangup);
+        },
+        |telephone| {
+            telephone.listen().hang_up().speak(5.0, RecordingEnd::Stopped);
+        },
+    ] {
+        let mut telephone = reviewing(5.0);
+        telephone.press("4");
+
+        hang_up(&mut telephone);
+
+        assert_eq!(telephone.open, Some(Question::StoreMessage));
+        telephone.answer(Answer::Stored);
+        assert!(telephone.session.is_over());
+    }
+}
+
+#[test]
+fn what_could_not_be_added_is_said_and_the_rest_is_kept() {
+    let mut telephone = reviewing(5.0);
+
+    telephone.press("4").listen().forget().speak(6.0, RecordingEnd::Failed);
+
+    assert_eq!(telephone.look(), format!("rest-not-recorded {REVIEW}"));
+}
+
+#[test]
+fn a_message_that_is_as_long_as_can_be_is_not_added_to() {
+    let mut telephone = recording();
+    telephone.speak(300.0, RecordingEnd::Longest);
+    let without = REVIEW.replace("to-add press-4 ", "");
+    assert_eq!(telephone.look(), format!("longest-reached {without}"));
+
+    telephone.press("4");
+
+    assert_eq!(telephone.look(), format!("stop, longest-reached {without}"));
+}
+
+#[test]
+fn recording_can_be_paused_and_goes_on_behind_what_was_said() {
+    let mut telephone = recording();
+
+    telephone.speak(1.5, RecordingEnd::Digit(Digit::Eight));
+    assert_eq!(telephone.look(), PAUSED);
+    telephone.press("8").listen();
+    assert_eq!(telephone.look(), "BEEP, record 298.5s more");
+    telephone.press("8");
+    assert_eq!(telephone.look(), "stop recording");
+    telephone.speak(4.0, RecordingEnd::Stopped);
+    assert_eq!(telephone.look(), PAUSED);
+    telephone.press("#");
+    assert_eq!(telephone.look(), REVIEW);
+}
+
+#[test]
+fn a_pause_waits_patiently_and_is_not_for_ever() {
+    let mut telephone = recording();
+    telephone.speak(5.0, RecordingEnd::Digit(Digit::Eight)).listen();
+    assert_eq!(telephone.session.timeout(), Some(Duration::from_secs(30)));
+
+    telephone.forget().press("5").wait().listen().wait().listen().wait();
+
+    assert_eq!(telephone.look(), format!("{PAUSED}, {PAUSED}, {REVIEW}"));
+}
+
+#[test]
+fn a_hang_up_during_a_pause_keeps_a_message_and_drops_what_is_none() {
+    let mut telephone = recording();
+    telephone.speak(5.0, RecordingEnd::Digit(Digit::Eight)).hang_up();
+    assert_eq!(telephone.open, Some(Question::StoreMessage));
+
+    let mut telephone = recording();
+    telephone.speak(1.0, RecordingEnd::Digit(Digit::Eight)).forget().hang_up();
+    assert_eq!(telephone.look(), "discard");
+    assert!(telephone.session.is_over());
+}
+
+#[test]
+fn a_message_is_marked_and_unmarked_and_it_is_said() {
+    let mut telephone = reviewing(5.0);
+
+    telephone.press("5");
+    assert_eq!(telephone.look(), format!("urgent true, private false, marked-urgent {REVIEW}"));
+    telephone.press("6");
+    assert_eq!(telephone.look(), format!("urgent true, private true, marked-private {REVIEW}"));
+    telephone.press("5");
+    assert_eq!(telephone.look(), format!("urgent false, private true, not-urgent {REVIEW}"));
+    telephone.press("6");
+    assert_eq!(telephone.look(), format!("urgent false, private false, not-private {REVIEW}"));
+}
+
+#[test]
+fn the_marks_stay_when_it_is_recorded_again() {
+    let mut telephone = reviewing(5.0);
+
+    telephone.press("53").forget().answer(Answer::RecordingReady);
+
+    assert_eq!(telephone.look(), "urgent true, private false, BEEP");
+}
+
+#[test]
+fn instructions_follow_a_personal_greeting_where_they_are_wanted_and_can_be_skipped() {
+    let greeting = Some(AudioKey::random());
+    let mut telephone = Telephone::call(Entry::Deposit { mailbox: MailboxView { greeting, instructions: true, ..mailbox() } });
+
+    assert_eq!(telephone.look(), "GREETING leave-message");
+    telephone.press("#");
+    assert_eq!(telephone.look(), "stop, prepare Message?");
+}
+
+#[test]
+fn what_was_not_kept_is_said_as_it_is() {
+    for (answer, said) in [
+        (Answer::NothingSaid, "nothing-said goodbye"),
+        (Answer::MailboxFull, "became-full goodbye"),
+        (Answer::MailboxGone, "no-messages-here goodbye"),
+        (Answer::Failed, "not-saved goodbye"),
+    ] {
+        let mut telephone = reviewing(5.0);
+        telephone.press("1").forget().answer(answer);
+
+        assert_eq!(telephone.look(), said);
+    }
+}
+
+fn reviewing(seconds: f64) -> Telephone {
+    let mut telephone = recording();
+    telephone.speak(seconds, RecordingEnd::Digit(Digit::Pound)).forget();
+    telephone
 }
 
 fn recording() -> Telephone {

@@ -1,6 +1,7 @@
 use super::*;
 
-const REVIEW: &str = "to-send press-1 to-listen press-2 to-record-again press-3 to-cancel press-star";
+use super::deposit::REVIEW;
+
 const AFTER: &str = "to-delete press-7 to-save press-9 to-more-choices press-star to-main-menu press-pound";
 const CHOICE: &str = "to-send press-1 to-cancel-message press-2";
 const OFFER: &str = "to-call-number press-1 to-go-back press-star";
