@@ -465,7 +465,7 @@ mod tests {
                 end_digits: DigitSet::NONE,
             };
             let (way, orders) = Orders::unserved();
-            let speech = include_bytes!("../../prompts/en/while-playing.wav");
+            let speech = include_bytes!("../../tests/data/voice.wav");
             Self {
                 recorder: Some(Recorder::new(spec, codec, Writer::start().expect("threads"), Duration::ZERO)),
                 ended: None,
