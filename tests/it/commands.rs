@@ -149,7 +149,7 @@ fn what_is_refused_is_explained_and_changes_nothing() {
         (&["mailbox", "add", "1001"], "the number 1001 is already taken"),
         (&["mailbox", "add", "*98"], "a mailbox number is 1 to 32 letters"),
         (&["mailbox", "add", "1002", "--time-zone", "Paris"], "use a name such as Europe/Paris"),
-        (&["mailbox", "add", "1002", "--language", "xx"], "possible values: en"),
+        (&["mailbox", "add", "1002", "--language", "xx"], "there are en, es, fr"),
         (&["mailbox", "set", "1001", "--name", "X", "--passcode", "11111111"], "the passcode was refused"),
         (&["mailbox", "set", "1001", "--name", "X", "--voice-to-email", "on"], "give --email"),
         (&["mailbox", "set", "1001", "--remove-alias", "x"], "mailbox 1001 has no alias x"),

@@ -166,7 +166,8 @@ impl Lane {
     }
 }
 
-const SETTINGS: &str = "[deposit]\nshortest = \"1s\"\n";
+/// What was said is compared with what is kept, so nothing is made better of it.
+const SETTINGS: &str = "[deposit]\nshortest = \"1s\"\nclean_audio = false\n";
 
 /// A server with its mailboxes, and what is known to be in them.
 struct House {
