@@ -71,7 +71,7 @@ fn every_method_tells_strangers_the_same_of_those_there_are_and_those_there_are_
             let expected = match method {
                 _ if is_call_for_anybody => 200,
                 "REGISTER" | "INVITE" | "OPTIONS" | "SUBSCRIBE" => 401,
-                "BYE" | "CANCEL" | "INFO" | "PRACK" | "UPDATE" => 481,
+                "BYE" | "CANCEL" | "INFO" | "NOTIFY" | "PRACK" | "UPDATE" => 481,
                 _ => 405,
             };
             assert!(told[0].iter().any(|answer| answer.starts_with(&format!("SIP/2.0 {expected} "))), "{method}: {:#?}", told[0]);
