@@ -7,10 +7,11 @@ use std::time::Duration;
 use super::{
     AccountAnswer, AccountQuestion, Answer, Effect, Input, Item, PromptId, Question, RecordKind, Unfit,
     asking::Asking,
-    keymap::{self, Digit, Meaning, OwnReviewAction},
+    keymap::{self, Meaning, OwnReviewAction},
     login::Subscriber,
     phrase::{self, say},
     session::{Call, Wait},
+    taping::{self, Taping, Wanted},
 };
 use crate::domain::{forward::Forward, greeting::GreetingKind, id::MailboxId, rules, tenant_phrase::TenantPhrase};
 
@@ -39,10 +40,7 @@ pub(super) struct OwnRecording {
 
 #[derive(Debug)]
 enum State {
-    Instruction,
-    Preparing,
-    Beep,
-    Recording,
+    Recording(Taping),
     Review(Asking),
     Storing,
 }
@@ -70,16 +68,14 @@ pub(super) enum Outcome {
 
 impl OwnRecording {
     pub fn begin(call: &mut Call, target: Target, who: &Subscriber, preface: Vec<Item>) -> Self {
-        call.tell([preface, say([target.instruction()])].concat());
-        Self { target, mailbox: who.mailbox.id.clone(), tries_left: TRIES, state: State::Instruction }
+        let mailbox = who.mailbox.id.clone();
+        let taping = Taping::begin(call, target.wanted(&mailbox), [preface, say([target.instruction()])].concat());
+        Self { target, mailbox, tries_left: TRIES, state: State::Recording(taping) }
     }
 
     pub fn step(mut self, input: Input, call: &mut Call) -> Step {
-        match std::mem::replace(&mut self.state, State::Instruction) {
-            State::Instruction => self.instruction(input, call),
-            State::Preparing => self.preparing(input, call),
-            State::Beep => self.beep(input, call),
-            State::Recording => self.recording(input, call),
+        match std::mem::replace(&mut self.state, State::Storing) {
+            State::Recording(taping) => self.recording(taping, input, call),
             State::Review(asking) => self.review(asking, input, call),
             State::Storing => self.storing(input, call),
         }
@@ -87,83 +83,34 @@ impl OwnRecording {
 
     pub fn wait(&self) -> Wait {
         match &self.state {
-            State::Instruction | State::Beep => Wait::Phrase,
-            State::Preparing | State::Storing => Wait::Answer,
-            State::Recording => Wait::Recording(self.target.longest()),
+            State::Recording(taping) => taping.wait(),
             State::Review(asking) => asking.wait(),
+            State::Storing => Wait::Answer,
         }
     }
 
-    fn instruction(self, input: Input, call: &mut Call) -> Step {
-        match input {
-            Input::Digit(Digit::Star) => Step::Done(Outcome::Cancelled),
-            Input::Digit(Digit::Pound) => {
-                call.effect(Effect::StopPlaying);
-                self.prepare(call)
-            }
-            Input::PlaybackDone | Input::PlaybackFailed | Input::Timeout => self.prepare(call),
-            Input::Hangup => Step::Done(Outcome::Cancelled),
-            Input::Digit(_) | Input::RecordingDone { .. } | Input::Answer(_) => self.at(State::Instruction),
+    fn recording(mut self, taping: Taping, input: Input, call: &mut Call) -> Step {
+        let kept = match taping.step(input, call) {
+            taping::Step::More(taping) => return self.at(State::Recording(taping)),
+            taping::Step::Done(taping::Outcome::Recorded { kept, .. }) => kept,
+            taping::Step::Done(taping::Outcome::Cancelled) => return Step::Done(Outcome::Cancelled),
+            taping::Step::Done(taping::Outcome::NotDone) => return Step::Done(Outcome::NotDone),
+            taping::Step::Done(taping::Outcome::MailboxGone) => return Step::Done(Outcome::MailboxGone),
+        };
+        if call.hung_up() {
+            return discarded(Outcome::Cancelled, call);
         }
-    }
-
-    fn preparing(self, input: Input, call: &mut Call) -> Step {
-        match input {
-            Input::Answer(Answer::RecordingReady) => {
-                call.beep();
-                self.at(State::Beep)
-            }
-            Input::Answer(Answer::MailboxGone) => Step::Done(Outcome::MailboxGone),
-            Input::Answer(_) => Step::Done(Outcome::NotDone),
-            Input::Timeout => {
-                call.excuse();
-                self.at(State::Preparing)
-            }
-            Input::Digit(_) | Input::PlaybackDone | Input::PlaybackFailed | Input::RecordingDone { .. } | Input::Hangup => {
-                self.at(State::Preparing)
-            }
+        if rules::is_long_enough(kept, SHORTEST) {
+            let preface = vec![Item::Prompt(PromptId::YouRecorded), Item::TheRecording, phrase::BREATH];
+            let asking = Asking::begin(call, preface, keymap::tell(call.keys().own_review, |_| true));
+            return self.at(State::Review(asking));
         }
-    }
-
-    fn beep(self, input: Input, call: &mut Call) -> Step {
-        match input {
-            Input::Digit(Digit::Star) | Input::Hangup => discarded(Outcome::Cancelled, call),
-            Input::PlaybackDone | Input::PlaybackFailed | Input::Timeout => {
-                call.record(self.target.kind(), self.target.longest());
-                self.at(State::Recording)
-            }
-            Input::Digit(_) | Input::RecordingDone { .. } | Input::Answer(_) => self.at(State::Beep),
+        call.discard_recording();
+        self.tries_left = self.tries_left.saturating_sub(1);
+        if self.tries_left == 0 {
+            return Step::Done(Outcome::Silence);
         }
-    }
-
-    fn recording(mut self, input: Input, call: &mut Call) -> Step {
-        match input {
-            Input::RecordingDone { .. } if call.hung_up() => discarded(Outcome::Cancelled, call),
-            Input::RecordingDone { kept, .. } if rules::is_long_enough(kept, SHORTEST) => {
-                let preface = vec![Item::Prompt(PromptId::YouRecorded), Item::TheRecording, phrase::BREATH];
-                let asking = Asking::begin(call, preface, keymap::tell(call.keys().own_review, |_| true));
-                self.at(State::Review(asking))
-            }
-            Input::RecordingDone { .. } => {
-                call.discard_recording();
-                self.tries_left = self.tries_left.saturating_sub(1);
-                if self.tries_left == 0 {
-                    return Step::Done(Outcome::Silence);
-                }
-                self.once_more(PromptId::NothingRecorded, call)
-            }
-            Input::Digit(digit) => {
-                if call.keys().end_recording.contains(&digit) {
-                    call.stop_recording();
-                }
-                self.at(State::Recording)
-            }
-            Input::Timeout | Input::Hangup => {
-                call.stop_recording();
-                self.at(State::Recording)
-            }
-            Input::PlaybackDone | Input::PlaybackFailed | Input::Answer(_) => self.at(State::Recording),
-        }
+        self.once_more(PromptId::NothingRecorded, call)
     }
 
     fn review(self, asking: Asking, input: Input, call: &mut Call) -> Step {
@@ -183,7 +130,8 @@ impl OwnRecording {
                 }
                 Meaning::Does(OwnReviewAction::RecordAgain) => {
                     call.discard_recording();
-                    self.prepare(call)
+                    let taping = Taping::again(call, self.target.wanted(&self.mailbox));
+                    self.at(State::Recording(taping))
                 }
                 Meaning::Does(OwnReviewAction::Cancel) => discarded(Outcome::Cancelled, call),
                 Meaning::Begins => self.at(State::Review(asking.silent())),
@@ -226,13 +174,8 @@ impl OwnRecording {
 
     /// Says what was wrong, and begins again.
     fn once_more(self, why: PromptId, call: &mut Call) -> Step {
-        call.tell(say([why, self.target.instruction()]));
-        self.at(State::Instruction)
-    }
-
-    fn prepare(self, call: &mut Call) -> Step {
-        call.ask(Question::PrepareRecording { kind: self.target.kind(), mailbox: self.mailbox.clone() });
-        self.at(State::Preparing)
+        let taping = Taping::begin(call, self.target.wanted(&self.mailbox), say([why, self.target.instruction()]));
+        self.at(State::Recording(taping))
     }
 
     fn at(self, state: State) -> Step {
@@ -259,6 +202,10 @@ impl Target {
             Self::Own(GreetingKind::Standard | GreetingKind::Forwarded(_)) => PromptId::RecordGreeting,
             Self::Phrase(_) => PromptId::RecordPhrase,
         }
+    }
+
+    fn wanted(self, mailbox: &MailboxId) -> Wanted {
+        Wanted { kind: self.kind(), mailbox: mailbox.clone(), longest: self.longest() }
     }
 
     fn longest(self) -> Duration {

@@ -40,6 +40,7 @@ use crate::domain::{
 
 mod session;
 mod asking;
+mod taping;
 mod deposit;
 mod login;
 mod enrolment;
