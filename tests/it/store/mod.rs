@@ -214,7 +214,7 @@ impl House {
     pub async fn fill(&self, mailbox: &MailboxId, count: u32) {
         futures_util::stream::iter(0..count)
             .map(|n| deposit(&self.store, mailbox, NOW.after(Duration::from_millis(n.into()))))
-            .buffer_unordered(32)
+            .buffer_unordered(8)
             .for_each(async |deposited| drop(deposited.unwrap()))
             .await;
     }
