@@ -70,6 +70,23 @@ pub const CAPABILITIES: Capabilities = Capabilities {
     extensions: &["100rel", "timer", "replaces", "path"],
     bodies: &["application/sdp", INFO_TYPES[0], INFO_TYPES[1]],
 };
+/// The part of it that belongs into a call, which its messages name (RFC 3261 §13.3.1.4). It is short, as an answer to a stranger may
+/// not be much longer than its INVITE.
+const IN_CALL: Capabilities = Capabilities {
+    methods: &[
+        Method::Invite,
+        Method::Ack,
+        Method::Bye,
+        Method::Cancel,
+        Method::Options,
+        Method::Info,
+        Method::PRack,
+        Method::Update,
+        Method::Notify,
+    ],
+    extensions: &["100rel", "timer", "replaces"],
+    bodies: CAPABILITIES.bodies,
+};
 
 /// The settings of a user agent server and its sockets.
 #[derive(Clone, Debug)]
@@ -843,8 +860,8 @@ impl Uas {
         }
         response.headers.extend(vec![
             call.dialog.contact(&self.config.user, &invite.flow),
-            CAPABILITIES.allow(),
-            CAPABILITIES.supported(),
+            IN_CALL.allow(),
+            IN_CALL.supported(),
             server,
         ]);
         response.headers.extend(call.start_session(offered.session, now));

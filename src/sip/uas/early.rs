@@ -23,7 +23,7 @@ impl Uas {
             }
             let first = self.random.random_range(1..1 << 31);
             let number = call.reliable.as_ref().map_or(first, |latest| latest.next_number());
-            response.headers.push(CAPABILITIES.allow());
+            response.headers.push(IN_CALL.allow());
             response.headers.push(Header::Require("100rel".into()));
             response.headers.push(Header::Other("RSeq".to_owned(), number.to_string()));
             response.headers.extend(offer.is_some().then(|| Header::ContentType("application/sdp".into())).into_iter().collect());

@@ -54,7 +54,7 @@ impl Uas {
             call.dialog.contact(&self.config.user, &flow),
             Header::Other("Refer-To".to_owned(), address(&referral.target)),
             Header::Other("Referred-By".to_owned(), address(&referral.referred_by)),
-            CAPABILITIES.allow(),
+            IN_CALL.allow(),
         ];
         let bytes = call.dialog.request(Method::Refer, sequence, &branch, more, Vec::new());
         call.transfer = Some(Transfer { sequence, is_heard_of: false, give_up_at: Some(now + TOLD_WITHIN) });

@@ -84,8 +84,8 @@ impl Uas {
         let expires = SessionExpires { interval, refresher: Some(Refresher::Uac) };
         let mut more = vec![
             call.dialog.contact(&self.config.user, &flow),
-            CAPABILITIES.allow(),
-            CAPABILITIES.supported(),
+            IN_CALL.allow(),
+            IN_CALL.supported(),
             Header::Other("Session-Expires".to_owned(), expires.to_string()),
             Header::Other("Min-SE".to_owned(), call.shortest_session.max(SHORTEST_SESSION).as_secs().to_string()),
         ];

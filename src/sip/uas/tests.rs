@@ -429,6 +429,23 @@ fn a_stranger_is_never_sent_more_than_it_sent() {
 }
 
 #[test]
+fn a_stranger_with_the_shortest_invite_that_calls_need_is_answered_at_once() {
+    let mut test = Test::new();
+    let offer = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 30000 RTP/AVP 0 101\r\n\
+                 a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n";
+    let answer = format!("{offer}a=fmtp:101 0-15\r\na=ptime:20\r\n").replace("o=- 1 1", "o=- 1234567890123456789 1");
+    let invite = invite(1, offer);
+    test.send(invite.clone());
+    test.event();
+
+    test.command(Command::Answer { sdp: answer.into_bytes() });
+
+    let accepted = test.received();
+    assert_eq!(status(&accepted), 200);
+    assert!(2 * accepted.len() <= 3 * invite.len(), "{} bytes for {}", accepted.len(), invite.len());
+}
+
+#[test]
 fn we_hang_up_with_a_bye_that_is_repeated_until_answered() {
     let mut test = Test::talking();
 

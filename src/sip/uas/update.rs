@@ -72,7 +72,7 @@ impl Uas {
         call.learn_abilities(&inbound.request.headers);
         let mut response = inbound.response(200, call.tag);
         response.headers.push(call.dialog.contact(&self.config.user, &inbound.reply_to));
-        response.headers.extend(vec![CAPABILITIES.allow(), CAPABILITIES.supported()]);
+        response.headers.extend(vec![IN_CALL.allow(), IN_CALL.supported()]);
         if let Some(session) = session {
             response.headers.extend(call.start_session(session, now));
         }
