@@ -46,7 +46,7 @@ enum State {
     /// Whether there is to be an introduction.
     Introducing(Asking),
     /// Something is being recorded.
-    Taking(Take),
+    Taking(Box<Take>),
     Sending,
 }
 
@@ -94,7 +94,7 @@ impl Compose {
     pub fn broadcast(call: &mut Call, who: &Subscriber) -> Step {
         let letter = Letter { to: To::Everybody, ..letter(who, SentKind::Broadcast) };
         let take = Take::begin(call, letter.kind, letter.sender.clone(), rules::LONGEST_MESSAGE, vec![]);
-        Step::More(Self { letter, to: vec![], forwarded: None, state: State::Taking(take) })
+        Step::More(Self { letter, to: vec![], forwarded: None, state: State::Taking(Box::new(take)) })
     }
 
     fn address(call: &mut Call, who: &Subscriber, letter: Letter, forwarded: Option<Duration>) -> Step {
@@ -111,7 +111,7 @@ impl Compose {
             State::Finding => self.finding(input, who, call),
             State::FindingSender => self.finding_sender(input, call),
             State::Introducing(asking) => self.introducing(asking, input, call),
-            State::Taking(take) => self.taking(take, input, call),
+            State::Taking(take) => self.taking(*take, input, call),
             State::Sending => self.sending(input, call),
         }
     }
@@ -263,12 +263,12 @@ impl Compose {
 
     fn take(self, longest: Duration, preface: Vec<Item>, call: &mut Call) -> Step {
         let take = Take::begin(call, self.letter.kind, self.letter.sender.clone(), longest, preface);
-        self.at(State::Taking(take))
+        self.at(State::Taking(Box::new(take)))
     }
 
     fn taking(mut self, take: Take, input: Input, call: &mut Call) -> Step {
         match take.step(input, &mut self.letter.marks, call) {
-            take::Step::More(take) => self.at(State::Taking(take)),
+            take::Step::More(take) => self.at(State::Taking(Box::new(take))),
             take::Step::Done(take::Outcome::Accepted) => {
                 self.letter.recorded = true;
                 self.send_now(call)
