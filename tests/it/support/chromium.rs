@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use afterbeep::phone::listen;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -22,14 +21,10 @@ use tokio::{
 use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
 
 use super::{
-    caller::PATIENCE,
+    caller::{PATIENCE, pieces_heard},
     server::{Server, eventually},
 };
 
-/// What is known is looked for in pieces of 0.3 s: a browser stretches and squeezes what it plays, to keep the delay short.
-const PIECE: usize = 2400;
-/// How much a piece of what is heard must be like the known one. Unrelated speech is less than 0.5 alike.
-const ALIKE: f64 = 0.8;
 /// How many of the pieces must be heard, in their order. A machine that has too much to do makes a browser stumble.
 const SHARE: f64 = 0.5;
 
@@ -147,7 +142,7 @@ impl Chromium {
             let more = self.evaluate("phone.newlyHeard()").await;
             let bytes = BASE64_STANDARD.decode(more.as_str().expect("text")).expect("base64");
             self.heard.extend(bytes.chunks_exact(2).map(|s| i16::from_le_bytes([s[0], s[1]])));
-            let (share, end) = self.heard.get(from..).map_or((0.0, 0), |heard| pieces(known, heard));
+            let (share, end) = self.heard.get(from..).map_or((0.0, 0), |heard| pieces_heard(known, heard));
             if share >= SHARE {
                 return from + end;
             }
@@ -159,7 +154,7 @@ impl Chromium {
 
     /// Which share of known audio is in what was heard so far.
     pub fn share_heard(&self, known: &[i16]) -> f64 {
-        pieces(known, &self.heard).0
+        pieces_heard(known, &self.heard).0
     }
 
     /// Offers again by a method of JsSIP's session, and waits for the answer.
@@ -217,20 +212,6 @@ impl Drop for Chromium {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// Which share of the pieces of known audio was heard in their order, and where the last one ends.
-fn pieces(known: &[i16], heard: &[i16]) -> (f64, usize) {
-    let pieces: Vec<_> = known.chunks(PIECE).filter(|piece| piece.len() == PIECE || known.len() < PIECE).collect();
-    let (mut found, mut end) = (0_u32, 0);
-    for piece in &pieces {
-        let place = listen::find(piece, &heard[end..]).filter(|place| place.likeness >= ALIKE);
-        if let Some(place) = place {
-            found += 1;
-            end += place.at + piece.len();
-        }
-    }
-    (f64::from(found) / pieces.len() as f64, end)
 }
 
 /// The page: JsSIP and what it depends on, as modules behind a `require` of our own, and the telephone.
