@@ -493,7 +493,7 @@ impl Driver {
                 }
             }
             (Some(Fetched::Message(_)) | None, _) => {
-                self.playing = Playing::Nothing;
+                self.stop_playing();
                 return Some(Input::PlaybackFailed);
             }
         }
@@ -538,7 +538,10 @@ impl Driver {
         trailing_silence: Option<Duration>,
         end_digits: &[Digit],
     ) -> Option<Input> {
-        self.stop_playing();
+        // What was said since the end of the tone belongs to the recording.
+        if !matches!(self.playing, Playing::Nothing) {
+            self.stop_playing();
+        }
         let (tape, before) = match std::mem::replace(&mut self.recording, Recording::Nothing) {
             Recording::Done { tape, kept } if goes_on => (tape, kept),
             Recording::Prepared(tape) | Recording::Done { tape, .. } => (tape, Duration::ZERO),

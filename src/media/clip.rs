@@ -110,6 +110,16 @@ pub enum Clip {
     Silence(Duration),
 }
 
+impl Clip {
+    /// How many frames there are, from the beginning.
+    fn count(&self) -> usize {
+        match self {
+            Self::Audio(audio, _) => audio.count(),
+            Self::Silence(pause) => pause.as_micros().div_ceil(FRAME.as_micros()) as usize,
+        }
+    }
+}
+
 impl From<Arc<EncodedAudio>> for Clip {
     fn from(audio: Arc<EncodedAudio>) -> Self {
         Self::Audio(audio, Duration::ZERO)
@@ -188,11 +198,7 @@ impl Player {
                 self.stop();
                 return Next::Done(self.id);
             };
-            let frames = match clip {
-                Clip::Audio(audio, _) => audio.count(),
-                Clip::Silence(pause) => pause.as_micros().div_ceil(FRAME.as_micros()) as usize,
-            };
-            if self.frame < frames {
+            if self.frame < clip.count() {
                 break;
             }
             self.clip += 1;
@@ -205,6 +211,12 @@ impl Player {
             Clip::Audio(audio, _) => Next::Frame(audio.codec, audio.frame(frame)),
             Clip::Silence(_) => Next::Silence,
         }
+    }
+
+    /// Whether the last frame was the last of all.
+    pub(super) fn has_no_more(&self) -> bool {
+        let mut rest = self.clips.iter().skip(self.clip);
+        rest.next().is_none_or(|clip| self.frame >= clip.count()) && rest.all(|clip| clip.count() == 0)
     }
 
     fn enter_clip(&mut self) {
@@ -248,7 +260,16 @@ mod tests {
         let mut player = Player::default();
         player.play(PlayId(3), vec![audio(&[1, 2]), Clip::Silence(Duration::from_millis(21)), audio(&[]), audio(&[3])]);
 
-        assert_eq!(played(&mut player), [Some(1), Some(2), None, None, Some(3)]);
+        let mut again = Player::default();
+        again.play(PlayId(4), player.clips.clone());
+
+        assert_eq!(played(&mut again), [Some(1), Some(2), None, None, Some(3)]);
+        for last in [false, false, false, false, true] {
+            assert!(!player.has_no_more());
+            player.next();
+            assert_eq!(player.has_no_more(), last);
+        }
+        assert_eq!(played(&mut player), []);
         assert_eq!(player.next(), Next::Nothing);
         assert_eq!(player.progress(), (PlayId(3), 5));
     }

@@ -4,7 +4,8 @@
 //! record, send keys. What happens comes back as [`MediaEvent`]s. Orders return at once.
 //!
 //! Per packet there is no allocation, no lock and no wait. [`thread`] has the tick, [`session`] what a call does in it,
-//! [`recorder`] the recording, [`intake`] and [`tape`] what is kept of it, and [`journal`] its way to the disk. What packets mean is decided in `rtp`.
+//! [`recorder`] the recording, [`prelude`] what it begins with, [`intake`] and [`tape`] what is kept of it, and [`journal`] its way to
+//! the disk. What packets mean is decided in `rtp`.
 
 mod clip;
 mod handshake;
@@ -13,6 +14,7 @@ mod journal;
 mod order;
 mod packer;
 mod ports;
+mod prelude;
 mod recorder;
 mod secure;
 mod session;
@@ -171,7 +173,7 @@ impl MediaSession {
         self.order(Order::Play(id, clips));
     }
 
-    /// Stops playing for good.
+    /// Stops playing for good. What was said until now belongs to no recording.
     pub fn stop_playing(&self) {
         self.order(Order::StopPlaying);
     }
@@ -194,7 +196,8 @@ impl MediaSession {
         ((progress >> 32) as u32 == id).then(|| FRAME * progress as u32)
     }
 
-    /// Records what the peer says from now on. Ends in exactly one [`MediaEvent::RecordingDone`], also when another recording
+    /// Records what the peer says from now on, or from the end of what has just been played to its end, if that was less than a
+    /// second ago and neither [`play`](Self::play) nor [`stop_playing`](Self::stop_playing) came since. Ends in exactly one [`MediaEvent::RecordingDone`], also when another recording
     /// begins or the session is dropped.
     pub fn record(&self, spec: RecordSpec) {
         self.order(Order::Record(Box::new(spec)));

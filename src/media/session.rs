@@ -20,6 +20,7 @@ use super::{
     order::{MediaEvent, Order, PlayId, RecordSpec, RecordingEnd, Stream},
     packer::{Packer, packet_time},
     ports::Ports,
+    prelude::{Matter, Prelude},
     recorder::Recorder,
     secure::Secure,
     thread::Orders,
@@ -27,7 +28,7 @@ use super::{
 };
 use crate::{
     audio::{
-        FRAME_SAMPLES, SAMPLE_RATE,
+        FRAME, FRAME_SAMPLES, SAMPLE_RATE,
         codec::Codec,
         decoder::{Decoder, LONGEST_PAYLOAD},
         dtmf::{Detector, KeyTone},
@@ -88,6 +89,8 @@ pub(super) struct Session {
     packer: Option<Packer>,
     /// For what plays in another codec than the peer's.
     transcoder: Option<Box<Transcoder>>,
+    /// What a recording that is ordered now begins with.
+    prelude: Prelude,
     recorder: Option<Box<Recorder>>,
     /// Recordings whose end the writer has not told yet.
     finishing: u32,
@@ -194,6 +197,7 @@ impl Session {
             },
             packer: None,
             transcoder: None,
+            prelude: Prelude::default(),
             recorder: None,
             finishing: 0,
         }
@@ -214,10 +218,14 @@ impl Session {
             Order::Open(_) => {}
             Order::Connect(stream) => self.connect(*stream, context),
             Order::Play(id, clips) => {
+                self.prelude.forget();
                 self.player.play(id, clips);
                 self.tell_progress();
             }
-            Order::StopPlaying => self.player.stop(),
+            Order::StopPlaying => {
+                self.prelude.forget();
+                self.player.stop();
+            }
             Order::PausePlaying => self.player.pause(),
             Order::ResumePlaying => self.player.resume(),
             Order::Record(spec) => self.record(*spec, context),
@@ -345,6 +353,12 @@ impl Session {
         if !receive {
             return;
         }
+        let matter = match codec {
+            _ if is_key => Matter::Key,
+            Some(codec) => Matter::Audio(codec),
+            None => Matter::ComfortNoise,
+        };
+        self.prelude.keep(datagram, matter, context.now);
         if is_key {
             self.heard.reception.count_event(&packet);
             if let Some(recorder) = &mut self.recorder {
@@ -439,9 +453,15 @@ impl Session {
     fn record(&mut self, spec: RecordSpec, context: &Context<'_>) {
         self.end_recording(RecordingEnd::Stopped, u64::MAX, context);
         let codec = self.connection.as_ref().map_or(Codec::Pcmu, |connection| connection.stream.codec);
-        let mut recorder = Box::new(Recorder::new(spec, codec, context.writer.clone(), context.now));
+        let prelude = std::mem::take(&mut self.prelude);
+        let beginning = prelude.beginning(context.now);
+        let mut recorder = Box::new(Recorder::new(spec, codec, context.writer.clone(), beginning));
+        let over = prelude.give(&mut recorder);
         recorder.hold(self.connection.as_ref().is_some_and(|connection| !connection.stream.receive), context.now);
         self.recorder = Some(recorder);
+        if let Some(over) = over {
+            self.end_recording(over, u64::MAX, context);
+        }
     }
 
     fn end_recording(&mut self, ended_by: RecordingEnd, end: u64, context: &Context<'_>) {
@@ -507,6 +527,9 @@ impl Session {
         };
         self.send_audio(frame, now);
         self.tell_progress();
+        if self.player.has_no_more() {
+            self.prelude.begin(now + FRAME);
+        }
     }
 
     /// Sends what a key being sent asks for; answers whether there is one, as audio waits for it.
@@ -808,7 +831,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        audio::{FRAME, form::Form, law::Law},
+        audio::{form::Form, law::Law},
         dtls::Identity,
         media::{
             clip::Clip,
@@ -845,6 +868,83 @@ mod tests {
 
         assert_eq!(call.recording_done(), (Duration::from_secs(10), 80_000, RecordingEnd::Stopped));
         assert_eq!(call.recorded(), speech(0..500));
+    }
+
+    #[test]
+    fn a_recording_that_comes_late_begins_where_the_tone_ended() {
+        let mut call = Call::connected();
+        call.play(&[1; 5]);
+        call.talk(0..25);
+        assert_eq!(call.events(), [MediaEvent::FirstPacket, MediaEvent::PlaybackDone { id: PlayId(1) }]);
+
+        call.record(DigitSet::NONE, None);
+        call.talk(25..50);
+        call.session.obey(Order::StopRecording, &call.world.at(call.now));
+
+        let (kept, ..) = call.recording_done();
+        let tone = call.recorded();
+        let said = speech(0..50);
+        assert!(said.ends_with(&tone), "nothing is lost or doubled between");
+        assert!((FRAME * 43..=FRAME * 45).contains(&kept), "all but the tone is recorded: {kept:?}");
+    }
+
+    #[test]
+    fn what_is_said_while_the_end_of_the_tone_is_late_is_recorded() {
+        let mut call = Call::connected();
+        call.play(&[1]);
+        call.pass(FRAME);
+
+        // No tick comes for a while, and then all at once.
+        call.hear(&frame(0));
+        call.now += FRAME * 15;
+        for index in 1..15 {
+            call.hear(&Packet { payload: &speech(index..index + 1), ..frame(index) });
+        }
+        call.pass(FRAME);
+        assert_eq!(call.events(), [MediaEvent::FirstPacket, MediaEvent::PlaybackDone { id: PlayId(1) }]);
+        call.record(DigitSet::NONE, None);
+        call.session.obey(Order::StopRecording, &call.world.at(call.now));
+
+        call.recording_done();
+        assert_eq!(call.recorded(), speech(1..15), "all but what came while the tone was to be heard");
+    }
+
+    #[test]
+    fn what_is_said_after_a_phrase_that_was_not_the_last_is_not_recorded() {
+        for stopped in [true, false] {
+            let mut call = Call::connected();
+            call.play(&[1; 5]);
+            call.talk(0..25);
+
+            if stopped {
+                call.session.obey(Order::StopPlaying, &call.world.at(call.now));
+            } else {
+                call.play(&[1; 5]);
+            }
+            call.record(DigitSet::NONE, None);
+            call.talk(25..50);
+            call.session.obey(Order::StopRecording, &call.world.at(call.now));
+
+            call.recording_done();
+            assert_eq!(call.recorded(), speech(25..50));
+        }
+    }
+
+    #[test]
+    fn no_more_than_a_second_is_kept_of_what_comes_before_a_recording() {
+        for (payload_type, span, kept) in [(0, FRAME, 48..=50), (COMFORT_NOISE, FRAME, 48..=50), (0, Duration::ZERO, 80..=100)] {
+            let mut call = Call::connected();
+            call.play(&[1]);
+            call.talk(0..2);
+
+            for index in 2..300 {
+                call.hear(&Packet { payload_type, payload: &speech(index..index + 1), ..frame(index) });
+                call.pass(span);
+            }
+
+            let packets = call.session.prelude.len();
+            assert!(kept.contains(&packets), "{packets} packets");
+        }
     }
 
     #[test]
