@@ -32,6 +32,8 @@ use crate::{
 
 /// A frame is quiet below this mean amplitude (of 32768).
 const QUIET: u32 = 60;
+/// So many frames of our beep are clean at least, as it begins and ends softly.
+const WHOLE_BEEP: usize = (tone::BEEP.as_millis() / FRAME.as_millis()) as usize - 2;
 /// The most audio that one call remembers: 15 minutes.
 const LONGEST_HEARD: usize = 15 * 60 * 8000;
 /// How long a key is held, and the pause after it.
@@ -164,12 +166,15 @@ impl Line {
     }
 
     /// Waits for the beep after `from`: 100 ms or more of a clean 1000 Hz tone that has ended. Says where it ended.
+    ///
+    /// A busy server may stop for a while in the middle of it: only where the whole beep of ours was heard, its end is believed at once.
     pub async fn wait_for_beep(&self, from: usize, limit: Duration) -> Option<usize> {
         self.wait(limit, |state| {
             let clean: Vec<bool> = frames(&state.heard, from).map(is_beep).collect();
             let followed = clean.windows(6).position(|six| six == [true, true, true, true, true, false]);
             // A server that sends nothing after the beep leaves no frame behind it.
-            let stopped = || clean.ends_with(&[true; 5]) && state.heard_at.elapsed() > FRAME * 3;
+            let patience = if clean.ends_with(&[true; WHOLE_BEEP]) { FRAME * 3 } else { FRAME * 25 };
+            let stopped = || clean.ends_with(&[true; 5]) && state.heard_at.elapsed() > patience;
             followed.map(|at| at + 5).or_else(|| stopped().then_some(clean.len())).map(|at| from + at * FRAME_SAMPLES)
         })
         .await
