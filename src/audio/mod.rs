@@ -26,6 +26,8 @@ pub mod wav;
 pub mod join;
 pub mod import;
 pub mod resample;
+pub mod stretch;
+pub mod volume;
 pub mod level;
 pub mod quality;
 pub mod dtmf;
