@@ -66,6 +66,7 @@ async fn deposit(store: Store, mailbox: MailboxId, now: Timestamp) -> anyhow::Re
         mailbox,
         caller: Caller { number: Some("2025550143".to_owned()), name: None },
         started_at: now,
+        called: None,
         encoding: Encoding::Mulaw,
         verified: false,
         call: CallId::random(),

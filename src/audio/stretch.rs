@@ -84,7 +84,9 @@ impl Finder {
         let mut best = (centre, self.likeness(centre));
         let mut distance = self.step;
         while distance <= self.reach {
-            for at in [centre.checked_sub(distance), (centre + distance < places).then_some(centre + distance)].into_iter().flatten() {
+            for at in
+                [centre.checked_sub(distance), (centre + distance < places).then_some(centre + distance)].into_iter().flatten()
+            {
                 best = self.better(best, at);
             }
             distance += self.step;
@@ -256,7 +258,10 @@ mod tests {
                     .max_by(|a, b| level(&stretched[a - 80..a + 80]).total_cmp(&level(&stretched[b - 80..b + 80])))
                     .unwrap();
                 // The pip itself is 50 ms long, a piece may come 8 ms early or late, and pieces overlap by 15 ms.
-                assert!(loudest.abs_diff(expected) <= 8 * 55, "{percent} %: the pip of second {second} is at {loudest}, not {expected}");
+                assert!(
+                    loudest.abs_diff(expected) <= 8 * 55,
+                    "{percent} %: the pip of second {second} is at {loudest}, not {expected}"
+                );
             }
         }
     }

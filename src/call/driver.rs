@@ -24,11 +24,12 @@ use super::{
     transfer::{Handing, Transfer, TrustedPeer},
 };
 use crate::{
-    audio::{codec::Codec, wav},
+    audio::{codec::Codec, stretch::stretch, volume::amplify, wav},
     domain::{
         caller::Caller,
         id::{AudioKey, CallId, MailboxId, MessageId},
         language::LanguageCode,
+        listening::Playback,
         message::Marks,
         rules,
     },
@@ -47,7 +48,25 @@ type Fetching = Pin<Box<dyn Future<Output = Option<Fetched>> + Send>>;
 /// What a phrase or a message is made of.
 enum Fetched {
     Phrase(Vec<Clip>),
-    Message(Arc<EncodedAudio>),
+    Message(Prepared),
+}
+
+/// A message as it is played.
+#[derive(Clone)]
+struct Prepared {
+    audio: Arc<EncodedAudio>,
+    playback: Playback,
+}
+
+impl Prepared {
+    /// The message from a place in it on. Places are those of the message as it was spoken, however fast it is played.
+    fn from(&self, place: Duration) -> Clip {
+        Clip::Audio(self.audio.clone(), self.playback.speed.time_for(place))
+    }
+
+    fn length(&self) -> Duration {
+        self.playback.speed.heard_in(self.audio.duration())
+    }
 }
 
 /// One call between its ACK and its end.
@@ -94,6 +113,8 @@ pub struct Line {
     pub caller: Caller,
     /// Whether somebody vouches for the caller's number who is believed.
     pub verified: bool,
+    /// The number that the caller dialled, if the mailbox has it beside its own.
+    pub called: Option<String>,
     /// What tells this guesser of passcodes from others.
     pub guesser: String,
     /// The address it came from.
@@ -116,7 +137,20 @@ pub struct Line {
 enum Playing {
     Nothing,
     Phrase { interruptible: bool },
-    Message { id: MessageId, from: Duration, audio: Option<Arc<EncodedAudio>>, paused: bool },
+    Message(PlayingMessage),
+}
+
+/// A message that is playing, held, or being fetched.
+struct PlayingMessage {
+    id: MessageId,
+    audio: AudioKey,
+    /// How it is to be played.
+    playback: Playback,
+    /// The place from which it plays.
+    from: Duration,
+    /// What plays; nothing while it is still being fetched.
+    prepared: Option<Prepared>,
+    paused: bool,
 }
 
 /// What was prepared for recording, and how far it is.
@@ -338,10 +372,12 @@ impl Driver {
     }
 
     fn playback_done(&mut self) -> Input {
-        if let Playing::Message { id, .. } = &self.playing {
-            self.stopped_at.remove(id);
+        if let Playing::Message(message) = &self.playing {
+            self.stopped_at.remove(&message.id);
         }
         self.playing = Playing::Nothing;
+        // It may have been on its way at another speed.
+        self.fetching = None;
         Input::PlaybackDone
     }
 
@@ -387,15 +423,17 @@ impl Driver {
                     self.playing = Playing::Phrase { interruptible };
                     self.fetching = Some(self.fetch(items, language));
                 }
-                Effect::PlayMessage { id, audio, from } => {
+                Effect::PlayMessage { id, audio, from, playback } => {
                     self.leave_playing();
                     let from = match from {
                         PlayFrom::Start => Duration::ZERO,
                         PlayFrom::WhereItStopped => self.stopped_at.get(&id).copied().unwrap_or_default(),
                     };
-                    self.playing = Playing::Message { id, from, audio: None, paused: false };
-                    self.fetching = Some(self.fetch_message(audio));
+                    self.fetching = Some(self.fetch_message(audio.clone(), playback));
+                    let message = PlayingMessage { id, audio, playback, from, prepared: None, paused: false };
+                    self.playing = Playing::Message(message);
                 }
+                Effect::ChangePlayback(playback) => self.change_playback(playback),
                 Effect::StopPlaying => self.stop_playing(),
                 Effect::PausePlaying => self.pause(true),
                 Effect::ResumePlaying => self.pause(false),
@@ -432,10 +470,12 @@ impl Driver {
     fn leave_playing(&mut self) {
         self.fetching = None;
         let position = self.position();
-        if let Playing::Message { id, .. } = &self.playing {
-            self.stopped_at.insert(id.clone(), position);
+        if let Playing::Message(message) = &self.playing {
+            self.stopped_at.insert(message.id.clone(), position);
         }
         self.playing = Playing::Nothing;
+        // Should it end by itself before the next play has begun, that is not the end of the next one.
+        self.latest_play = PlayId(self.latest_play.0.wrapping_add(1));
     }
 
     fn stop_playing(&mut self) {
@@ -445,13 +485,24 @@ impl Driver {
 
     /// How far into the message we are.
     fn position(&self) -> Duration {
-        let Playing::Message { from, audio: Some(_), .. } = &self.playing else { return Duration::ZERO };
-        *from + self.session.media.position(self.latest_play).unwrap_or_default()
+        let Playing::Message(PlayingMessage { from, prepared, .. }) = &self.playing else { return Duration::ZERO };
+        let Some(prepared) = prepared else { return *from };
+        *from + prepared.playback.speed.heard_in(self.session.media.position(self.latest_play).unwrap_or_default())
+    }
+
+    /// Prepares the message anew, unless it is being prepared already. Meanwhile it goes on as it is.
+    fn change_playback(&mut self, playback: Playback) {
+        let Playing::Message(message) = &mut self.playing else { return };
+        message.playback = playback;
+        let audio = message.audio.clone();
+        if self.fetching.is_none() {
+            self.fetching = Some(self.fetch_message(audio, playback));
+        }
     }
 
     fn pause(&mut self, pause: bool) {
-        if let Playing::Message { paused, .. } = &mut self.playing {
-            *paused = pause;
+        if let Playing::Message(message) = &mut self.playing {
+            message.paused = pause;
         }
         if pause {
             self.session.media.pause_playing();
@@ -463,12 +514,18 @@ impl Driver {
     /// Plays the same message from another place; one that is held stays held.
     fn seek(&mut self, seek: Seek) {
         let position = self.position();
-        let Playing::Message { from, audio: Some(audio), paused, .. } = &mut self.playing else { return };
-        *from = match seek {
+        let Playing::Message(message) = &mut self.playing else { return };
+        let Some(prepared) = &message.prepared else { return };
+        message.from = match seek {
             Seek::Back(span) => position.saturating_sub(span),
-            Seek::Ahead(span) => (position + span).min(audio.duration()),
+            Seek::Ahead(span) => (position + span).min(prepared.length()),
+            Seek::Start => Duration::ZERO,
         };
-        let (clip, paused) = (Clip::Audio(audio.clone(), *from), *paused);
+        let (clip, paused) = (prepared.from(message.from), message.paused);
+        self.play_message(clip, paused);
+    }
+
+    fn play_message(&mut self, clip: Clip, paused: bool) {
         self.play(vec![clip]);
         if paused {
             self.session.media.pause_playing();
@@ -482,16 +539,21 @@ impl Driver {
 
     /// Puts what was fetched on the line, unless nothing could be.
     fn fetched(&mut self, fetched: Option<Fetched>) -> Option<Input> {
+        let position = self.position();
         match (fetched, &mut self.playing) {
             (Some(Fetched::Phrase(clips)), _) => self.play(clips),
-            (Some(Fetched::Message(fetched)), Playing::Message { from, audio, paused, .. }) => {
-                let (clip, paused) = (Clip::Audio(fetched.clone(), *from), *paused);
-                *audio = Some(fetched);
-                self.play(vec![clip]);
-                if paused {
-                    self.session.media.pause_playing();
+            (Some(Fetched::Message(prepared)), Playing::Message(message)) => {
+                message.from = position;
+                let (clip, paused) = (prepared.from(position), message.paused);
+                let wished = (message.playback != prepared.playback).then(|| (message.audio.clone(), message.playback));
+                message.prepared = Some(prepared);
+                self.play_message(clip, paused);
+                if let Some((audio, playback)) = wished {
+                    self.fetching = Some(self.fetch_message(audio, playback));
                 }
             }
+            // What plays goes on as it is, if only another speed could not be had.
+            (None, Playing::Message(PlayingMessage { prepared: Some(_), .. })) => {}
             (Some(Fetched::Message(_)) | None, _) => {
                 self.stop_playing();
                 return Some(Input::PlaybackFailed);
@@ -525,9 +587,12 @@ impl Driver {
         })
     }
 
-    fn fetch_message(&self, key: AudioKey) -> Fetching {
+    fn fetch_message(&self, key: AudioKey, playback: Playback) -> Fetching {
         let (calls, codec) = (self.calls.clone(), self.session.codec());
-        Box::pin(async move { calls.audio(&key, codec).await.map(Fetched::Message) })
+        Box::pin(async move {
+            let audio = calls.message_audio(&key, codec, playback).await?;
+            Some(Fetched::Message(Prepared { audio, playback }))
+        })
     }
 
     /// Starts recording, or goes on behind what was kept; answers what to tell the menus if that fails.
@@ -642,6 +707,11 @@ impl Driver {
 impl Calls {
     /// A stored recording, encoded for the line; `None` when it cannot be had, which is logged.
     async fn audio(&self, key: &AudioKey, codec: Codec) -> Option<Arc<EncodedAudio>> {
+        self.message_audio(key, codec, Playback::default()).await
+    }
+
+    /// The same, as fast and as loud as it is wished.
+    async fn message_audio(&self, key: &AudioKey, codec: Codec, playback: Playback) -> Option<Arc<EncodedAudio>> {
         let wav = match self.store.audio(key).await {
             Ok(wav) => wav,
             Err(error) => {
@@ -652,7 +722,11 @@ impl Calls {
         // Five minutes take some milliseconds, which would hold up other calls' tasks.
         let encoded = tokio::task::spawn_blocking(move || {
             let rate = codec.sample_rate();
-            wav::read_at(rate, &wav, rules::LONGEST_FORWARDED).map(|samples| EncodedAudio::new(codec, &samples, rate))
+            wav::read_at(rate, &wav, rules::LONGEST_FORWARDED).map(|samples| {
+                let mut samples = stretch(&samples, rate, playback.speed.percent());
+                amplify(&mut samples, rate, playback.volume.decibels());
+                EncodedAudio::new(codec, &samples, rate)
+            })
         });
         match encoded.await {
             Ok(Ok(audio)) => Some(Arc::new(audio)),

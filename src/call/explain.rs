@@ -13,7 +13,7 @@ use crate::{
         dialling::DialRule,
         forward::Forward,
         greeting::{self, GreetingKind},
-        mailbox::Mailbox,
+        mailbox::{Mailbox, MailboxNumber},
         rules,
         tenant_phrase::TenantPhrase,
         time::Timestamp,
@@ -302,5 +302,13 @@ impl Reasoning {
     pub fn to_json(&self) -> String {
         // It has only text, numbers and words of ours.
         serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The number that was dialled, if the mailbox was found by another than its own.
+    #[must_use]
+    pub fn called(&self, own: &MailboxNumber) -> Option<String> {
+        let found = self.candidates.iter().find(|candidate| candidate.mailbox.is_some())?;
+        let is_own = found.looked_for.iter().any(|written| written == own.as_str());
+        (!is_own).then(|| found.number.clone())
     }
 }

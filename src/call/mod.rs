@@ -195,6 +195,7 @@ impl Calls {
         };
         let (caller, verified) = (identity.caller, identity.is_verified);
         let peer = trusted.then_some(TrustedPeer { address: invite.source, local: invite.local, rule });
+        let called = mailbox.as_ref().and_then(|mailbox| reasoning.called(&mailbox.number));
         let believed = trusted || line.is_some();
         let guesser = guesser(&caller, believed, invite.source.ip());
         let session = match session::answer(&self.media, &self.codecs, self.srtp, &invite, handle, self.ring, trusted).await {
@@ -211,8 +212,20 @@ impl Calls {
         let language = AccessLanguage::choose(&self.access_languages, &dialled).cloned();
         // It may be kilobytes, and the call may last.
         drop(invite);
-        let line =
-            driver::Line { id, caller, verified, guesser, source, domain, language, phrases, believed, own_line: false, peer };
+        let line = driver::Line {
+            id,
+            caller,
+            called,
+            verified,
+            guesser,
+            source,
+            domain,
+            language,
+            phrases,
+            believed,
+            own_line: false,
+            peer,
+        };
         driver::Driver::new(self, session, line, entry, record).run(stop).await;
     }
 
@@ -372,6 +385,7 @@ mod tests {
             caller: Caller::private(),
             verified: false,
             peer: None,
+            called: None,
             guesser: String::new(),
             source: IpAddr::from([127, 0, 0, 1]),
             domain: domain.to_owned(),

@@ -20,11 +20,14 @@ use crate::{
         rules,
         sharing::OwnerAction,
     },
-    ivr::{Answer, Digits, MailboxView, Question, RecordKind, SharedMailbox, Verdict},
+    ivr::{Answer, Digits, Listed, MailboxView, Page, Question, RecordKind, SharedMailbox, Verdict},
     store::{
         ChangeError, StoreError,
+        copy::CopyError,
+        deleted::RestoreError,
         deposit::DepositError,
         journal::Envelope,
+        mailbox::{MailboxChange, MailboxError},
         passcode::{AttemptSource, PasscodeVerdict},
         record::RecordedTransfer,
         screening::BlockError,
@@ -130,12 +133,13 @@ impl Asking {
             message: MessageId::random(),
             mailbox: mailbox.clone(),
             caller: self.line.caller.clone(),
+            called: self.line.called.clone(),
             started_at: now,
             encoding,
             verified: self.line.verified,
             call: self.line.id.clone(),
         };
-        store.create_journal(envelope).await.map(Tape::Message).map_err(failed)
+        store.create_journal(envelope).await.map(|journal| Tape::Message(Box::new(journal))).map_err(failed)
     }
 
     async fn answer(self, question: Question) -> Result<Answer, StoreError> {
@@ -169,13 +173,40 @@ impl Asking {
                     PasscodeVerdict::LockedOut => Verdict::LockedOut,
                 }))
             }
-            Question::ListMessages(mailbox) => Ok(Answer::Messages { now, messages: store.messages(&mailbox, now).await? }),
+            Question::CountMessages(mailbox) => Ok(Answer::Counted { now, holdings: store.holdings(&mailbox, now).await? }),
+            Question::ListMessages { mailbox, tenant, part } => {
+                let messages = store.list(&mailbox, &part, now).await?;
+                let more = messages.len() >= part.limit as usize;
+                let numbers: Vec<&str> = messages.iter().filter_map(|message| message.caller.number.as_deref()).collect();
+                let names = store.spoken_names(&tenant, &numbers).await?;
+                let listed = messages.into_iter().map(|message| {
+                    let number = message.caller.number.as_ref();
+                    Listed { caller_name: number.and_then(|number| names.get(number).cloned()), message }
+                });
+                Ok(Answer::Messages(Page { now, messages: listed.collect(), more }))
+            }
             Question::MarkHeard(id, version) => self.changed(&id, store.mark_heard(&id, version, now).await).await,
             Question::Save(id, version) => self.changed(&id, store.save(&id, version, now).await).await,
-            Question::Delete(id, version) => match store.delete(&id, version, now).await {
-                Ok(()) => Ok(Answer::Done),
-                Err(error) => self.unchanged(&id, error).await,
+            Question::KeepAsNew(id, version) => self.changed(&id, store.mark_new(&id, version, now).await).await,
+            Question::Delete(id, version) => self.changed(&id, store.move_to_deleted(&id, version, now).await).await,
+            Question::Restore(id, version) => match store.restore(&id, version, now).await {
+                Ok(message) => Ok(Answer::Changed(Box::new(message))),
+                Err(RestoreError::MailboxFull) => Ok(Answer::MailboxFull),
+                Err(RestoreError::Change(error)) => self.unchanged(&id, error).await,
             },
+            Question::Mail(id) => match store.mail_copy(&id, now).await {
+                Ok(()) => Ok(Answer::Done),
+                Err(CopyError::NoAddress) => Ok(Answer::NoMailAddress),
+                Err(CopyError::Change(error)) => self.unchanged(&id, error).await,
+            },
+            Question::Prefer(mailbox, preferences) => {
+                let change = MailboxChange { preferences: *preferences, ..MailboxChange::default() };
+                match store.update_mailbox(&mailbox, change, now).await {
+                    Ok(_) => Ok(Answer::Done),
+                    Err(MailboxError::Store(error)) => Err(error),
+                    Err(MailboxError::Gone | MailboxError::NumberTaken(_)) => Ok(Answer::MailboxGone),
+                }
+            }
             Question::SetGreeting(mailbox, kind) => {
                 account::set_greeting(&self.calls, &self.line, &mailbox, kind, self.recording, now).await
             }
@@ -218,7 +249,7 @@ impl Asking {
     async fn store_message(self) -> Answer {
         let Some((Tape::Message(journal), kept)) = self.recording else { return Answer::Failed };
         // What became of it is in the store's log.
-        match self.calls.store.deposit(journal, kept, (self.calls.now)(), false).await {
+        match self.calls.store.deposit(*journal, kept, (self.calls.now)(), false).await {
             // What waits in the spool is safe: for the caller it is as good as stored.
             Ok(_) | Err(DepositError::Later(_)) => Answer::Stored,
             Err(DepositError::MailboxFull) => Answer::MailboxFull,

@@ -16,7 +16,7 @@ use crate::{
 /// A file that media appends to.
 pub enum Tape {
     /// A message, with its envelope.
-    Message(Journal),
+    Message(Box<Journal>),
     /// A greeting or a spoken name.
     Scratch(Scratch),
 }

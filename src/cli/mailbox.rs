@@ -13,6 +13,7 @@ use crate::{
     domain::{
         keys::{KeyProfile, MenuLength},
         language::Clock,
+        listening::{Announcement, First, Listening, ListeningWishes, Playback, Skip, Speed, Volume},
         mailbox::{Mailbox, MailboxNumber},
         mailbox_log::Origin,
         passcode::Passcode,
@@ -139,6 +140,24 @@ pub struct Settings {
     /// How much its menus tell unasked: brief or full
     #[arg(long, value_name = "brief|full")]
     menus: Option<MenuLength>,
+    /// How fast messages are played to its subscriber: 60, 80, 100, 125, 150 or 200 percent; the pitch stays
+    #[arg(long, value_name = "PERCENT")]
+    speed: Option<Speed>,
+    /// How loud messages are played: -12, -6, 0, 6 or 12 decibels above how they were recorded
+    #[arg(long, value_name = "DECIBELS", allow_hyphen_values = true)]
+    volume: Option<Volume>,
+    /// How far the keys for back and ahead go in a message: 1s to 60s
+    #[arg(long, value_name = "SECONDS")]
+    skip: Option<Skip>,
+    /// Which of its new messages is heard first: oldest or newest
+    #[arg(long, value_name = "oldest|newest")]
+    new_first: Option<First>,
+    /// Which of its saved messages is heard first: oldest or newest
+    #[arg(long, value_name = "oldest|newest")]
+    saved_first: Option<First>,
+    /// What is said of a message before it is played: full, time, caller or none
+    #[arg(long, value_name = "full|time|caller|none")]
+    announce: Option<Announcement>,
     /// Whether the first login is done; off asks for passcode, name and greeting at the next
     #[arg(long, value_name = "on|off", hide_possible_values = true)]
     enrolled: Option<Switch>,
@@ -373,6 +392,7 @@ async fn print_one(place: &Workplace, mailbox: Mailbox, generated: Option<String
         ("clock", preferred(shown.listed.preferences.clock)),
         ("keys", preferred(shown.listed.preferences.keys)),
         ("menus", preferred(shown.listed.preferences.menu_length)),
+        ("listening", listening(shown.listed.preferences.listening.settings())),
         ("state", shown.listed.state().to_owned()),
         ("administrator", on_off(shown.listed.administrator).to_owned()),
         ("instructions", on_off(shown.listed.instructions).to_owned()),
@@ -435,7 +455,15 @@ impl Change {
 
 impl Settings {
     fn preferences(&self) -> Preferences {
-        Preferences { keys: self.keys, menu_length: self.menus, clock: self.clock }
+        let listening = ListeningWishes {
+            speed: self.speed,
+            volume: self.volume,
+            skip: self.skip,
+            new_first: self.new_first,
+            saved_first: self.saved_first,
+            announcement: self.announce,
+        };
+        Preferences { keys: self.keys, menu_length: self.menus, clock: self.clock, listening }
     }
 }
 
@@ -538,6 +566,14 @@ impl Listed {
 
 fn or_dash(text: &str) -> String {
     if text.is_empty() { "-".to_owned() } else { text.to_owned() }
+}
+
+/// How messages are listened to, in one line.
+fn listening(Listening { playback, skip, new_first, saved_first, announcement }: Listening) -> String {
+    let Playback { speed, volume } = playback;
+    format!(
+        "speed {speed} %, volume {volume:?}, skip {skip}, new: {new_first} first, saved: {saved_first} first, said before: {announcement}"
+    )
 }
 
 /// A preference, or that there is none.

@@ -12,10 +12,11 @@ use crate::{
         id::MessageId,
         mailbox::Mailbox,
         message::Message,
+        rules,
         sending::SentKind,
         time::{TimeZone, Timestamp},
     },
-    store::ChangeError,
+    store::{ChangeError, deleted::RestoreError},
 };
 
 #[derive(Debug, Subcommand)]
@@ -24,6 +25,9 @@ pub enum MessageCommand {
     List {
         #[command(flatten)]
         which: Which,
+        /// Those that its subscriber has deleted and that can still be restored, the last deleted first
+        #[arg(long)]
+        deleted: bool,
         /// Print a JSON array
         #[arg(long)]
         json: bool,
@@ -56,7 +60,15 @@ pub enum MessageCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Delete messages for good
+    /// Restore messages that their subscriber has deleted; it is possible for a day after that
+    Restore {
+        #[command(flatten)]
+        which: Which,
+        /// This message; can be given several times
+        #[arg(long = "id", value_name = "ID", required = true)]
+        ids: Vec<String>,
+    },
+    /// Delete messages for good, be they in the deleted list or not
     #[command(group(ArgGroup::new("what").required(true).args(["ids", "all"])))]
     Delete {
         #[command(flatten)]
@@ -64,7 +76,7 @@ pub enum MessageCommand {
         /// This message; can be given several times
         #[arg(long = "id", value_name = "ID")]
         ids: Vec<String>,
-        /// Every message of the mailbox
+        /// Every message of the mailbox, those in the deleted list too
         #[arg(long)]
         all: bool,
     },
@@ -73,30 +85,53 @@ pub enum MessageCommand {
 pub async fn run(command: MessageCommand, file: Option<&Path>) -> anyhow::Result<()> {
     let place = Workplace::open(file).await?;
     match command {
-        MessageCommand::List { which, json } => {
-            let (mailbox, messages) = find(&place, &which, &[]).await?;
+        MessageCommand::List { which, deleted, json } => {
+            let (mailbox, mut messages) = find(&place, &which, &[], Among::Both).await?;
+            messages.retain(|message| message.deleted_at.is_some() == deleted);
             list(&mailbox, &messages, json)
         }
+        MessageCommand::Restore { which, ids } => {
+            let (mailbox, messages) = find(&place, &which, &ids, Among::Deleted).await?;
+            restore(&place, &mailbox, &messages).await
+        }
         MessageCommand::Export { which, ids, to, original, json } => {
-            let (mailbox, messages) = find(&place, &which, &ids).await?;
+            let among = if ids.is_empty() { Among::Held } else { Among::Both };
+            let (mailbox, messages) = find(&place, &which, &ids, among).await?;
             export(&place, &mailbox, &messages, &to, original, json).await
         }
         MessageCommand::Send(args) => send::send(args, &place).await,
         MessageCommand::Sent { limit, json } => send::list(&place, limit, json).await,
         MessageCommand::Delete { which, ids, all: _ } => {
-            let (_, messages) = find(&place, &which, &ids).await?;
+            let (_, messages) = find(&place, &which, &ids, Among::Both).await?;
             delete(&place, &messages).await
         }
     }
 }
 
+/// Where messages are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Among {
+    /// Those that the mailbox holds.
+    Held,
+    /// Those in the deleted list.
+    Deleted,
+    Both,
+}
+
 /// The mailbox and the named messages in it; all of them when none is named.
-async fn find(place: &Workplace, which: &Which, ids: &[String]) -> anyhow::Result<(Mailbox, Vec<Message>)> {
+async fn find(place: &Workplace, which: &Which, ids: &[String], among: Among) -> anyhow::Result<(Mailbox, Vec<Message>)> {
     let mailbox = place.mailbox(&which.tenant, which.number.as_str()).await?;
-    let mut messages = place.store.messages(&mailbox.id, place.now).await?;
+    let mut messages = Vec::new();
+    if among != Among::Deleted {
+        messages.extend(place.store.messages(&mailbox.id, place.now).await?);
+    }
+    if among != Among::Held {
+        messages.extend(place.store.deleted_messages(&mailbox.id, place.now).await?);
+    }
+    let (what, option) = if among == Among::Deleted { ("deleted message", " --deleted") } else { ("message", "") };
     for id in ids {
         if !messages.iter().any(|message| message.id.as_str() == id) {
-            bail!("mailbox {} has no message {id}; see `afterbeep message list {}`", mailbox.number, mailbox.number);
+            bail!("mailbox {} has no {what} {id}; see `afterbeep message list {}{option}`", mailbox.number, mailbox.number);
         }
     }
     messages.retain(|message| ids.is_empty() || ids.iter().any(|id| message.id.as_str() == id));
@@ -115,7 +150,7 @@ fn list(mailbox: &Mailbox, messages: &[Message], json: bool) -> anyhow::Result<(
             ("LENGTH", &|row| clock(row.message.duration.as_secs())),
             ("CALLER", &|row| row.message.caller.display()),
             ("MAILED", &|row| row.message.mailed_at.map_or_else(|| "-".to_owned(), local)),
-            ("KEPT UNTIL", &|row| local(row.message.expires_at)),
+            ("KEPT UNTIL", &|row| local(kept_until(row.message))),
             ("NOTE", &|row| row.note()),
         ],
         json,
@@ -162,6 +197,24 @@ fn file_name(message: &Message, zone: TimeZone, original: bool) -> String {
     format!("{}_{}{kind}.wav", zone.format(message.deposited_at, "%Y-%m-%d_%H-%M-%S"), message.id)
 }
 
+async fn restore(place: &Workplace, mailbox: &Mailbox, messages: &[Message]) -> anyhow::Result<()> {
+    for message in messages {
+        match place.store.restore(&message.id, message.version, place.now).await {
+            Ok(_) => {}
+            Err(RestoreError::MailboxFull) => {
+                bail!("mailbox {} is full; message {} stays in the deleted list", mailbox.number, message.id)
+            }
+            Err(error) => return Err(error).with_context(|| format!("message {}", message.id)),
+        }
+    }
+    output::text(&format!("restored {} message{}\n", messages.len(), if messages.len() == 1 { "" } else { "s" }))
+}
+
+/// When a message goes, if nothing else happens.
+fn kept_until(message: &Message) -> Timestamp {
+    message.deleted_at.map_or(message.expires_at, |at| message.expires_at.min(rules::end_in_deleted_list(at)))
+}
+
 async fn delete(place: &Workplace, messages: &[Message]) -> anyhow::Result<()> {
     let mut deleted = 0;
     for message in messages {
@@ -179,7 +232,7 @@ async fn delete_one(place: &Workplace, message: &Message) -> anyhow::Result<bool
         match place.store.delete(&message.id, version, place.now).await {
             Ok(()) => return Ok(true),
             Err(ChangeError::Gone) => return Ok(false),
-            Err(ChangeError::Conflict) => match place.store.message(&message.id, place.now).await? {
+            Err(ChangeError::Conflict) => match place.store.message_anywhere(&message.id, place.now).await? {
                 Some(changed) => version = changed.version,
                 None => return Ok(false),
             },
@@ -202,6 +255,8 @@ struct Listed<'a> {
     heard_at: Option<String>,
     saved_at: Option<String>,
     mailed_at: Option<String>,
+    deleted_at: Option<String>,
+    called_number: Option<&'a str>,
     expires_at: String,
     interrupted: bool,
     urgent: bool,
@@ -227,7 +282,9 @@ impl<'a> From<&'a Message> for Listed<'a> {
             heard_at: text(message.heard_at),
             saved_at: text(message.saved_at),
             mailed_at: text(message.mailed_at),
-            expires_at: message.expires_at.to_string(),
+            deleted_at: text(message.deleted_at),
+            called_number: message.called.as_deref(),
+            expires_at: kept_until(message).to_string(),
             interrupted: message.interrupted,
             urgent: message.urgent,
             private: message.private,

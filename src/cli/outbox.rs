@@ -107,7 +107,7 @@ async fn list(place: &Workplace, items: &[OutboxItem], json: bool) -> anyhow::Re
             mailbox_number: number,
             kind: item.errand.kind(),
             message_id: match &item.errand {
-                Errand::Message { message } => Some(message.clone()),
+                Errand::Message { message } | Errand::Copy { message } => Some(message.clone()),
                 Errand::Fullness { .. }
                 | Errand::Expiring { .. }
                 | Errand::RemoteAccessLocked

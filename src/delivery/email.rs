@@ -15,6 +15,7 @@ use super::{
 };
 use crate::domain::{
     caller::Caller,
+    id::OutboxId,
     mailbox::Mailbox,
     message::{Marks, Message},
     rules,
@@ -35,15 +36,45 @@ pub fn compose(
     settings: &MailSettings,
     now: Timestamp,
 ) -> Result<ComposedMail, AddressError> {
+    compose_as(message.id.as_str(), message, mailbox, wav, settings, settings.relay.is_some(), now)
+}
+
+/// Makes the mail that carries a copy the subscriber asked for, under an id of its own: it is another mail than the one that may have
+/// carried the message before, and its acceptance does not shorten the message's life.
+///
+/// # Errors
+///
+/// As for [`compose`].
+pub fn compose_copy(
+    id: &OutboxId,
+    message: &Message,
+    mailbox: &Mailbox,
+    wav: Vec<u8>,
+    settings: &MailSettings,
+    now: Timestamp,
+) -> Result<ComposedMail, AddressError> {
+    compose_as(id.as_str(), message, mailbox, wav, settings, false, now)
+}
+
+/// `shortens` says whether a message that is not saved stays for a shorter time once the mail is accepted.
+fn compose_as(
+    id: &str,
+    message: &Message,
+    mailbox: &Mailbox,
+    wav: Vec<u8>,
+    settings: &MailSettings,
+    shortens: bool,
+    now: Timestamp,
+) -> Result<ComposedMail, AddressError> {
     let caller = presentable(&message.caller);
     let letter = Letter {
-        id: message.id.as_str(),
+        id,
         subject: format!("{} from {}, {}", kind(message), Isolated(&caller.display()), clock(message.duration)),
         written_at: message.deposited_at,
         context: Some("voice-message"),
         marks: message.marks(),
-        text: text(message, mailbox, &caller, settings, now),
-        html: html(message, mailbox, &caller, settings, now),
+        text: text(message, mailbox, &caller, shortens, now),
+        html: html(message, mailbox, &caller, shortens, now),
         recording: Some(Recording { file_name: file_name(message, mailbox), wav, duration: message.duration }),
     };
     letter.compose(mailbox, settings)
@@ -132,7 +163,7 @@ impl Recording {
     }
 }
 
-fn text(message: &Message, mailbox: &Mailbox, caller: &Caller, settings: &MailSettings, now: Timestamp) -> String {
+fn text(message: &Message, mailbox: &Mailbox, caller: &Caller, shortens: bool, now: Timestamp) -> String {
     let mut text = format!(
         "You have a voice message.\n\n\
          From:      {}\n\
@@ -145,14 +176,14 @@ fn text(message: &Message, mailbox: &Mailbox, caller: &Caller, settings: &MailSe
         clock(message.duration),
         mailbox.number,
     );
-    for remark in remarks(message, mailbox, settings, now) {
+    for remark in remarks(message, mailbox, shortens, now) {
         text.push('\n');
         text.push_str(&wrapped(&remark));
     }
     text
 }
 
-fn html(message: &Message, mailbox: &Mailbox, caller: &Caller, settings: &MailSettings, now: Timestamp) -> String {
+fn html(message: &Message, mailbox: &Mailbox, caller: &Caller, shortens: bool, now: Timestamp) -> String {
     let row = |name: &str, value: &str| format!("<tr><td>{name}</td><td><bdi>{}</bdi></td></tr>\n", Html(value));
     let rows = [
         row("From", &caller.display()),
@@ -161,7 +192,7 @@ fn html(message: &Message, mailbox: &Mailbox, caller: &Caller, settings: &MailSe
         row("Mailbox", mailbox.number.as_str()),
     ];
     let remarks: String =
-        remarks(message, mailbox, settings, now).iter().map(|remark| format!("<p>{}</p>\n", Html(remark))).collect();
+        remarks(message, mailbox, shortens, now).iter().map(|remark| format!("<p>{}</p>\n", Html(remark))).collect();
     page(&format!(
         "<p>You have a voice message.</p>\n<table>\n{}</table>\n<p>The recording is attached.</p>\n{remarks}",
         rows.concat()
@@ -184,7 +215,7 @@ fn kind(message: &Message) -> &'static str {
 }
 
 /// What the subscriber should know beyond the message itself.
-fn remarks(message: &Message, mailbox: &Mailbox, settings: &MailSettings, now: Timestamp) -> Vec<String> {
+fn remarks(message: &Message, mailbox: &Mailbox, shortens: bool, now: Timestamp) -> Vec<String> {
     let mut remarks = Vec::new();
     if message.urgent {
         remarks.push("The caller marked it as urgent.".to_owned());
@@ -195,14 +226,18 @@ fn remarks(message: &Message, mailbox: &Mailbox, settings: &MailSettings, now: T
     if message.interrupted {
         remarks.push("The recording was interrupted on our side; its end may be missing.".to_owned());
     }
-    remarks.push(stay(message, mailbox, settings.relay.is_some(), now));
+    remarks.push(stay(message, mailbox, shortens, now));
     remarks
 }
 
 /// How long the message stays in the mailbox, as far as can be said before the relay has accepted the mail.
-fn stay(message: &Message, mailbox: &Mailbox, by_relay: bool, now: Timestamp) -> String {
+fn stay(message: &Message, mailbox: &Mailbox, shortens: bool, now: Timestamp) -> String {
     let life = days(rules::MESSAGE_LIFE);
-    if message.saved_at.is_some() || !by_relay {
+    if let Some(deleted_at) = message.deleted_at {
+        let until = moment(mailbox, rules::end_in_deleted_list(deleted_at).min(message.expires_at));
+        return format!("It has been deleted from your mailbox, where it can be restored until {until}.");
+    }
+    if message.saved_at.is_some() || !shortens {
         let until = moment(mailbox, message.expires_at);
         return format!("It also stays in your mailbox until {until}. Saving it there keeps it for another {life}.");
     }
@@ -278,6 +313,21 @@ pub(super) mod tests {
     };
 
     #[test]
+    fn a_copy_is_another_mail_and_says_how_long_the_message_stays() {
+        let id = OutboxId::from_stored("a-copy");
+        let deleted = Message { deleted_at: Some(now()), ..message() };
+        let body = |message: &Message| {
+            let mail = compose_copy(&id, message, &mailbox(), vec![], &settings(), now()).unwrap();
+            let parsed = MessageParser::new().parse(&mail.bytes).unwrap();
+            assert!(mail.message_id.starts_with("a-copy@"), "{}", mail.message_id);
+            parsed.body_text(0).unwrap().replace("\r\n", " ").replace('\n', " ")
+        };
+
+        assert!(body(&message()).contains("It also stays in your mailbox until"), "{}", body(&message()));
+        assert!(body(&deleted).contains("where it can be restored until"), "{}", body(&deleted));
+    }
+
+    #[test]
     fn a_mail_carries_the_message() {
         let wav: Vec<u8> = (0..=255).cycle().take(32_044).collect();
 
@@ -341,7 +391,7 @@ pub(super) mod tests {
     fn an_interrupted_message_says_so() {
         let message = Message { interrupted: true, ..message() };
 
-        assert!(text(&message, &mailbox(), &message.caller, &settings(), now()).contains("its end may be missing"));
+        assert!(text(&message, &mailbox(), &message.caller, true, now()).contains("its end may be missing"));
     }
 
     #[test]
@@ -444,12 +494,14 @@ pub(super) mod tests {
             id: MessageId::from_stored("0123456789abcdefghjkmnpqrs"),
             mailbox: MailboxId::from_stored("m"),
             caller: Caller { number: Some("2025550143".into()), name: Some("Ann Lee".into()) },
+            called: None,
             deposited_at,
             stamp_at: deposited_at,
             expires_at: rules::expiry_after_deposit(deposited_at),
             heard_at: None,
             saved_at: None,
             mailed_at: None,
+            deleted_at: None,
             duration: Duration::from_millis(42_400),
             audio: AudioKey::random(),
             original_audio: None,

@@ -213,6 +213,13 @@ impl Post {
                 let wav = self.wav_to_mail(self.store.audio(&message.audio).await?.into()).await;
                 return Ok(email::compose(&message, &mailbox, wav, &self.settings, now).into());
             }
+            Errand::Copy { message } => {
+                let Some(message) = self.store.message_anywhere(message, now).await? else {
+                    return Ok(Prepared::Nothing("the message was deleted for good or has expired"));
+                };
+                let wav = self.wav_to_mail(self.store.audio(&message.audio).await?.into()).await;
+                return Ok(email::compose_copy(&item.id, &message, &mailbox, wav, &self.settings, now).into());
+            }
             Errand::Fullness { held } => Warning::Filling { held: *held },
             Errand::Expiring { messages, first } => {
                 if rules::is_expired(*first, now) {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     caller::Caller,
     id::{AudioKey, MailboxId, MessageId},
+    listening::First,
     sending::Sent,
     time::Timestamp,
 };
@@ -23,6 +24,8 @@ pub struct Message {
     /// Whether somebody who is believed vouched for the caller's number: a trusted peer, or a line's password. Always so for what
     /// came from another mailbox.
     pub caller_verified: bool,
+    /// The number that the caller dialled, if it is not the mailbox's own.
+    pub called: Option<String>,
     /// When the caller finished it. Never changes.
     pub deposited_at: Timestamp,
     /// The date and time spoken and shown: the deposit, or the latest save.
@@ -35,6 +38,8 @@ pub struct Message {
     pub saved_at: Option<Timestamp>,
     /// When a mail server accepted it (voice-to-email).
     pub mailed_at: Option<Timestamp>,
+    /// When its subscriber deleted it. It can be restored for a while ([`rules::is_restorable`](super::rules::is_restorable)).
+    pub deleted_at: Option<Timestamp>,
     /// Length of the audio.
     pub duration: Duration,
     /// The WAV.
@@ -68,7 +73,13 @@ impl Message {
     /// The list the message is in.
     #[must_use]
     pub fn folder(&self) -> Folder {
-        if self.heard_at.is_some() || self.saved_at.is_some() { Folder::Saved } else { Folder::New }
+        if self.deleted_at.is_some() {
+            Folder::Deleted
+        } else if self.heard_at.is_some() || self.saved_at.is_some() {
+            Folder::Saved
+        } else {
+            Folder::New
+        }
     }
 }
 
@@ -81,7 +92,7 @@ pub struct Marks {
     pub private: bool,
 }
 
-/// The two lists of a mailbox.
+/// The lists of a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Folder {
@@ -89,6 +100,8 @@ pub enum Folder {
     New,
     /// Heard to the end, or saved. Only a save renews the message's life.
     Saved,
+    /// Deleted by the subscriber, and not purged yet. In no count, and no part of the capacity.
+    Deleted,
 }
 
 impl Folder {
@@ -98,6 +111,7 @@ impl Folder {
         match self {
             Self::New => "new",
             Self::Saved => "saved",
+            Self::Deleted => "deleted",
         }
     }
 }
@@ -116,11 +130,12 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Counts one message more.
+    /// Counts one message more. Deleted ones do not count.
     pub fn add(&mut self, folder: Folder, urgent: bool) {
         let (all, urgents) = match folder {
             Folder::New => (&mut self.new, &mut self.urgent_new),
             Folder::Saved => (&mut self.saved, &mut self.urgent_saved),
+            Folder::Deleted => return,
         };
         *all += 1;
         *urgents += u32::from(urgent);
@@ -141,5 +156,46 @@ impl Counts {
     #[must_use]
     pub const fn total(self) -> u32 {
         self.new + self.saved
+    }
+}
+
+/// Everything that a mailbox holds, as its subscriber is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Holdings {
+    /// The two lists that count.
+    pub counts: Counts,
+    /// How many can still be restored.
+    pub deleted: u32,
+}
+
+/// A part of one list of a mailbox, in the order in which it is listened to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListPart {
+    /// Which list.
+    pub folder: Folder,
+    /// Which message comes first. Urgent ones come before all others; in the deleted list, what was deleted last does.
+    pub first: First,
+    /// The place after which the part begins; the beginning of the list without one.
+    pub after: Option<ListPlace>,
+    /// How many messages at most.
+    pub limit: u32,
+}
+
+/// A place in a list: that of a message, whatever has become of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListPlace {
+    /// Urgent messages come before all others.
+    pub urgent: bool,
+    /// What the list is ordered by among its equals.
+    pub at: Timestamp,
+    /// Tells messages of the same moment apart.
+    pub id: MessageId,
+}
+
+impl Message {
+    /// The place of the message in the list that it is in.
+    #[must_use]
+    pub fn place(&self) -> ListPlace {
+        ListPlace { urgent: self.urgent, at: self.deleted_at.unwrap_or(self.stamp_at), id: self.id.clone() }
     }
 }

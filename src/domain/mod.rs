@@ -18,6 +18,7 @@ pub mod greeting;
 pub mod id;
 pub mod keys;
 pub mod language;
+pub mod listening;
 pub mod mailbox;
 pub mod mailbox_log;
 pub mod message;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     keys::{KeyProfile, MenuLength},
     language::Clock,
+    listening::ListeningWishes,
 };
 
 /// Preferences of a mailbox. What is `None` is as the tenant, or else the service, has it.
@@ -20,6 +21,9 @@ pub struct Preferences {
     /// The clock that times are spoken by; what the language is used to, if none is named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock: Option<Clock>,
+    /// How messages are listened to.
+    #[serde(flatten)]
+    pub listening: ListeningWishes,
 }
 
 impl Preferences {
@@ -30,6 +34,7 @@ impl Preferences {
             keys: change.keys.or(self.keys),
             menu_length: change.menu_length.or(self.menu_length),
             clock: change.clock.or(self.clock),
+            listening: self.listening.changed(change.listening),
         }
     }
 }
@@ -40,17 +45,18 @@ mod tests {
 
     #[test]
     fn a_change_leaves_alone_what_it_does_not_name() {
-        let before = Preferences { keys: Some(KeyProfile::Unity), menu_length: Some(MenuLength::Full), clock: None };
+        let before = Preferences { keys: Some(KeyProfile::Unity), menu_length: Some(MenuLength::Full), ..Preferences::default() };
         let change = Preferences { menu_length: Some(MenuLength::Brief), ..Preferences::default() };
 
         let after = before.changed(change);
 
-        assert_eq!(after, Preferences { keys: Some(KeyProfile::Unity), menu_length: Some(MenuLength::Brief), clock: None });
+        assert_eq!((after.keys, after.menu_length), (Some(KeyProfile::Unity), Some(MenuLength::Brief)));
     }
 
     #[test]
     fn what_is_stored_is_read_again_also_by_another_version() {
-        let preferences = Preferences { keys: Some(KeyProfile::FreeSwitch), menu_length: None, clock: Some(Clock::TwentyFour) };
+        let preferences =
+            Preferences { keys: Some(KeyProfile::FreeSwitch), clock: Some(Clock::TwentyFour), ..Preferences::default() };
         let stored = serde_json::to_string(&preferences).unwrap();
 
         assert_eq!(stored, r#"{"keys":"freeswitch","clock":"24"}"#);

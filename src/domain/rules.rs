@@ -32,6 +32,8 @@ pub const LONGEST_TEMPORARY: u32 = 366;
 pub const MAILBOX_CAPACITY: u32 = 300;
 /// How long a message lives from its deposit, and again from every save.
 pub const MESSAGE_LIFE: Duration = Duration::from_hours(30 * 24);
+/// How long a message that its subscriber deleted can be restored, unless its life ends before.
+pub const DELETED_LIFE: Duration = DAY;
 /// How long a mailed message stays, counted from the mail server's acceptance.
 pub const MAILED_LIFE: Duration = Duration::from_hours(3 * 24);
 /// How long before an unsaved message expires its subscriber is warned.
@@ -70,6 +72,16 @@ pub const CALL_BACK_DAY: Duration = DAY;
 pub const CALL_BACKS_PER_MAILBOX: Calls = Calls { an_hour: 5, a_day: 20, at_once: 1 };
 /// Calls back that all mailboxes together can make, unless the operator says otherwise.
 pub const CALL_BACKS: Calls = Calls { an_hour: 100, a_day: 500, at_once: 10 };
+/// The speeds at which messages can be played, in percent of that at which they were spoken.
+pub const SPEEDS: [u16; 6] = [60, 80, 100, 125, 150, 200];
+/// How loud messages can be played, in decibels above the loudness at which they were recorded.
+pub const VOLUMES: [i8; 5] = [-12, -6, 0, 6, 12];
+/// How far back and ahead go within a message, unless the subscriber has chosen.
+pub const SKIP: Duration = Duration::from_secs(3);
+/// The least that can be chosen for it.
+pub const SHORTEST_SKIP: Duration = Duration::from_secs(1);
+/// The most that can be chosen for it.
+pub const LONGEST_SKIP: Duration = Duration::from_mins(1);
 /// How long a call goes on without any RTP.
 pub const RTP_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -188,6 +200,18 @@ pub fn is_expired(expires_at: Timestamp, now: Timestamp) -> bool {
     now >= expires_at
 }
 
+/// Whether a message that was deleted at `deleted_at` can still be restored; from then on it may be removed.
+#[must_use]
+pub fn is_restorable(deleted_at: Timestamp, now: Timestamp) -> bool {
+    now < end_in_deleted_list(deleted_at)
+}
+
+/// When a message that was deleted at `deleted_at` goes for good, unless its life ends before.
+#[must_use]
+pub fn end_in_deleted_list(deleted_at: Timestamp) -> Timestamp {
+    deleted_at.after(DELETED_LIFE)
+}
+
 /// Whether a message is mailed: not when it is older than the switch-on.
 #[must_use]
 pub fn is_mailed(deposited_at: Timestamp, voice_to_email_since: Option<Timestamp>) -> bool {
@@ -259,6 +283,12 @@ mod tests {
     }
 
     #[test]
+    fn a_deleted_message_can_be_restored_for_a_day_to_the_millisecond() {
+        assert!(is_restorable(DEPOSIT, DEPOSIT.after(DAY).before(Duration::from_millis(1))));
+        assert!(!is_restorable(DEPOSIT, DEPOSIT.after(DAY)));
+    }
+
+    #[test]
     fn an_accepted_mail_leaves_three_days_unless_saved() {
         let accepted = DEPOSIT.after(DAY);
 
@@ -296,12 +326,14 @@ mod tests {
             id: MessageId::random(),
             mailbox: MailboxId::random(),
             caller: Caller::private(),
+            called: None,
             deposited_at: DEPOSIT,
             stamp_at: saved_at.unwrap_or(DEPOSIT),
             expires_at: saved_at.map_or_else(|| expiry_after_deposit(DEPOSIT), expiry_after_save),
             heard_at: None,
             saved_at,
             mailed_at: None,
+            deleted_at: None,
             duration: Duration::from_secs(20),
             audio: AudioKey::random(),
             original_audio: None,

@@ -210,6 +210,7 @@ actions! {
     MainAction {
         HearNew: "new messages", Some(PromptId::ToHearNew);
         HearSaved: "saved messages", Some(PromptId::ToHearSaved);
+        HearDeleted: "deleted messages, to restore them", Some(PromptId::ToHearDeleted);
         EndTemporary: "switch the temporary greeting off", Some(PromptId::ToEndTemporary);
         Compose: "send a message to other mailboxes", Some(PromptId::ToCompose);
         Broadcast: "send a message to everybody, as an administrator", Some(PromptId::ToBroadcast);
@@ -227,11 +228,19 @@ actions! {
         Next: "next message", Some(PromptId::ToNext);
         DeleteOrRestore: "delete or restore it", Some(PromptId::ToDelete);
         Save: "save it", Some(PromptId::ToSave);
+        KeepAsNew: "keep it as new", Some(PromptId::ToKeepAsNew);
         Forward: "forward it", Some(PromptId::ToForward);
         Reply: "reply to it", Some(PromptId::ToReply);
         Envelope: "date, caller and length", Some(PromptId::ToEnvelope);
-        Back: "back 3 seconds", Some(PromptId::ToBack);
-        Ahead: "ahead 3 seconds", Some(PromptId::ToAhead);
+        Back: "back 3 seconds, or as far as you chose", Some(PromptId::ToBack);
+        Ahead: "ahead 3 seconds, or as far as you chose", Some(PromptId::ToAhead);
+        ToStart: "to the start of the message", Some(PromptId::ToStart);
+        ToEnd: "to the end of the message", Some(PromptId::ToEnd);
+        Slower: "slower", Some(PromptId::ToSlower);
+        Faster: "faster", Some(PromptId::ToFaster);
+        NormalSpeed: "as fast as it was spoken", Some(PromptId::ToNormalSpeed);
+        Louder: "louder", Some(PromptId::ToLouder);
+        Softer: "softer", Some(PromptId::ToSofter);
         PauseOrContinue: "pause or continue", Some(PromptId::ToPause);
         MainMenu: "main menu", Some(PromptId::ToMainMenu);
     }
@@ -241,12 +250,16 @@ actions! {
     AfterAction {
         DeleteOrRestore: "delete or restore it", Some(PromptId::ToDelete);
         Save: "save it", Some(PromptId::ToSave);
+        KeepAsNew: "keep it as new", Some(PromptId::ToKeepAsNew);
         Next: "next message", Some(PromptId::ToNext);
         Repeat: "play it again", Some(PromptId::ToRepeat);
         Previous: "previous message", Some(PromptId::ToPrevious);
         Forward: "forward it", Some(PromptId::ToForward);
         Reply: "reply to it", Some(PromptId::ToReply);
         Envelope: "date, caller and length", Some(PromptId::ToEnvelope);
+        KeptUntil: "how long it is kept", Some(PromptId::ToKeptUntil);
+        Mail: "send it by e-mail", Some(PromptId::ToMail);
+        DeleteAndBlock: "delete it and block the caller", Some(PromptId::ToDeleteAndBlock);
         HearNew: "new messages, from the first", Some(PromptId::ToHearNew);
         HearSaved: "saved messages, from the first", Some(PromptId::ToHearSaved);
         Options: "options: greeting, name, passcode", Some(PromptId::ToOptions);

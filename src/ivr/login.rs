@@ -11,8 +11,9 @@ use super::{
     session::{Call, Moment, Wait},
 };
 use crate::domain::{
-    id::{MailboxId, MessageId},
-    message::Message,
+    id::MailboxId,
+    listening::{Listening, Playback},
+    message::Holdings,
     passcode::Passcode,
     rules,
 };
@@ -179,8 +180,19 @@ impl Login {
         let enrolled = mailbox.enrolled;
         let tell_shared = mailbox.owns_shared;
         let numbers_left = rules::NUMBERS_PER_CALL;
-        let subscriber =
-            Subscriber { mailbox, own: None, tell_shared, numbers_left, passcode, marked: vec![], reminded_of: None };
+        let listening = mailbox.preferences.listening.settings();
+        let remembered = listening.playback;
+        let subscriber = Subscriber {
+            mailbox,
+            own: None,
+            tell_shared,
+            numbers_left,
+            passcode,
+            listening,
+            remembered,
+            holdings: Holdings::default(),
+            reminded_of: None,
+        };
         match wish {
             // Whoever has yet to choose a passcode does that first, and may call again.
             _ if !enrolled => Enrolment::begin(call, subscriber),
@@ -238,8 +250,12 @@ pub(super) struct Subscriber {
     pub numbers_left: u32,
     /// What was typed to get in: a new passcode must differ.
     pub passcode: Passcode,
-    /// The messages to be deleted when the session ends, as they were when marked.
-    pub marked: Vec<Message>,
+    /// How messages are listened to in this call.
+    pub listening: Listening,
+    /// How the mailbox remembers that messages are played.
+    pub remembered: Playback,
+    /// What the mailbox held when it was counted.
+    pub holdings: Holdings,
     /// Of which mailbox it was said last that its temporary greeting is on.
     pub reminded_of: Option<MailboxId>,
 }
@@ -253,14 +269,6 @@ impl Subscriber {
     /// Whether it is an administrator's own mailbox that is open: whoever opens a shared one does not become what it is.
     pub fn administrates(&self) -> bool {
         self.own.is_none() && self.mailbox.administrator
-    }
-
-    pub fn is_marked(&self, id: &MessageId) -> bool {
-        self.marked.iter().any(|message| message.id == *id)
-    }
-
-    pub fn unmark(&mut self, id: &MessageId) {
-        self.marked.retain(|message| message.id != *id);
     }
 }
 

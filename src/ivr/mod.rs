@@ -30,8 +30,9 @@ use crate::domain::{
     id::{AudioKey, MailboxId, MessageId},
     keys::{KeyProfile, MenuLength},
     language::{Language, LanguageCode, Languages},
+    listening::Playback,
     mailbox::{Due, Mailbox, MailboxNumber},
-    message::{Marks, Message},
+    message::{Holdings, ListPart, Marks, Message},
     passcode::Passcode,
     preferences::Preferences,
     screening::RefusedCaller,
@@ -336,7 +337,11 @@ pub enum Effect {
         audio: AudioKey,
         /// Where to begin.
         from: PlayFrom,
+        /// How fast and how loud.
+        playback: Playback,
     },
+    /// Plays the message that is playing or held otherwise, from where it is. What plays goes on until that is prepared.
+    ChangePlayback(Playback),
     /// Stops what is playing.
     StopPlaying,
     /// Holds what is playing where it is.
@@ -393,6 +398,8 @@ pub enum Seek {
     Back(Duration),
     /// Towards the end.
     Ahead(Duration),
+    /// To the start.
+    Start,
 }
 
 /// One piece of a phrase.
@@ -459,14 +466,32 @@ pub enum Question {
     },
     /// Takes the recording over as a message. `Stored`, also when it waits in the spool; `MailboxFull`, and it is dropped.
     StoreMessage,
-    /// Lists what the mailbox holds. `Messages`.
-    ListMessages(MailboxId),
+    /// Counts what the mailbox holds. `Counted`.
+    CountMessages(MailboxId),
+    /// Lists a part of what the mailbox holds. `Messages`.
+    ListMessages {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// Its tenant, whose subscribers' names are looked up for the callers.
+        tenant: String,
+        /// Which part.
+        part: ListPart,
+    },
     /// Notes that the message was heard to its end. `Changed`, `Conflict`.
     MarkHeard(MessageId, i64),
     /// Saves the message: its life and its stamp begin anew. `Changed`, `Conflict`.
     Save(MessageId, i64),
-    /// Deletes the message for good. `Done`, `Conflict`.
+    /// Puts the message back among the new ones; its life and its stamp stay. `Changed`, `Conflict`.
+    KeepAsNew(MessageId, i64),
+    /// Moves the message to the deleted list. `Changed`, `Conflict`.
     Delete(MessageId, i64),
+    /// Moves the message back from the deleted list. `Changed`, `MailboxFull`; `Conflict` with the message if it is back already.
+    Restore(MessageId, i64),
+    /// Has the message mailed to the mailbox's address, whatever happens to other messages. `Done`, `NoMailAddress`, `Conflict` if
+    /// it is gone.
+    Mail(MessageId),
+    /// Notes what the subscriber prefers from now on; what is not named stays. `Done`.
+    Prefer(MailboxId, Box<Preferences>),
     /// Takes the recording over as the subscriber's greeting or name, instead of the old one. `Done`, `Account(Unfit)`.
     SetGreeting(MailboxId, GreetingKind),
     /// Sets the passcode. `Done`.
@@ -535,13 +560,15 @@ pub enum Answer {
     MailboxFull,
     /// Nobody said anything in the recording, and it is not kept.
     NothingSaid,
-    /// All messages, oldest first, and what time it is.
-    Messages {
-        /// Now: stamps say "today" by it.
+    /// How many messages are in each list.
+    Counted {
+        /// Now.
         now: Timestamp,
-        /// The messages.
-        messages: Vec<Message>,
+        /// How many.
+        holdings: Holdings,
     },
+    /// The part of the list that was asked for.
+    Messages(Page),
     /// The message as it is after the change.
     Changed(Box<Message>),
     /// Nothing was changed, because the message is not what the version named: this is what it is now, if it is there.
@@ -570,6 +597,8 @@ pub enum Answer {
     MayCallBack(Digits),
     /// Nobody is called back, for this reason.
     CallBackRefused(CallBackRefusal),
+    /// The mailbox has no mail address.
+    NoMailAddress,
     /// It is done.
     Done,
     /// The mailbox was removed or disabled meanwhile.
@@ -603,6 +632,26 @@ impl From<Refusal> for CallBackRefusal {
             Refusal::ThisHour(_) | Refusal::Today(_) | Refusal::AtOnce(_) => Self::TooOften,
         }
     }
+}
+
+/// A part of a list of messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Now: stamps say "today" by it.
+    pub now: Timestamp,
+    /// The messages, in their order.
+    pub messages: Vec<Listed>,
+    /// Whether there are more after them.
+    pub more: bool,
+}
+
+/// A message, and what else is known about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The message.
+    pub message: Message,
+    /// The recording of the caller's name, if the caller has a mailbox here.
+    pub caller_name: Option<AudioKey>,
 }
 
 /// Whether a passcode fits.

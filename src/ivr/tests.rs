@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use super::*;
-use crate::domain::{caller::Caller, language::Grammar, rules};
+use crate::domain::{caller::Caller, language::Grammar, message::Counts, rules};
 
 mod account;
 mod admin;
@@ -111,7 +111,9 @@ impl Telephone {
                     self.playing = true;
                 }
                 Effect::StopPlaying => self.playing = false,
-                Effect::PausePlaying | Effect::ResumePlaying | Effect::Seek(_) => assert!(!self.hung_up),
+                Effect::PausePlaying | Effect::ResumePlaying | Effect::Seek(_) | Effect::ChangePlayback(_) => {
+                    assert!(!self.hung_up)
+                }
                 Effect::Record { kind, .. } => {
                     let is_ours = matches!(kind, RecordKind::Greeting | RecordKind::Name | RecordKind::Phrase);
                     assert!(self.let_in || !is_ours, "nobody has given the passcode: {effect:?}");
@@ -181,7 +183,16 @@ impl Telephone {
         self
     }
 
+    /// Messages that were given as all there are become the counts, or the list, that was asked for.
     fn answer(&mut self, answer: Answer) -> &mut Self {
+        let answer = match (&self.open, answer) {
+            (Some(Question::CountMessages(_)), Answer::Messages(page)) => counted(&page),
+            (Some(Question::ListMessages { part, .. }), Answer::Messages(mut page)) => {
+                page.messages.retain(|listed| listed.message.folder() == part.folder);
+                Answer::Messages(page)
+            }
+            (_, answer) => answer,
+        };
         self.give(Input::Answer(answer));
         self
     }
@@ -237,12 +248,19 @@ fn describe(effect: &Effect) -> String {
                 .collect::<Vec<_>>()
                 .join(" ")
         }
-        Effect::PlayMessage { id, from, .. } => format!("message {id} from {from:?}"),
+        Effect::PlayMessage { id, from, playback, .. } if *playback == Playback::default() => {
+            format!("message {id} from {from:?}")
+        }
+        Effect::PlayMessage { id, from, playback, .. } => {
+            format!("message {id} from {from:?} at {:?} {:?}", playback.speed, playback.volume)
+        }
+        Effect::ChangePlayback(playback) => format!("at {:?} {:?}", playback.speed, playback.volume),
         Effect::StopPlaying => "stop".to_owned(),
         Effect::PausePlaying => "pause".to_owned(),
         Effect::ResumePlaying => "resume".to_owned(),
         Effect::Seek(Seek::Back(by)) => format!("back {by:?}"),
         Effect::Seek(Seek::Ahead(by)) => format!("ahead {by:?}"),
+        Effect::Seek(Seek::Start) => "to the start".to_owned(),
         Effect::Record { kind, longest, .. } => format!("record {kind:?} {longest:?}"),
         Effect::RecordMore { longest, .. } => format!("record {longest:?} more"),
         Effect::MarkMessage(Marks { urgent, private }) => format!("urgent {urgent}, private {private}"),
@@ -256,9 +274,17 @@ fn describe(effect: &Effect) -> String {
                 format!("{mailbox} {}{}?", digits.digits(), if *own_line { " own line" } else { "" })
             }
             Question::StoreMessage => "store?".to_owned(),
-            Question::ListMessages(_) => "list?".to_owned(),
+            Question::CountMessages(_) => "count?".to_owned(),
+            Question::ListMessages { part, .. } => match &part.after {
+                None => format!("list {}?", part.folder.as_str()),
+                Some(place) => format!("list {} after {}?", part.folder.as_str(), place.id),
+            },
             Question::MarkHeard(id, version) => format!("heard {id} v{version}?"),
             Question::Save(id, version) => format!("save {id} v{version}?"),
+            Question::KeepAsNew(id, version) => format!("as new {id} v{version}?"),
+            Question::Restore(id, version) => format!("restore {id} v{version}?"),
+            Question::Mail(id) => format!("mail {id}?"),
+            Question::Prefer(_, preferences) => format!("prefer {}?", serde_json::to_string(preferences).unwrap()),
             Question::Delete(id, version) => format!("delete {id} v{version}?"),
             Question::SetGreeting(_, kind) => format!("set {}?", kind.as_str()),
             Question::ChangePasscode(_, passcode) => format!("passcode {}?", passcode.digits()),
@@ -351,12 +377,14 @@ fn message(name: &str) -> Message {
         id: MessageId::from_stored(name),
         mailbox: MailboxId::from_stored("ann"),
         caller: Caller { number: Some("202".to_owned()), name: None },
+        called: None,
         deposited_at,
         stamp_at: deposited_at,
         expires_at: rules::expiry_after_deposit(deposited_at),
         heard_at: None,
         saved_at: None,
         mailed_at: None,
+        deleted_at: None,
         duration: Duration::from_secs(65),
         audio: AudioKey::from_stored(name),
         original_audio: None,
@@ -378,7 +406,22 @@ fn heard(message: Message) -> Message {
 }
 
 fn messages(messages: &[Message]) -> Answer {
-    Answer::Messages { now: NOW.parse().unwrap(), messages: messages.to_vec() }
+    let messages = messages.iter().map(|message| Listed { message: message.clone(), caller_name: None });
+    Answer::Messages(Page { now: NOW.parse().unwrap(), messages: messages.collect(), more: false })
+}
+
+fn deleted(message: Message) -> Message {
+    Message { deleted_at: Some(NOW.parse().unwrap()), version: message.version + 1, ..message }
+}
+
+fn counted(page: &Page) -> Answer {
+    let mut counts = Counts::default();
+    let mut deleted = 0;
+    for Listed { message, .. } in &page.messages {
+        counts.add(message.folder(), message.urgent);
+        deleted += u32::from(message.deleted_at.is_some());
+    }
+    Answer::Counted { now: NOW.parse().unwrap(), holdings: Holdings { counts, deleted } }
 }
 
 /// One thing that may happen; what cannot happen now is passed over.
@@ -454,10 +497,24 @@ fn fitting(question: &Question, at: usize) -> Answer {
         Question::FindMailbox(_) => Answer::Mailbox(Some(Box::new(mailboxes[at % 3].clone()))),
         Question::CheckPasscode { .. } => Answer::Passcode(if at.is_multiple_of(5) { Verdict::Wrong } else { Verdict::Right }),
         Question::StoreMessage => Answer::Stored,
-        Question::ListMessages(_) => lists[at % 3].clone(),
+        Question::CountMessages(_) => match &lists[at % 3] {
+            Answer::Messages(page) => counted(page),
+            other => other.clone(),
+        },
+        Question::ListMessages { part, .. } => match lists[at % 3].clone() {
+            Answer::Messages(mut page) => {
+                page.messages.retain(|listed| listed.message.folder() == part.folder);
+                page.more = at.is_multiple_of(2) && !page.messages.is_empty();
+                Answer::Messages(page)
+            }
+            other => other,
+        },
         Question::MarkHeard(id, _) => Answer::Changed(Box::new(heard(message(id.as_str())))),
         Question::Save(id, _) => Answer::Changed(Box::new(saved(message(id.as_str())))),
-        Question::Delete(..) | Question::SetGreeting(..) | Question::ChangePasscode(..) => Answer::Done,
+        Question::KeepAsNew(id, _) | Question::Restore(id, _) => Answer::Changed(Box::new(message(id.as_str()))),
+        Question::Delete(id, _) => Answer::Changed(Box::new(deleted(message(id.as_str())))),
+        Question::Mail(_) if at.is_multiple_of(2) => Answer::NoMailAddress,
+        Question::Mail(_) | Question::Prefer(..) | Question::SetGreeting(..) | Question::ChangePasscode(..) => Answer::Done,
         Question::Account(question) => account::fitting(question, at),
         Question::LastCaller(_) => Answer::LastCaller(Some(Caller { number: Some("202".to_owned()), name: None })),
         Question::BlockCaller(..) => Answer::Done,

@@ -79,6 +79,7 @@ fn rule(name: &str) -> Option<String> {
         "longest-name-seconds" => rules::LONGEST_NAME.as_secs(),
         "capacity" => u64::from(rules::MAILBOX_CAPACITY),
         "life-days" => days(rules::MESSAGE_LIFE),
+        "deleted-hours" => rules::DELETED_LIFE.as_secs() / 3600,
         "mailed-days" => days(rules::MAILED_LIFE),
         "warning-days" => days(rules::EXPIRY_WARNING),
         "attempts" => u64::from(rules::ATTEMPTS_PER_CALL),

@@ -42,24 +42,29 @@ pub struct SweepReport {
 }
 
 impl Store {
-    /// Removes the messages that have expired at `now`, and their audio. Answers how many.
+    /// Removes the messages that have expired at `now`, and those that can be restored no longer, with their audio. Answers how
+    /// many. Whether anybody listens to one, or has it in a list, does not matter.
     ///
     /// # Errors
     ///
     /// [`StoreError::Database`]. What was removed until then is gone; the rest goes next time.
     pub async fn expire(&self, now: Timestamp) -> Result<u32, StoreError> {
+        let over = self.remove_where("expires_at", now, now).await?;
+        Ok(over + self.remove_where("deleted_at", now.before(rules::DELETED_LIFE), now).await?)
+    }
+
+    /// Removes the messages whose `column` has come to `end`.
+    async fn remove_where(&self, column: &'static str, end: Timestamp, now: Timestamp) -> Result<u32, StoreError> {
         let mut expired = 0;
+        let sql = format!(
+            "DELETE FROM messages WHERE id IN (SELECT id FROM messages WHERE {column} <= $1 ORDER BY {column} LIMIT 200)
+             AND {column} <= $1 RETURNING id, mailbox_id, audio, original_audio"
+        );
         loop {
             let mut transaction = self.0.database.begin().await?;
             // In handfuls, so that deposits get their turns in between. The outer condition is checked again on a row that somebody
-            // has saved meanwhile.
-            let rows = sqlx::query(
-                "DELETE FROM messages WHERE id IN (SELECT id FROM messages WHERE expires_at <= $1 ORDER BY expires_at LIMIT 200)
-                 AND expires_at <= $1 RETURNING id, mailbox_id, audio, original_audio",
-            )
-            .bind(now.as_millis())
-            .fetch_all(&mut *transaction)
-            .await?;
+            // has saved or restored meanwhile.
+            let rows = sqlx::query(sqlx::AssertSqlSafe(sql.clone())).bind(end.as_millis()).fetch_all(&mut *transaction).await?;
             if rows.is_empty() {
                 return Ok(expired);
             }

@@ -137,6 +137,7 @@ async fn migrate(pool: &AnyPool, kind: Kind) -> Result<(), StoreError> {
         migration(5, "call records", include_str!("../../migrations/0005_call_records.sql")),
         migration(6, "forward greetings", include_str!("../../migrations/0006_forward_greetings.sql")),
         migration(7, "marks", include_str!("../../migrations/0007_marks.sql")),
+        migration(8, "listening", include_str!("../../migrations/0008_listening.sql")),
         migration(9, "sending", include_str!("../../migrations/0009_sending.sql")),
         migration(10, "greetings", include_str!("../../migrations/0010_greetings.sql")),
         migration(11, "transfers", include_str!("../../migrations/0011_transfers.sql")),

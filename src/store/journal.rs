@@ -89,6 +89,9 @@ pub struct Envelope {
     pub mailbox: MailboxId,
     /// Who speaks.
     pub caller: Caller,
+    /// The number that the caller dialled, if it is not the mailbox's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called: Option<String>,
     /// When the beep was due.
     pub started_at: Timestamp,
     /// What the audio bytes are.
@@ -546,6 +549,7 @@ mod tests {
             mailbox: MailboxId::random(),
             caller: Caller { number: Some("2025550143".into()), name: Some("Zoë".into()) },
             started_at: Timestamp::from_millis(1_000),
+            called: None,
             encoding: Encoding::Mulaw,
             verified: false,
             call: CallId::random(),

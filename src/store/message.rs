@@ -1,5 +1,7 @@
 //! The messages of a mailbox: counting, listing, hearing, saving, deleting.
 //!
+//! A message in the deleted list is seen by [`deleted`] and [`listing`](super::listing) alone.
+//!
 //! An expired message is invisible from that millisecond on, whenever the calendar removes it. A change names the version it was
 //! decided on, and is refused when somebody else was quicker; the mail server's acceptance and warnings raise no version, because
 //! they never contradict what a session decides.
@@ -11,7 +13,7 @@ use sqlx::{AnyConnection, any::AnyRow};
 use super::{
     ChangeError, Store, StoreError, audio,
     database::{Columns as _, Write},
-    subscription,
+    deleted, subscription,
 };
 use crate::domain::{
     caller::Caller,
@@ -33,14 +35,14 @@ impl Store {
         Ok(counts(&mut connection, mailbox, now).await?)
     }
 
-    /// All messages of a mailbox: new ones, then saved ones, each list oldest first.
+    /// All messages of a mailbox: new ones, then saved ones, each list oldest first. Deleted ones are not among them.
     ///
     /// # Errors
     ///
     /// [`StoreError::Database`].
     pub async fn messages(&self, mailbox: &MailboxId, now: Timestamp) -> Result<Vec<Message>, StoreError> {
         let rows = sqlx::query(
-            "SELECT * FROM messages WHERE mailbox_id = $1 AND expires_at > $2
+            "SELECT * FROM messages WHERE mailbox_id = $1 AND expires_at > $2 AND deleted_at IS NULL
              ORDER BY CASE WHEN heard_at IS NULL AND saved_at IS NULL THEN 0 ELSE 1 END, stamp_at, id",
         )
         .bind(mailbox.as_str())
@@ -90,14 +92,31 @@ impl Store {
         Ok(message)
     }
 
-    /// Deletes a message and all its audio, and whatever was still to be sent about it.
+    /// Puts a message back into the list of new ones. Its life and its stamp stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError::Conflict`] when `version` is not the message's, [`ChangeError::Gone`] when there is no such message.
+    pub async fn mark_new(&self, id: &MessageId, version: i64, now: Timestamp) -> Result<Message, ChangeError> {
+        let mut transaction = self.0.database.begin().await?;
+        let mut message = at_version(&mut transaction, id, version, now).await?;
+        (message.heard_at, message.saved_at) = (None, None);
+        message.version += 1;
+        self.update(transaction, &message, version, now).await?;
+        Ok(message)
+    }
+
+    /// Deletes a message and all its audio for good, be it in the deleted list or not, and whatever was still to be sent about it.
     ///
     /// # Errors
     ///
     /// [`ChangeError::Conflict`] when `version` is not the message's, [`ChangeError::Gone`] when there is no such message.
     pub async fn delete(&self, id: &MessageId, version: i64, now: Timestamp) -> Result<(), ChangeError> {
         let mut transaction = self.0.database.begin().await?;
-        let message = at_version(&mut transaction, id, version, now).await?;
+        let message = deleted::find_anywhere(&mut transaction, id, now).await?.ok_or(ChangeError::Gone)?;
+        if message.version != version {
+            return Err(ChangeError::Conflict);
+        }
         let deleted = sqlx::query("DELETE FROM messages WHERE id = $1 AND version = $2")
             .bind(id.as_str())
             .bind(version)
@@ -125,7 +144,7 @@ impl Store {
             "UPDATE messages SET heard_at = $3, saved_at = $4, stamp_at = $5, version = $6,
                     -- Only a save sets the expiry; anything else leaves alone what the mail server's acceptance may set meanwhile.
                     expires_at = CASE WHEN $7 = 1 THEN $8 ELSE expires_at END
-             WHERE id = $1 AND version = $2 AND expires_at > $9",
+             WHERE id = $1 AND version = $2 AND expires_at > $9 AND deleted_at IS NULL",
         )
         .bind(message.id.as_str())
         .bind(version)
@@ -149,7 +168,7 @@ impl Store {
 }
 
 /// The message as it is, if that is what the caller believes it to be.
-async fn at_version(
+pub(super) async fn at_version(
     connection: &mut AnyConnection,
     id: &MessageId,
     version: i64,
@@ -160,7 +179,7 @@ async fn at_version(
 }
 
 pub(super) async fn find(connection: &mut AnyConnection, id: &MessageId, now: Timestamp) -> Result<Option<Message>, sqlx::Error> {
-    let rows = sqlx::query("SELECT * FROM messages WHERE id = $1 AND expires_at > $2")
+    let rows = sqlx::query("SELECT * FROM messages WHERE id = $1 AND expires_at > $2 AND deleted_at IS NULL")
         .bind(id.as_str())
         .bind(now.as_millis())
         .fetch_all(connection)
@@ -173,7 +192,7 @@ pub(super) async fn counts(connection: &mut AnyConnection, mailbox: &MailboxId, 
         "SELECT COUNT(CASE WHEN heard_at IS NULL AND saved_at IS NULL THEN 1 END) AS fresh, COUNT(*) AS held,
                 COUNT(CASE WHEN urgent = 1 AND heard_at IS NULL AND saved_at IS NULL THEN 1 END) AS urgent_fresh,
                 COUNT(CASE WHEN urgent = 1 THEN 1 END) AS urgent_held
-         FROM messages WHERE mailbox_id = $1 AND expires_at > $2",
+         FROM messages WHERE mailbox_id = $1 AND expires_at > $2 AND deleted_at IS NULL",
     )
     .bind(mailbox.as_str())
     .bind(now.as_millis())
@@ -191,8 +210,8 @@ pub(super) async fn counts(connection: &mut AnyConnection, mailbox: &MailboxId, 
 pub(super) async fn insert(connection: &mut AnyConnection, message: &Message) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO messages (id, mailbox_id, caller_number, caller_name, caller_verified, deposited_at, stamp_at, expires_at, duration_ms,
-                               audio, interrupted, urgent, private, sent_kind, sender_id, origin_id, version, original_audio)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+                               audio, interrupted, urgent, private, sent_kind, sender_id, origin_id, version, original_audio, called_number)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
     )
     .bind(message.id.as_str())
     .bind(message.mailbox.as_str())
@@ -212,6 +231,7 @@ pub(super) async fn insert(connection: &mut AnyConnection, message: &Message) ->
     .bind(message.sent.as_ref().and_then(|sent| sent.origin.as_ref()).map(MessageId::as_str))
     .bind(message.version)
     .bind(message.original_audio.as_ref().map(AudioKey::as_str))
+    .bind(message.called.as_deref().map(storable))
     .execute(connection)
     .await?;
     Ok(())
@@ -228,12 +248,14 @@ pub(super) fn read(row: &AnyRow) -> Result<Message, sqlx::Error> {
         mailbox: MailboxId::from_stored(row.text("mailbox_id")?),
         caller: Caller { number: row.maybe_text("caller_number")?, name: row.maybe_text("caller_name")? },
         caller_verified: row.flag("caller_verified")?,
+        called: row.maybe_text("called_number")?,
         deposited_at: row.moment("deposited_at")?,
         stamp_at: row.moment("stamp_at")?,
         expires_at: row.moment("expires_at")?,
         heard_at: row.maybe_moment("heard_at")?,
         saved_at: row.maybe_moment("saved_at")?,
         mailed_at: row.maybe_moment("mailed_at")?,
+        deleted_at: row.maybe_moment("deleted_at")?,
         duration: Duration::from_millis(u64::try_from(row.integer("duration_ms")?).unwrap_or(0)),
         audio: AudioKey::from_stored(row.text("audio")?),
         original_audio: row.maybe_text("original_audio")?.map(AudioKey::from_stored),

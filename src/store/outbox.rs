@@ -25,6 +25,11 @@ pub enum Errand {
         /// Which one.
         message: MessageId,
     },
+    /// A copy of a message that its subscriber asked for, be voice-to-email on or off. Its acceptance changes nothing about the message.
+    Copy {
+        /// Which one.
+        message: MessageId,
+    },
     /// A warning that the mailbox is nearly full, or full.
     Fullness {
         /// How many messages it held.
@@ -67,6 +72,7 @@ impl Errand {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Message { .. } => "message",
+            Self::Copy { .. } => "copy",
             Self::Fullness { .. } => "fullness",
             Self::Expiring { .. } => "expiring",
             Self::RemoteAccessLocked => "remote_access_locked",
@@ -290,7 +296,7 @@ impl Store {
         let mut transaction = self.0.database.begin().await?;
         let rows = sqlx::query(
             "UPDATE messages SET warned_at = $1
-             WHERE warned_at IS NULL AND saved_at IS NULL AND mailed_at IS NULL AND expires_at > $1 AND expires_at <= $2
+             WHERE warned_at IS NULL AND saved_at IS NULL AND mailed_at IS NULL AND deleted_at IS NULL AND expires_at > $1 AND expires_at <= $2
                AND mailbox_id IN (SELECT id FROM mailboxes WHERE email IS NOT NULL)
              RETURNING mailbox_id, expires_at",
         )
@@ -323,7 +329,7 @@ impl Store {
         let mut transaction = self.0.database.begin().await?;
         let rows = sqlx::query(
             "SELECT m.id, m.email, m.fullness_told, COUNT(v.id) AS held FROM mailboxes m
-             LEFT JOIN messages v ON v.mailbox_id = m.id AND v.expires_at > $1
+             LEFT JOIN messages v ON v.mailbox_id = m.id AND v.expires_at > $1 AND v.deleted_at IS NULL
              GROUP BY m.id, m.email, m.fullness_told HAVING COUNT(v.id) >= $2 OR m.fullness_told > 0
              ORDER BY m.id",
         )
@@ -401,7 +407,7 @@ pub(super) async fn insert(
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
     let message = match errand {
-        Errand::Message { message } => Some(message.as_str()),
+        Errand::Message { message } | Errand::Copy { message } => Some(message.as_str()),
         Errand::Fullness { .. }
         | Errand::Expiring { .. }
         | Errand::RemoteAccessLocked

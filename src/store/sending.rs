@@ -570,6 +570,8 @@ impl Sending {
     /// The message that a mailbox gets.
     fn message_for(&self, mailbox: MailboxId) -> Message {
         Message {
+            called: None,
+            deleted_at: None,
             id: message_id(&self.id, &mailbox),
             mailbox,
             caller: self.caller.clone(),

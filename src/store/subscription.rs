@@ -307,7 +307,7 @@ impl Store {
             sqlx::query(
                 "INSERT INTO mwi_changes (mailbox_id, changed_at)
                  SELECT DISTINCT mailbox_id, CAST($1 AS BIGINT) FROM messages
-                 WHERE heard_at IS NULL AND saved_at IS NULL AND expires_at > $1
+                 WHERE heard_at IS NULL AND saved_at IS NULL AND expires_at > $1 AND deleted_at IS NULL
                  AND NOT EXISTS (SELECT 1 FROM subscriptions WHERE kind = 'proxy')
                  ON CONFLICT (mailbox_id) DO NOTHING",
             )

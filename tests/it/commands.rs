@@ -377,6 +377,7 @@ async fn deposit(store: &Store, number: &str, seconds: u64) -> Message {
         mailbox: mailbox.id,
         caller,
         started_at: now(),
+        called: None,
         encoding: Encoding::Mulaw,
         verified: false,
         call: CallId::random(),

@@ -216,6 +216,7 @@ async fn a_call_whose_media_thread_is_gone_ends_and_leaves_its_message() {
         caller: Caller::private(),
         verified: false,
         peer: None,
+        called: None,
         guesser: "nobody".to_owned(),
         source: [127, 0, 0, 1].into(),
         domain: String::new(),

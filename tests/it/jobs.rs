@@ -219,6 +219,7 @@ async fn deposit_at(store: &Store, mailbox: &Mailbox, at: Timestamp) -> Message 
         mailbox: mailbox.id.clone(),
         caller: Caller::private(),
         started_at: at,
+        called: None,
         encoding: Encoding::Mulaw,
         verified: false,
         call: CallId::random(),

@@ -490,6 +490,7 @@ impl System {
             mailbox: mailbox.id.clone(),
             caller: Caller { number: Some("2025550143".into()), name: Some(caller.into()) },
             started_at: now(),
+            called: None,
             encoding: Encoding::Mulaw,
             verified: false,
             call: CallId::random(),

@@ -28,14 +28,16 @@ mod interop_sipp_dialogs;
 mod jobs;
 mod languages;
 mod limits;
-mod listening;
 mod line_calls;
 mod lines;
+mod listening;
 mod login;
 mod mail;
 mod media;
 mod mwi;
 mod outgoing;
+mod playback;
+
 mod profiles;
 mod own_recordings;
 mod rejection;

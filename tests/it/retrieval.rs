@@ -58,7 +58,7 @@ async fn a_message_of_yesterday_is_heard_with_its_stamp_and_saved_for_thirty_day
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_deleted_message_goes_when_the_session_ends_and_a_restored_one_stays() {
+async fn a_deleted_message_goes_at_once_and_a_restored_one_stays() {
     let server = Server::start("");
     server.add_mailbox("1001", &[]);
     let store = server.store().await;
@@ -75,7 +75,7 @@ async fn a_deleted_message_goes_when_the_session_ends_and_a_restored_one_stays()
     subscriber.hears(PromptId::LastMessage).await;
     subscriber.presses("7").await;
     subscriber.hears(PromptId::MessageDeleted).await;
-    assert_eq!(server.messages("1001").len(), 2, "nothing goes before the session ends");
+    assert_eq!(server.messages("1001").len(), 0, "what is said to be deleted is");
     subscriber.presses("7").await;
     subscriber.hears(PromptId::MessageRestored).await;
     subscriber.presses("#").await;

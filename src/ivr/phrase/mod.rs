@@ -10,7 +10,7 @@ use super::{Item, MailboxView, PromptId, Rejection};
 use crate::domain::{
     caller::Caller,
     language::{Grammar, Language},
-    message::{Counts, Message},
+    message::Counts,
     passcode::WeakPasscode,
     rules::{self, Fullness},
     time::{LocalTime, TimeZone, Timestamp},
@@ -19,8 +19,10 @@ use crate::domain::{
 mod account;
 mod compose;
 mod english;
+mod envelope;
 mod french;
 mod spanish;
+pub(super) use envelope::{announcement, called, kept_until, urgent_among};
 #[cfg(test)]
 mod tests;
 
@@ -127,21 +129,6 @@ pub(super) fn fullness(counts: Counts) -> Vec<Item> {
         Fullness::NearlyFull => say([PromptId::NearlyFull]),
         Fullness::Full => say([PromptId::Full]),
     }
-}
-
-/// "Today, at three fifteen P.M., from two zero two …"
-pub(super) fn stamp(language: &Language, message: &Message, zone: TimeZone, now: Timestamp) -> Vec<Item> {
-    let mut items = moment(language, &zone.local(message.stamp_at), &zone.local(now));
-    items.extend(from(language, &message.caller));
-    items
-}
-
-/// The stamp and the length.
-pub(super) fn envelope(language: &Language, message: &Message, zone: TimeZone, now: Timestamp) -> Vec<Item> {
-    let mut items = stamp(language, message, zone, now);
-    items.push(BREATH);
-    items.extend(length(language, message.duration));
-    items
 }
 
 /// Why a passcode is refused.

@@ -1,6 +1,6 @@
 //! What a subscriber sends from the menus, and which of their mailboxes is open.
 
-use super::{List, Retrieval, State, at, offer_message_menu, part_for};
+use super::{List, Retrieval, State, after, at, part_for};
 use crate::ivr::{
     Answer, Input, MailboxView,
     compose::{self, Compose},
@@ -10,12 +10,24 @@ use crate::ivr::{
     shared::{self, Choice},
 };
 
+/// Forwards the current message.
+pub(super) fn forward(who: Subscriber, list: List, call: &mut Call) -> Moment {
+    let step = Compose::forward(call, &who, list.current());
+    compose(who, Some(list), step, call)
+}
+
+/// Replies to the current message.
+pub(super) fn reply(who: Subscriber, list: List, call: &mut Call) -> Moment {
+    let step = Compose::reply(call, &who, list.current());
+    compose(who, Some(list), step, call)
+}
+
 /// Goes on with a message to other mailboxes that was begun at a message of the list, or in the main menu.
 pub(super) fn compose(who: Subscriber, list: Option<List>, step: compose::Step, call: &mut Call) -> Moment {
     match step {
         compose::Step::More(compose) => at(who, State::Composing { list, compose }),
         compose::Step::Done(compose::Outcome::Said(items)) => match list {
-            Some(list) => offer_message_menu(who, list, items, call),
+            Some(list) => after::offer(who, list, items, call),
             None => Retrieval::begin(call, who, items),
         },
         compose::Step::Done(compose::Outcome::Silence) => Retrieval::leave(call, who),

@@ -119,10 +119,10 @@ fn numbers_that_stand_for_nobody_are_refused_a_few_times_in_a_call() {
         assert_eq!(telephone.look(), "addressee-unknown enter-addressee");
     }
     telephone.press("9999#").forget().answer(Answer::Addressee(None)).answer(messages(&[]));
-    assert!(telephone.look().starts_with("list?, addressee-unknown too-many-attempts no-messages"));
+    assert!(telephone.look().starts_with("count?, addressee-unknown too-many-attempts no-messages"));
 
     telephone.press("3").answer(messages(&[]));
-    assert!(telephone.look().starts_with("list?, too-many-attempts no-messages"), "nor are more asked for in this call");
+    assert!(telephone.look().starts_with("count?, too-many-attempts no-messages"), "nor are more asked for in this call");
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn a_star_without_any_number_cancels() {
     let mut telephone = composing();
 
     telephone.press("*");
-    assert_eq!(telephone.look(), "list?");
+    assert_eq!(telephone.look(), "count?");
     telephone.answer(messages(&[]));
     assert!(telephone.look().starts_with("message-cancelled no-messages"));
 }
@@ -230,7 +230,7 @@ fn a_cancelled_message_is_not_sent() {
 
     telephone.forget().press("*");
 
-    assert_eq!(telephone.look(), "discard, list?");
+    assert_eq!(telephone.look(), "discard, count?");
     telephone.answer(messages(&[]));
     assert!(telephone.look().starts_with("message-cancelled"));
 }
@@ -257,7 +257,7 @@ fn what_cannot_be_recorded_is_said() {
 
     let mut telephone = instructed();
     telephone.press("#").answer(Answer::RecordingReady).listen().forget().speak(0.0, RecordingEnd::Failed);
-    assert_eq!(telephone.look(), "discard, list?");
+    assert_eq!(telephone.look(), "discard, count?");
 }
 
 #[test]
@@ -282,7 +282,7 @@ fn a_hang_up_sends_nothing_to_everybody() {
 
     record(&mut telephone).forget().hang_up();
 
-    assert_eq!(telephone.look(), "discard, list?");
+    assert_eq!(telephone.look(), "discard, count?");
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn the_first_login_asks_for_passcode_name_and_greeting() {
     assert_eq!(telephone.look(), "name-saved record-greeting");
     telephone.listen().answer(Answer::RecordingReady).listen().speak(9.0, RecordingEnd::Silence).press("1");
     telephone.forget().answer(Answer::Done).answer(messages(&[]));
-    assert!(telephone.look().starts_with("list?, greeting-saved mailbox-ready no-messages"));
+    assert!(telephone.look().starts_with("count?, greeting-saved mailbox-ready no-messages"));
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn a_name_or_greeting_nobody_wants_can_be_left_out() {
 
     telephone.press("*").answer(Answer::Done).press("*").answer(Answer::Done);
 
-    assert_eq!(telephone.look(), "skip name?, not-kept record-greeting, skip standard?, list?");
+    assert_eq!(telephone.look(), "skip name?, not-kept record-greeting, skip standard?, count?");
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn whose_passcode_was_reset_is_asked_for_a_new_one_only() {
 
     telephone.press("49158730#49158730#").forget().answer(Answer::Done).answer(messages(&[]));
 
-    assert!(telephone.look().starts_with("list?, passcode-changed mailbox-ready no-messages"));
+    assert!(telephone.look().starts_with("count?, passcode-changed mailbox-ready no-messages"));
 }
 
 #[test]

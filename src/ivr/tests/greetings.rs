@@ -106,7 +106,7 @@ fn a_temporary_greeting_is_announced_at_login_and_erased_by_one_key() {
         assert_eq!(telephone.look(), "remove temporary?");
         telephone.answer(Answer::Done).answer(messages(&[]));
         let menu = "to-options press-0 to-help press-star to-leave press-pound";
-        assert_eq!(telephone.look(), format!("list?, temporary-off no-messages {menu}"));
+        assert_eq!(telephone.look(), format!("count?, temporary-off no-messages {menu}"));
     }
 }
 

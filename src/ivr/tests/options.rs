@@ -124,13 +124,15 @@ fn star_leaves_the_passcode_as_it_is() {
 }
 
 #[test]
-fn marked_messages_are_deleted_when_the_caller_hangs_up_among_the_options() {
+fn how_messages_are_played_is_remembered_when_the_caller_hangs_up_among_the_options() {
     let mut telephone = logged_in(&[message("a")]);
-    telephone.press("1").answer(messages(&[message("a")])).press("70").forget();
+    telephone.press("1").answer(messages(&[message("a")])).press("27").answer(Answer::Failed).press("0").forget();
 
     telephone.press("1").hang_up();
 
-    assert_eq!(telephone.look(), "record-greeting, delete a v1?");
+    assert_eq!(telephone.look(), r#"record-greeting, prefer {"speed":125,"volume":0}?"#);
+    telephone.answer(Answer::Done);
+    assert!(telephone.session.is_over());
 }
 
 #[test]

@@ -39,14 +39,14 @@ fn an_owner_opens_a_shared_mailbox_and_goes_back() {
     telephone.press("1");
     assert_eq!(telephone.look(), "open sales for ann?");
     telephone.answer(Answer::Mailbox(Some(Box::new(shared_mailbox())))).answer(messages(&[message("a")]));
-    assert!(telephone.look().starts_with("list?, in-mailbox digit-5 digit-0 digit-0 digit-1-end new-1 to-hear-new"));
+    assert!(telephone.look().starts_with("count?, in-mailbox digit-5 digit-0 digit-0 digit-1-end new-1 to-hear-new"));
 
     telephone.press("4").answer(shared(1));
     assert!(telephone.look().ends_with(&format!("{CHOICE} for-own-mailbox press-0 to-cancel press-star")));
     telephone.press("0");
     assert_eq!(telephone.look(), "open ann for ann?");
     telephone.answer(Answer::Mailbox(Some(Box::new(owner())))).answer(messages(&[]));
-    assert!(telephone.look().starts_with("list?, in-mailbox digit-1 digit-0 digit-0 digit-1-end no-messages"));
+    assert!(telephone.look().starts_with("count?, in-mailbox digit-1 digit-0 digit-0 digit-1-end no-messages"));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_mailbox_that_is_not_the_owners_any_more_is_not_opened() {
 fn a_choice_can_be_left_and_silence_ends_it() {
     let mut telephone = in_the_menu();
     telephone.press("4").answer(shared(1)).forget().press("*").answer(messages(&[]));
-    assert_eq!(telephone.look(), format!("list?, no-messages {MENU}"));
+    assert_eq!(telephone.look(), format!("count?, no-messages {MENU}"));
 
     let mut telephone = in_the_menu();
     telephone.press("4").answer(shared(1)).forget().press("7");

@@ -209,12 +209,12 @@ fn the_subscriber_hears_why_nobody_is_called_back_and_goes_on() {
 }
 
 #[test]
-fn what_was_deleted_is_deleted_after_a_call_back() {
+fn how_messages_are_played_is_remembered_after_a_call_back() {
     let mut telephone = after_the_message();
-    telephone.press("7").press("80").answer(may_call()).press("1").listen().forget();
+    telephone.press("5286").press("80").answer(may_call()).press("1").listen().forget();
 
     telephone.answer(Answer::Transferred);
-    assert_eq!(telephone.look(), "delete a v2?");
+    assert_eq!(telephone.look(), r#"prefer {"speed":125,"volume":0}?"#);
     telephone.answer(Answer::Done);
     assert_eq!(telephone.look(), "hang up");
 }

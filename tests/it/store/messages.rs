@@ -25,6 +25,7 @@ on_both_databases! {
     a_change_decided_on_an_old_version_is_refused
     of_two_sessions_that_change_one_message_at_once_one_is_refused
     deleting_works_while_the_audio_store_is_down
+    a_message_that_is_kept_as_new_is_new_again_and_lives_as_long
 }
 
 async fn new_messages_come_first_and_older_ones_before_younger(house: House) {
@@ -148,4 +149,20 @@ async fn deleting_works_while_the_audio_store_is_down(house: House) {
     house.audio.set_down(false);
     assert_eq!(house.store.sweep_orphans(NOW, DAY).await.unwrap().objects, 1);
     assert_eq!(house.audio_files().len(), 0);
+}
+
+async fn a_message_that_is_kept_as_new_is_new_again_and_lives_as_long(house: House) {
+    let mailbox = house.mailbox("1001").await;
+    let message = house.deposit(&mailbox.id, NOW).await;
+    let saved = house.store.save(&message.id, 1, NOW.after(DAY)).await.unwrap();
+    house.store.mark_heard(&message.id, saved.version, NOW.after(DAY)).await.unwrap();
+
+    let new = house.store.mark_new(&message.id, 3, NOW.after(2 * DAY)).await.unwrap();
+    let stale = house.store.mark_new(&message.id, 3, NOW.after(2 * DAY)).await;
+
+    assert_eq!((new.folder(), new.version), (Folder::New, 4));
+    assert_eq!((new.expires_at, new.stamp_at), (saved.expires_at, saved.stamp_at));
+    assert!(matches!(stale, Err(ChangeError::Conflict)));
+    assert_eq!(house.store.counts(&mailbox.id, NOW.after(2 * DAY)).await.unwrap(), Counts { new: 1, ..Counts::default() });
+    assert_eq!(house.store.message(&message.id, NOW.after(2 * DAY)).await.unwrap(), Some(new));
 }

@@ -44,11 +44,13 @@ mod access;
 mod calendar;
 mod cleanup;
 mod credentials;
+mod deleted;
 mod deposit;
 mod destinations;
 mod distribution;
 mod greetings;
 mod lines;
+mod listing;
 mod mailbox_log;
 mod mailboxes;
 mod messages;
@@ -259,6 +261,7 @@ pub fn envelope(mailbox: &MailboxId) -> Envelope {
         mailbox: mailbox.clone(),
         caller: Caller { number: Some("2025550143".to_owned()), name: Some("Zoë".to_owned()) },
         started_at: NOW,
+        called: None,
         encoding: Encoding::Mulaw,
         verified: false,
         call: CallId::random(),

@@ -213,6 +213,7 @@ impl Server {
             mailbox: mailbox.id,
             caller,
             started_at: at,
+            called: None,
             encoding: Encoding::Mulaw,
             verified,
             call: CallId::random(),

@@ -1,0 +1,189 @@
+//! Subscribers listen faster, louder and to what they have deleted, by a telephone of our own.
+
+use std::time::Duration;
+
+use afterbeep::{
+    audio::{
+        law::Law,
+        level::level,
+        stretch::stretch,
+        tone::{self, Sine},
+    },
+    domain::time::Timestamp,
+    ivr::PromptId,
+};
+
+use sqlx::{Connection as _, Executor as _};
+
+use crate::support::{
+    caller::{Caller, TOLERANCE, speech, through, words},
+    server::Server,
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_message_is_shorter_at_another_speed_but_has_the_same_pitch() {
+    let server = Server::start("");
+    server.add_mailbox("1001", &[]);
+    server.run(&["mailbox", "set", "1001", "--speed", "150", "--volume", "6"]);
+    let tone = tone::tone(&[Sine { frequency: 440.0, level: -20.0 }], Duration::from_secs(6));
+    server.leave_message(&server.store().await, "1001", &tone, now()).await;
+
+    let mut subscriber = Caller::log_in(&server, "1001").await;
+    subscriber.hears(PromptId::New1).await;
+    subscriber.presses("1").await;
+    let stamp = subscriber.hears(PromptId::From).await;
+    let end = subscriber.hears(PromptId::ToDelete).await;
+    let heard = subscriber.call.line().heard()[stamp..end].to_vec();
+    subscriber.hangs_up().await;
+
+    // Nothing that is spoken has so steady a level.
+    let frames: Vec<bool> = heard.chunks(800).map(is_tone).collect();
+    let first = frames.windows(5).position(|five| five.iter().all(|tone| *tone)).expect("a tone");
+    let tone: Vec<i16> = heard[first * 800..].chunks(800).take_while(|part| is_tone(part)).flatten().copied().collect();
+    let seconds = tone.len() as f64 / 8000.0;
+    assert!((seconds - 4.0).abs() < 0.25, "six seconds took {seconds}");
+    let crossings = tone.windows(2).filter(|pair| pair[0] < 0 && pair[1] >= 0).count() as f64 / seconds;
+    assert!((crossings - 440.0).abs() < 4.0, "the pitch is {crossings} Hz");
+    assert!((level(&tone[800..]) - -14.0).abs() < 1.0, "the level is {} dB", level(&tone[800..]));
+    server.expect_tidiness();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn another_speed_goes_on_where_the_message_is_and_is_remembered() {
+    let server = Server::start("");
+    server.add_mailbox("1001", &[]);
+    let (speech, second) = speech();
+    server.leave_message(&server.store().await, "1001", &speech, now()).await;
+    let faster = stretch(&through(Law::Mu, &speech), 8000, 125);
+
+    let mut subscriber = Caller::log_in(&server, "1001").await;
+    subscriber.hears(PromptId::New1).await;
+    subscriber.presses("1").await;
+    let began = subscriber.hears_audio("the beginning", &speech[..8000]).await;
+    subscriber.presses("2").await;
+    let went_on = subscriber.hears_audio("the second phrase, faster", &faster[second * 100 / 125..]).await;
+    subscriber.hears(PromptId::ToDelete).await;
+    // Once more, and slower again, while date and caller are said.
+    subscriber.presses("51").await;
+    subscriber.hears_audio("the beginning once more, as it was spoken", &speech[..8000]).await;
+    subscriber.presses("2").await;
+    subscriber.hangs_up().await;
+
+    let passed = went_on - began;
+    let (shortest, longest) = (second * 100 / 125, second);
+    assert!((shortest..longest + TOLERANCE).contains(&passed), "{passed} samples passed, not {shortest} to {longest}");
+    crate::support::server::eventually("the speed is remembered", || {
+        (server.mailbox("1001")["preferences"]["speed"] == 125).then_some(())
+    });
+    server.expect_tidiness();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_message_is_restored_in_a_later_call() {
+    let server = Server::start("");
+    server.add_mailbox("1001", &[]);
+    server.leave_message(&server.store().await, "1001", &words(PromptId::PasscodeLine), now()).await;
+
+    let mut subscriber = Caller::log_in(&server, "1001").await;
+    subscriber.hears(PromptId::New1).await;
+    subscriber.presses("17").await;
+    subscriber.hears(PromptId::MessageDeleted).await;
+    subscriber.hangs_up().await;
+    let deleted = server.run(&["message", "list", "1001", "--deleted", "--json"]);
+    assert!(deleted.contains("\"list\": \"deleted\"") || deleted.contains("\"list\":\"deleted\""), "{deleted}");
+    let mut again = Caller::log_in(&server, "1001").await;
+    again.hears(PromptId::NoMessages).await;
+    again.presses("7").await;
+    again.hears_audio("the deleted message", &words(PromptId::PasscodeLine)).await;
+    again.hears(PromptId::ToRestore).await;
+    again.presses("7").await;
+    again.hears(PromptId::MessageRestored).await;
+    again.presses("#").await;
+    again.hears(PromptId::New1).await;
+    again.hangs_up().await;
+
+    assert_eq!(server.wait_for_messages("1001", 1)[0]["list"], "new");
+    server.expect_tidiness();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn two_telephones_in_one_mailbox_delete_and_restore_the_same_message() {
+    let server = Server::start("");
+    server.add_mailbox("1001", &[]);
+    server.leave_message(&server.store().await, "1001", &words(PromptId::PasscodeLine), now()).await;
+
+    let mut one = Caller::log_in(&server, "1001").await;
+    one.hears(PromptId::New1).await;
+    one.presses("1").await;
+    one.hears(PromptId::From).await;
+    let mut other = Caller::log_in(&server, "1001").await;
+    other.hears(PromptId::New1).await;
+    other.presses("1").await;
+    other.hears(PromptId::From).await;
+    one.presses("7").await;
+    one.hears(PromptId::MessageDeleted).await;
+    other.presses("9").await;
+    other.hears(PromptId::MessageGone).await;
+    other.hears(PromptId::NoMessages).await;
+    other.presses("77").await;
+    other.hears(PromptId::MessageRestored).await;
+    one.presses("7").await;
+    one.hears(PromptId::MessageRestored).await;
+    one.presses("9").await;
+    one.hears(PromptId::MessageSaved).await;
+    other.presses("7").await;
+    other.hears(PromptId::NotDone).await;
+    one.hangs_up().await;
+    other.hangs_up().await;
+
+    assert_eq!(server.wait_for_messages("1001", 1)[0]["list"], "saved");
+    server.expect_tidiness();
+}
+
+/// The rows all point at one recording: listing is what is looked at. How long it took is printed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_mailbox_with_eight_thousand_messages_is_as_quick_as_any() {
+    let server = Server::start("");
+    server.add_mailbox("1001", &[]);
+    server.leave_message(&server.store().await, "1001", &words(PromptId::PasscodeLine), now()).await;
+    let url = afterbeep::store::sqlite_url(&server.path("data/afterbeep.db"));
+    let mut database = sqlx::AnyConnection::connect(&url).await.unwrap();
+    database.execute("CREATE TEMP TABLE copies AS SELECT * FROM messages").await.unwrap();
+    for _ in 0..13 {
+        database.execute("INSERT INTO copies SELECT * FROM copies").await.unwrap();
+    }
+    database.execute("UPDATE copies SET id = id || '-' || rowid, stamp_at = stamp_at + rowid").await.unwrap();
+    database.execute("INSERT INTO messages SELECT * FROM copies").await.unwrap();
+    database.close().await.unwrap();
+
+    let mut subscriber = Caller::log_in(&server, "1001").await;
+    subscriber.hears(PromptId::NewMessages).await;
+    let pressed = std::time::Instant::now();
+    subscriber.presses("1").await;
+    subscriber.hears(PromptId::FirstMessage).await;
+    let answered = pressed.elapsed().saturating_sub(duration_of(words(PromptId::FirstMessage).len()));
+    // As many as fit in two parts of the list.
+    for _ in 0..30 {
+        subscriber.presses("6").await;
+    }
+    subscriber.hears(PromptId::NextMessage).await;
+    subscriber.hangs_up().await;
+
+    eprintln!(
+        "the first of 8193 messages was announced {answered:?} after the key, its own length and the look-out's 100 ms included"
+    );
+    assert!(answered < Duration::from_secs(3), "{answered:?}");
+}
+
+fn duration_of(samples: usize) -> Duration {
+    afterbeep::audio::duration_of(samples as u64)
+}
+
+fn is_tone(part: &[i16]) -> bool {
+    let crossings = part.windows(2).filter(|pair| pair[0] < 0 && pair[1] >= 0).count();
+    (level(part) - -14.0).abs() < 2.0 && crossings.abs_diff(part.len() * 440 / 8000) <= 3
+}
+
+fn now() -> Timestamp {
+    chrono::Utc::now().into()
+}
