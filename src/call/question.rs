@@ -300,7 +300,9 @@ fn deed(question: &Question) -> Option<(OwnerAction, MessageId)> {
     match question {
         Question::MarkHeard(message, _) => Some((OwnerAction::Heard, message.clone())),
         Question::Save(message, _) => Some((OwnerAction::Saved, message.clone())),
+        Question::KeepAsNew(message, _) => Some((OwnerAction::KeptAsNew, message.clone())),
         Question::Delete(message, _) => Some((OwnerAction::Deleted, message.clone())),
+        Question::Restore(message, _) => Some((OwnerAction::Restored, message.clone())),
         _ => None,
     }
 }

@@ -12,12 +12,16 @@ pub enum OwnerAction {
     Heard,
     /// Saved it.
     Saved,
+    /// Put it back among the new ones.
+    KeptAsNew,
     /// Deleted it.
     Deleted,
+    /// Brought it back from the deleted list.
+    Restored,
 }
 
 impl OwnerAction {
-    const ALL: [Self; 3] = [Self::Heard, Self::Saved, Self::Deleted];
+    const ALL: [Self; 5] = [Self::Heard, Self::Saved, Self::KeptAsNew, Self::Deleted, Self::Restored];
 
     /// The name in the store and on the command line.
     #[must_use]
@@ -25,7 +29,9 @@ impl OwnerAction {
         match self {
             Self::Heard => "heard",
             Self::Saved => "saved",
+            Self::KeptAsNew => "kept-as-new",
             Self::Deleted => "deleted",
+            Self::Restored => "restored",
         }
     }
 
