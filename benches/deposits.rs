@@ -64,6 +64,7 @@ async fn deposit(store: Store, mailbox: MailboxId, now: Timestamp) -> anyhow::Re
     let envelope = Envelope {
         message: MessageId::random(),
         mailbox,
+        also: Vec::new(),
         caller: Caller { number: Some("2025550143".to_owned()), name: None },
         started_at: now,
         called: None,

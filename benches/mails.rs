@@ -83,6 +83,7 @@ async fn deposit(store: Store, mailbox: MailboxId) -> anyhow::Result<(MessageId,
     let envelope = Envelope {
         message: message.clone(),
         mailbox,
+        also: Vec::new(),
         caller: Caller::private(),
         started_at: now,
         called: None,

@@ -132,6 +132,7 @@ impl Asking {
         let envelope = Envelope {
             message: MessageId::random(),
             mailbox: mailbox.clone(),
+            also: Vec::new(),
             caller: self.line.caller.clone(),
             called: self.line.called.clone(),
             started_at: now,

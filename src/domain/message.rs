@@ -59,7 +59,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// Every audio object that is there for this message alone.
+    /// Every audio object that the message refers to. Messages that several mailboxes got at once share theirs.
     pub fn audio_objects(&self) -> impl Iterator<Item = &AudioKey> {
         std::iter::once(&self.audio).chain(&self.original_audio)
     }

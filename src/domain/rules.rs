@@ -20,6 +20,9 @@ pub const LONGEST_FORWARDED: Duration = Duration::from_secs(600);
 pub const PAUSE_AFTER_INTRODUCTION: Duration = Duration::from_millis(600);
 /// How many numbers, of mailboxes or lists, one message can be addressed to by phone.
 pub const MOST_ADDRESSEES: usize = 50;
+/// How many mailboxes a caller can leave one message in at once: named together, or in a distribution list that takes calls. All of
+/// them are written in one transaction.
+pub const MAILBOXES_AT_ONCE: usize = 50;
 /// How many mailboxes can be in a distribution list.
 pub const MOST_LIST_MEMBERS: u32 = 1000;
 /// How many subscribers can own a shared mailbox: each is told of all that happens in it.
@@ -109,6 +112,12 @@ pub fn admits_addressee(held: usize) -> bool {
 #[must_use]
 pub fn admits_list_members(count: u32) -> bool {
     count <= MOST_LIST_MEMBERS
+}
+
+/// Whether a caller can leave one message in so many mailboxes at once.
+#[must_use]
+pub fn admits_at_once(mailboxes: usize) -> bool {
+    mailboxes <= MAILBOXES_AT_ONCE
 }
 
 /// Whether a mailbox can have so many owners, one of whom owns so many mailboxes.
@@ -264,6 +273,13 @@ mod tests {
         assert!(admits(299));
         assert!(!admits(300));
         assert!(!admits(301));
+    }
+
+    #[test]
+    fn a_message_is_left_in_fifty_mailboxes_at_once_at_most() {
+        assert!(admits_at_once(49));
+        assert!(admits_at_once(50));
+        assert!(!admits_at_once(51));
     }
 
     #[test]

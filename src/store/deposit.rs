@@ -7,7 +7,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::AnyConnection;
+use sqlx::{AnyConnection, any::AnyRow};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, timeout, timeout_at},
@@ -20,7 +20,7 @@ use super::{
     journal::{Journal, Seal, blocking},
     message,
     outbox::{self, Errand},
-    subscription,
+    several, subscription,
 };
 use crate::domain::{
     id::{AudioKey, MailboxId, MessageId},
@@ -42,9 +42,9 @@ const ASKING: Duration = Duration::from_secs(5);
 /// A message that is now in its mailbox.
 #[derive(Clone, Debug)]
 pub struct Deposited {
-    /// The message.
+    /// The message; of several mailboxes, that of the first which took it.
     pub message: Message,
-    /// What the mailbox holds, this message included.
+    /// What its mailbox holds, this message included.
     pub counts: Counts,
 }
 
@@ -100,6 +100,7 @@ impl Store {
         attempt: Attempt,
     ) -> Result<Deposited, DepositError> {
         let (envelope, marks) = (journal.envelope().clone(), journal.marks());
+        let copies = several::copies(&envelope);
         if rules::is_expired(rules::expiry_after_deposit(seal.ended_at), now) {
             return Err(self.put_aside(journal).await);
         }
@@ -131,14 +132,14 @@ impl Store {
             // Ask first: an earlier attempt may have got through without our hearing of it.
             match self.deposited(&envelope.message).await {
                 Ok(false) => {}
-                Ok(true) => return self.already(journal, &envelope.message, &envelope.mailbox, now).await,
+                Ok(true) => return self.already(journal, &copies, now).await,
                 Err(error) => return Err(self.keep(journal, error).await),
             }
             if !seal.interrupted {
                 // Its caller may have been told that it is sent. Asked before its audio is put, because it will be asked often.
-                match within(ASKING, DATABASE, self.counts(&envelope.mailbox, now)).await {
-                    Ok(counts) if rules::admits(counts.total()) => {}
-                    Ok(_) => return Err(self.keep(journal, StoreError::NoRoom).await),
+                match within(ASKING, DATABASE, self.has_room_in_any(&envelope.mailboxes(), now)).await {
+                    Ok(true) => {}
+                    Ok(false) => return Err(self.keep(journal, StoreError::NoRoom).await),
                     Err(error) => return Err(self.keep(journal, error).await),
                 }
             }
@@ -170,8 +171,12 @@ impl Store {
             sent: None,
             version: 1,
         };
-        match self.write(message.clone(), now).await {
-            Ok(Written::Stored { counts, mails }) => {
+        match self.write(message.clone(), copies.clone(), now).await {
+            Ok(Written::Stored { first, counts, mails }) => {
+                let message = match copies.into_iter().nth(first) {
+                    Some((id, mailbox)) => Message { id, mailbox, ..message },
+                    None => message,
+                };
                 if mails {
                     self.0.outbox_grew.notify_one();
                 }
@@ -186,7 +191,7 @@ impl Store {
             }
             Ok(Written::Already) => {
                 self.drop_unused(&message).await;
-                self.already(journal, &message.id, &message.mailbox, now).await
+                self.already(journal, &copies, now).await
             }
             Ok(Written::Full) if attempt == Attempt::Again && !seal.interrupted => {
                 self.drop_unused(&message).await;
@@ -205,7 +210,7 @@ impl Store {
                 Err(self.keep(journal, error).await)
             }
             Err(WriteError::Unknown(error)) => match self.deposited(&message.id).await {
-                Ok(true) => self.already(journal, &message.id, &message.mailbox, now).await,
+                Ok(true) => self.already(journal, &copies, now).await,
                 // Not there, but a server that lost our connection may still be busy committing it, so the audio stays for the
                 // sweep to judge. The next attempt asks again.
                 Ok(false) | Err(_) => Err(self.keep(journal, error).await),
@@ -239,29 +244,42 @@ impl Store {
         Ok(!within(ASKING, DATABASE, asked).await?.is_empty())
     }
 
+    /// A recording that is deposited: whoever did not get it then does not get it now.
     async fn already(
         &self,
         journal: Journal,
-        id: &MessageId,
-        mailbox: &MailboxId,
+        copies: &[(MessageId, MailboxId)],
         now: Timestamp,
     ) -> Result<Deposited, DepositError> {
-        let find = async { Ok((self.message(id, now).await?, self.counts(mailbox, now).await?)) };
-        match within(ASKING, DATABASE, find).await {
-            Ok((Some(message), counts)) => {
-                finished(journal).await;
-                Ok(Deposited { message, counts })
+        let find = async {
+            for (id, mailbox) in copies {
+                if let Some(message) = self.message(id, now).await? {
+                    return Ok(Some(Deposited { message, counts: self.counts(mailbox, now).await? }));
+                }
             }
-            Ok((None, _)) => Err(throw_away(journal, "its message was deleted again", DepositError::Pointless).await),
+            Ok(None)
+        };
+        match within(ASKING, DATABASE, find).await {
+            Ok(Some(deposited)) => {
+                finished(journal).await;
+                Ok(deposited)
+            }
+            Ok(None) => Err(throw_away(journal, "its message was deleted again", DepositError::Pointless).await),
             Err(error) => Err(self.keep(journal, error).await),
         }
     }
 
-    /// Hands a message to the transaction. Waits as long as a call can.
-    pub(super) async fn write(&self, message: Message, now: Timestamp) -> Result<Written, WriteError> {
+    /// Hands a message to the transaction, which adds these copies of it, or the message alone if there is but one. Waits as long
+    /// as a call can.
+    pub(super) async fn write(
+        &self,
+        message: Message,
+        copies: Vec<(MessageId, MailboxId)>,
+        now: Timestamp,
+    ) -> Result<Written, WriteError> {
         let (reply, written) = oneshot::channel();
         let deadline = Instant::now() + WRITING;
-        match timeout_at(deadline, self.0.deposits.send(Pending { message, now, reply })).await {
+        match timeout_at(deadline, self.0.deposits.send(Pending { message, copies, now, reply })).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err(WriteError::NotWritten(StoreError::Database(sqlx::Error::PoolClosed))),
             Err(_) => return Err(WriteError::NotWritten(StoreError::Silent(DATABASE))),
@@ -348,14 +366,30 @@ async fn throw_away(journal: Journal, reason: &'static str, why: DepositError) -
 /// A message on its way into the database.
 pub(super) struct Pending {
     message: Message,
+    /// What several mailboxes get of it; one or none if it is for its own alone.
+    copies: Vec<(MessageId, MailboxId)>,
     now: Timestamp,
     reply: oneshot::Sender<Result<Written, WriteError>>,
+}
+
+impl Pending {
+    async fn insert(&self, connection: &mut AnyConnection) -> Result<Written, sqlx::Error> {
+        match self.copies.len() {
+            0 | 1 => insert(connection, &self.message, self.now).await,
+            _ => several::insert(connection, &self.message, &self.copies, self.now).await,
+        }
+    }
 }
 
 /// What the transaction decided.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Written {
-    Stored { counts: Counts, mails: bool },
+    /// By the first of the copies that was added, what its mailbox holds now, and whether any of them is to be mailed.
+    Stored {
+        first: usize,
+        counts: Counts,
+        mails: bool,
+    },
     Already,
     Full,
     NoMailbox,
@@ -402,7 +436,7 @@ async fn write_group(database: &Database, group: Vec<Pending>) {
     let mut decided = Vec::with_capacity(group.len());
     let together: Result<_, sqlx::Error> = async {
         for one in &group {
-            decided.push(insert(&mut transaction, &one.message, one.now).await?);
+            decided.push(one.insert(&mut transaction).await?);
         }
         Ok(transaction)
     }
@@ -434,54 +468,93 @@ async fn write_group(database: &Database, group: Vec<Pending>) {
 }
 
 async fn write_one(database: &Database, one: Pending) {
-    let Pending { message, now, reply } = one;
     let not_written = |error: sqlx::Error| WriteError::NotWritten(error.into());
     let answer = async {
         let mut transaction = database.begin().await.map_err(not_written)?;
-        let written = insert(&mut transaction, &message, now).await.map_err(not_written)?;
+        let written = one.insert(&mut transaction).await.map_err(not_written)?;
         transaction.commit().await.map_err(|error| WriteError::Unknown(StoreError::Commit(Arc::new(error))))?;
         Ok(written)
     }
     .await;
-    let _ = reply.send(answer);
+    let _ = one.reply.send(answer);
 }
 
 /// The transaction itself. It decides everything before it writes anything that would have to be taken back, so that one
 /// refused message does not undo the others of its group.
 async fn insert(connection: &mut AnyConnection, message: &Message, now: Timestamp) -> Result<Written, sqlx::Error> {
-    // From here to the commit, deposits into this mailbox take turns: the count below cannot become wrong.
-    let mailbox = sqlx::query(
+    let Some(mailbox) = take_turn(connection, &message.mailbox).await? else { return Ok(Written::NoMailbox) };
+    if is_known(connection, &message.id).await? {
+        return Ok(Written::Already);
+    }
+    let objects = if message.sent.is_some() { Objects::Shared } else { Objects::New };
+    let added = add(connection, &mailbox, message, objects, now).await?;
+    let Some(Added { counts, mails }) = added else { return Ok(Written::Full) };
+    subscription::mailbox_changed(connection, &message.mailbox, now).await?;
+    Ok(Written::Stored { first: 0, counts, mails })
+}
+
+/// From here to the commit, deposits into this mailbox take turns: its count cannot become wrong. None if there is no such mailbox.
+pub(super) async fn take_turn(connection: &mut AnyConnection, mailbox: &MailboxId) -> Result<Option<AnyRow>, sqlx::Error> {
+    let rows = sqlx::query(
         "UPDATE mailboxes SET deposit_turn = deposit_turn + 1 WHERE id = $1
          RETURNING email, voice_to_email_since, fullness_told",
     )
-    .bind(message.mailbox.as_str())
-    .fetch_all(&mut *connection)
+    .bind(mailbox.as_str())
+    .fetch_all(connection)
     .await?;
-    let Some(mailbox) = mailbox.first() else { return Ok(Written::NoMailbox) };
-    let known = sqlx::query("SELECT message_id FROM deposited WHERE message_id = $1")
-        .bind(message.id.as_str())
-        .fetch_all(&mut *connection)
+    Ok(rows.into_iter().next())
+}
+
+/// Whether a recording with this id has been deposited; to be asked after [`take_turn`].
+pub(super) async fn is_known(connection: &mut AnyConnection, id: &MessageId) -> Result<bool, sqlx::Error> {
+    let known =
+        sqlx::query("SELECT message_id FROM deposited WHERE message_id = $1").bind(id.as_str()).fetch_all(connection).await?;
+    Ok(!known.is_empty())
+}
+
+/// Remembers that a recording with this id has been deposited.
+pub(super) async fn remember(connection: &mut AnyConnection, id: &MessageId, at: Timestamp) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT INTO deposited (message_id, deposited_at) VALUES ($1, $2)")
+        .bind(id.as_str())
+        .bind(at.as_millis())
+        .execute(connection)
         .await?;
-    if !known.is_empty() {
-        return Ok(Written::Already);
-    }
+    Ok(())
+}
+
+/// Whether rows refer to the audio of a message already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Objects {
+    New,
+    Shared,
+}
+
+/// What came of adding a message to a mailbox that had room.
+pub(super) struct Added {
+    pub(super) counts: Counts,
+    pub(super) mails: bool,
+}
+
+/// Adds a message, and the mails that must be sent about it, to a mailbox whose turn was taken; none when that is full. The lamp is left
+/// to the end of the transaction.
+pub(super) async fn add(
+    connection: &mut AnyConnection,
+    mailbox: &AnyRow,
+    message: &Message,
+    objects: Objects,
+    now: Timestamp,
+) -> Result<Option<Added>, sqlx::Error> {
     let mut counts = message::counts(&mut *connection, &message.mailbox, now).await?;
     if !rules::admits(counts.total()) {
-        return Ok(Written::Full);
+        return Ok(None);
     }
 
-    sqlx::query("INSERT INTO deposited (message_id, deposited_at) VALUES ($1, $2)")
-        .bind(message.id.as_str())
-        .bind(message.deposited_at.as_millis())
-        .execute(&mut *connection)
-        .await?;
-    match message.sent {
-        None => {
-            for key in message.audio_objects() {
-                audio::claim(&mut *connection, key).await?;
-            }
+    remember(&mut *connection, &message.id, message.deposited_at).await?;
+    for key in message.audio_objects() {
+        match objects {
+            Objects::New => audio::claim(&mut *connection, key).await?,
+            Objects::Shared => audio::share(&mut *connection, key).await?,
         }
-        Some(_) => audio::share(&mut *connection, &message.audio).await?,
     }
     message::insert(&mut *connection, message).await?;
     counts.add(message.folder(), message.urgent);
@@ -504,8 +577,7 @@ async fn insert(connection: &mut AnyConnection, message: &Message, now: Timestam
             mails = true;
         }
     }
-    subscription::mailbox_changed(&mut *connection, &message.mailbox, now).await?;
-    Ok(Written::Stored { counts, mails })
+    Ok(Some(Added { counts, mails }))
 }
 
 /// How a level of fullness is stored.
@@ -554,9 +626,9 @@ mod tests {
         inner.deposits = deposits;
         let database = inner.database.clone();
         tokio::spawn(async move {
-            while let Some(Pending { message, now, reply }) = pending.recv().await {
+            while let Some(Pending { message, copies, now, reply }) = pending.recv().await {
                 let (unheard, _) = oneshot::channel();
-                write_one(&database, Pending { message, now, reply: unheard }).await;
+                write_one(&database, Pending { message, copies, now, reply: unheard }).await;
                 drop(reply);
             }
         });
@@ -576,6 +648,7 @@ mod tests {
         Envelope {
             message: MessageId::random(),
             mailbox,
+            also: Vec::new(),
             caller: Caller::private(),
             started_at: now,
             called: None,

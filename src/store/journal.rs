@@ -26,6 +26,7 @@ use crate::{
         caller::Caller,
         id::{CallId, MailboxId, MessageId},
         message::Marks,
+        rules,
         time::Timestamp,
     },
 };
@@ -87,6 +88,9 @@ pub struct Envelope {
     pub message: MessageId,
     /// Whose it is.
     pub mailbox: MailboxId,
+    /// Who else gets it, each a message of their own: the caller called a number that stands for several mailboxes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<MailboxId>,
     /// Who speaks.
     pub caller: Caller,
     /// The number that the caller dialled, if it is not the mailbox's own.
@@ -101,6 +105,13 @@ pub struct Envelope {
     pub verified: bool,
     /// The call, for the log.
     pub call: CallId,
+}
+
+impl Envelope {
+    /// Everybody who gets it.
+    pub(super) fn mailboxes(&self) -> Vec<MailboxId> {
+        std::iter::once(&self.mailbox).chain(&self.also).cloned().collect()
+    }
 }
 
 /// What became of a recording whose end is known.
@@ -150,6 +161,9 @@ impl Journal {
         let name = envelope.message.as_str();
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a message id is letters and digits"));
+        }
+        if !rules::admits_at_once(envelope.mailboxes().len()) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a recording for too many mailboxes at once"));
         }
         let envelope_path = spool.join(name).with_extension(ENVELOPE);
         let audio_path = spool.join(name).with_extension(AUDIO);
@@ -521,6 +535,30 @@ mod tests {
     }
 
     #[test]
+    fn an_envelope_for_one_mailbox_is_written_as_ever_and_one_of_before_is_read() {
+        let alone = serde_json::to_string(&envelope()).unwrap();
+        let also = vec![MailboxId::random(), MailboxId::random()];
+        let several = Envelope { also, ..envelope() };
+
+        assert!(!alone.contains("also"), "{alone}");
+        assert_eq!(serde_json::from_str::<Envelope>(&alone).unwrap().also, []);
+        let written = serde_json::to_string(&several).unwrap();
+        assert_eq!(serde_json::from_str::<Envelope>(&written).unwrap(), several);
+    }
+
+    #[test]
+    fn an_envelope_names_as_many_mailboxes_as_get_a_message_at_once() {
+        let spool = tempfile::tempdir().unwrap();
+        let create = |mailboxes: usize| {
+            let also = (1..mailboxes).map(|_| MailboxId::random()).collect();
+            Journal::create(spool.path(), Envelope { also, ..envelope() })
+        };
+
+        assert!(create(rules::MAILBOXES_AT_ONCE).is_ok());
+        assert_eq!(create(rules::MAILBOXES_AT_ONCE + 1).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
     fn one_altered_byte_makes_an_envelope_corrupt() {
         let spool = tempfile::tempdir().unwrap();
         let journal = Journal::create(spool.path(), envelope()).unwrap();
@@ -547,6 +585,7 @@ mod tests {
         Envelope {
             message: MessageId::random(),
             mailbox: MailboxId::random(),
+            also: Vec::new(),
             caller: Caller { number: Some("2025550143".into()), name: Some("Zoë".into()) },
             started_at: Timestamp::from_millis(1_000),
             called: None,

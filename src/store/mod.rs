@@ -24,6 +24,7 @@ pub mod passcode;
 mod enrolment;
 pub mod greeting;
 pub mod distribution;
+mod several;
 pub mod sending;
 pub mod shared;
 pub mod tenant_phrase;

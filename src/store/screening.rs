@@ -82,22 +82,34 @@ impl Store {
         Ok(())
     }
 
-    /// Who called a mailbox last to leave a message, as far as records are kept.
+    /// Who called a mailbox last to leave a message, as far as records are kept: also whoever left one in several mailboxes at once,
+    /// whose call is recorded for the first of them.
     ///
     /// # Errors
     ///
     /// [`StoreError::Database`].
     pub async fn last_caller(&self, mailbox: &MailboxId) -> Result<Option<Caller>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT caller_number, caller_name FROM call_records WHERE mailbox_id = $1 AND purpose = $2
+        let recorded = sqlx::query(
+            "SELECT caller_number, caller_name, started_at FROM call_records WHERE mailbox_id = $1 AND purpose = $2
              ORDER BY started_at DESC, id DESC LIMIT 1",
         )
         .bind(mailbox.as_str())
         .bind(Purpose::Deposit.as_str())
         .fetch_all(self.0.database.reader())
         .await?;
+        let since = recorded.first().map_or(Ok(0), |row| row.integer("started_at"))?;
+        let left = sqlx::query(
+            "SELECT m.caller_number, m.caller_name FROM messages m
+             WHERE m.mailbox_id = $1 AND m.sent_kind IS NULL AND m.deposited_at > $2
+                   AND NOT EXISTS (SELECT 1 FROM call_records r WHERE r.mailbox_id = $1 AND r.message_id = m.id)
+             ORDER BY m.deposited_at DESC, m.id DESC LIMIT 1",
+        )
+        .bind(mailbox.as_str())
+        .bind(since)
+        .fetch_all(self.0.database.reader())
+        .await?;
         let caller = |row: &AnyRow| Ok(Caller { number: row.maybe_text("caller_number")?, name: row.maybe_text("caller_name")? });
-        rows.first().map(caller).transpose()
+        left.first().or(recorded.first()).map(caller).transpose()
     }
 
     /// Lets a mailbox refuse a caller. Answers whether it did not already.

@@ -8,7 +8,6 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use sha2::{Digest as _, Sha256};
 use sqlx::{AnyConnection, any::AnyRow};
 use tokio::{sync::Notify, time::Instant};
 
@@ -19,7 +18,7 @@ use super::{
     deposit::{WriteError, Written},
     greeting::Scratch,
     journal::blocking,
-    mailbox, message, wav,
+    mailbox, message, several, wav,
 };
 use crate::{
     audio::{join, wav::WavError},
@@ -506,7 +505,7 @@ impl Store {
     async fn deposit_sent(&self, sending: &Sending, mailbox: MailboxId, now: Timestamp) -> Result<SendOutcome, StoreError> {
         let message = sending.message_for(mailbox);
         let id = message.id.clone();
-        match self.write(message, now).await {
+        match self.write(message, vec![], now).await {
             Ok(Written::Stored { mails, .. }) => {
                 if mails {
                     self.0.outbox_grew.notify_one();
@@ -572,7 +571,7 @@ impl Sending {
         Message {
             called: None,
             deleted_at: None,
-            id: message_id(&self.id, &mailbox),
+            id: several::message_id(self.id.as_str(), &mailbox),
             mailbox,
             caller: self.caller.clone(),
             caller_verified: true,
@@ -592,12 +591,6 @@ impl Sending {
             version: 1,
         }
     }
-}
-
-/// The id of a sending's message for a mailbox: the same whoever asks, and as hard to guess as the two it is made of.
-fn message_id(sending: &SendingId, mailbox: &MailboxId) -> MessageId {
-    let digest = Sha256::digest(format!("{sending} {mailbox}"));
-    MessageId::from_stored(digest[..13].iter().map(|byte| format!("{byte:02x}")).collect::<String>())
 }
 
 async fn insert_recipients(connection: &mut AnyConnection, new: &NewSending) -> Result<(), sqlx::Error> {

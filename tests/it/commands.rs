@@ -375,6 +375,7 @@ async fn deposit(store: &Store, number: &str, seconds: u64) -> Message {
     let envelope = Envelope {
         message: MessageId::random(),
         mailbox: mailbox.id,
+        also: Vec::new(),
         caller,
         started_at: now(),
         called: None,

@@ -217,6 +217,7 @@ async fn deposit_at(store: &Store, mailbox: &Mailbox, at: Timestamp) -> Message 
     let envelope = Envelope {
         message: MessageId::random(),
         mailbox: mailbox.id.clone(),
+        also: Vec::new(),
         caller: Caller::private(),
         started_at: at,
         called: None,

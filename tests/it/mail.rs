@@ -488,6 +488,7 @@ impl System {
         let envelope = Envelope {
             message: MessageId::random(),
             mailbox: mailbox.id.clone(),
+            also: Vec::new(),
             caller: Caller { number: Some("2025550143".into()), name: Some(caller.into()) },
             started_at: now(),
             called: None,

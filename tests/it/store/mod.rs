@@ -58,6 +58,7 @@ mod outbox;
 mod passcodes;
 mod records;
 mod sending;
+mod several;
 mod shared;
 mod spool;
 mod subscriptions;
@@ -259,6 +260,7 @@ pub fn envelope(mailbox: &MailboxId) -> Envelope {
     Envelope {
         message: MessageId::random(),
         mailbox: mailbox.clone(),
+        also: Vec::new(),
         caller: Caller { number: Some("2025550143".to_owned()), name: Some("Zoë".to_owned()) },
         started_at: NOW,
         called: None,

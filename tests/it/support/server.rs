@@ -211,6 +211,7 @@ impl Server {
         let envelope = Envelope {
             message: message.clone(),
             mailbox: mailbox.id,
+            also: Vec::new(),
             caller,
             started_at: at,
             called: None,
