@@ -1,17 +1,18 @@
 //! `afterbeep list`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::{output, workplace::Workplace};
+use super::{greeting, mailbox::Switch, output, workplace::Workplace};
 use crate::{
     domain::{
         distribution::DistributionList,
         id::MailboxId,
         mailbox::{Mailbox, MailboxNumber},
+        rules,
     },
     store::distribution::NewList,
 };
@@ -42,6 +43,25 @@ pub enum ListCommand {
     Show {
         #[command(flatten)]
         which: Which,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let callers reach a distribution list by its number, and say what they hear
+    ///
+    /// What a caller leaves there goes to every mailbox of the list that takes it: 50 at most.
+    Set {
+        #[command(flatten)]
+        which: Which,
+        /// Whether callers reach it
+        #[arg(long, value_name = "on|off", hide_possible_values = true)]
+        calls: Option<Switch>,
+        /// A WAV file that callers hear instead of the first mailbox's greeting, 15 s at most
+        #[arg(long, value_name = "FILE", conflicts_with = "no_greeting")]
+        greeting: Option<PathBuf>,
+        /// Remove the list's greeting
+        #[arg(long)]
+        no_greeting: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -96,6 +116,18 @@ pub async fn run(command: ListCommand, file: Option<&Path>) -> anyhow::Result<()
             let list = find(&place, &which).await?;
             show(&place, list, json).await
         }
+        ListCommand::Set { which, calls, greeting, no_greeting, json } => {
+            let mut list = find(&place, &which).await?;
+            // Looked at before anything is changed.
+            let wav = greeting.map(|file| greeting::read(&file, rules::LONGEST_GREETING)).transpose()?;
+            if let Some(calls) = calls {
+                list = place.store.set_list_calls(&list.id, calls == Switch::On).await?;
+            }
+            if wav.is_some() || no_greeting {
+                list = place.store.set_list_greeting(&list.id, wav, place.now).await?;
+            }
+            show(&place, list, json).await
+        }
         ListCommand::Member(MemberCommand::Add(Members { which, members })) => {
             let list = find(&place, &which).await?;
             let members = ids(&place, &which.tenant, &members).await?;
@@ -113,7 +145,7 @@ pub async fn run(command: ListCommand, file: Option<&Path>) -> anyhow::Result<()
         }
         ListCommand::Remove { which } => {
             let list = find(&place, &which).await?;
-            place.store.remove_list(&list.id).await?;
+            place.store.remove_list(&list.id, place.now).await?;
             output::text(&format!("removed list {}\n", list.number))
         }
     }
@@ -140,6 +172,7 @@ async fn list(place: &Workplace, json: bool) -> anyhow::Result<()> {
             ("OF", &|row| or_dash(row.owner.as_deref().unwrap_or_default())),
             ("NAME", &|row| or_dash(&row.name)),
             ("MEMBERS", &|row| row.member_count.to_string()),
+            ("CALLS", &|row| on_or_off(row.takes_calls)),
         ],
         json,
     )
@@ -157,6 +190,8 @@ async fn show(place: &Workplace, list: DistributionList, json: bool) -> anyhow::
         ("of", shown.listed.owner.clone().unwrap_or_else(|| "everybody".to_owned())),
         ("name", or_dash(&shown.listed.name)),
         ("members", or_dash(&shown.members.join(", "))),
+        ("calls", on_or_off(shown.listed.takes_calls)),
+        ("greeting", if shown.listed.greeting { "its own" } else { "the first mailbox's" }.to_owned()),
     ])
 }
 
@@ -194,6 +229,8 @@ async fn listed(place: &Workplace, list: DistributionList) -> anyhow::Result<Lis
         owner,
         name: list.name,
         member_count: list.members,
+        takes_calls: list.takes_calls,
+        greeting: list.greeting.is_some(),
         created_at: list.created_at.to_string(),
     })
 }
@@ -206,6 +243,8 @@ struct Listed {
     owner: Option<String>,
     name: String,
     member_count: u32,
+    takes_calls: bool,
+    greeting: bool,
     created_at: String,
 }
 
@@ -219,6 +258,10 @@ struct Shown {
 
 fn counted(members: u32) -> String {
     format!("{members} member{}", if members == 1 { "" } else { "s" })
+}
+
+fn on_or_off(is_on: bool) -> String {
+    if is_on { "on" } else { "off" }.to_owned()
 }
 
 fn or_dash(text: &str) -> String {

@@ -1,7 +1,7 @@
 //! Distribution lists: one number for several mailboxes of a tenant.
 
 use super::{
-    id::{ListId, MailboxId},
+    id::{AudioKey, ListId, MailboxId},
     mailbox::MailboxNumber,
     time::Timestamp,
 };
@@ -21,6 +21,10 @@ pub struct DistributionList {
     pub name: String,
     /// How many mailboxes are in it.
     pub members: u32,
+    /// Whether callers reach it by its number: what they leave there goes to all of its mailboxes.
+    pub takes_calls: bool,
+    /// What they hear; without one, the greeting of the first mailbox that takes the message.
+    pub greeting: Option<AudioKey>,
     /// When it was made.
     pub created_at: Timestamp,
 }

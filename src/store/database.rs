@@ -142,6 +142,7 @@ async fn migrate(pool: &AnyPool, kind: Kind) -> Result<(), StoreError> {
         migration(10, "greetings", include_str!("../../migrations/0010_greetings.sql")),
         migration(11, "transfers", include_str!("../../migrations/0011_transfers.sql")),
         migration(12, "preferences", include_str!("../../migrations/0012_preferences.sql")),
+        migration(14, "called lists", include_str!("../../migrations/0014_called_lists.sql")),
         migration(19, "shared actions", include_str!("../../migrations/0019_shared_actions.sql")),
     ]);
     // A newer release may have added tables already: an older node beside it, in a rolling upgrade, goes on.

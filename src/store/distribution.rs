@@ -2,10 +2,14 @@
 
 use sqlx::{AnyConnection, any::AnyRow};
 
-use super::{ChangeError, Store, StoreError, database::Columns as _, mailbox};
+use super::{
+    ChangeError, Store, StoreError, audio,
+    database::{Columns as _, placeholders},
+    mailbox,
+};
 use crate::domain::{
     distribution::DistributionList,
-    id::{ListId, MailboxId},
+    id::{AudioKey, ListId, MailboxId},
     mailbox::{Mailbox, MailboxNumber},
     rules,
     time::Timestamp,
@@ -35,6 +39,12 @@ pub enum ListError {
     /// It would have more members than a list can have.
     #[error("a distribution list has {} members at most", rules::MOST_LIST_MEMBERS)]
     TooManyMembers,
+    /// It would have more members than a list can have that callers reach.
+    #[error("a distribution list that callers reach has {} members at most", rules::MAILBOXES_AT_ONCE)]
+    TooManyForCallers,
+    /// It is a subscriber's own, which callers never reach.
+    #[error("a subscriber's own list takes no calls")]
+    NotForCallers,
     /// The list, its owner or a member does not exist (any more), or belongs to another tenant.
     #[error("the list or a mailbox of it does not exist any more")]
     Gone,
@@ -120,6 +130,113 @@ impl Store {
         rows.first().map(read).transpose()
     }
 
+    /// The list that a number stands for when a caller dials it, by the first of these ways of writing it that is one's: of the tenant
+    /// that it was dialled in, else of the default tenant.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn called_list(&self, tenant: &str, numbers: &[String]) -> Result<Option<DistributionList>, StoreError> {
+        let numbers: Vec<&String> = numbers.iter().filter(|number| number.parse::<MailboxNumber>().is_ok()).collect();
+        if numbers.is_empty() {
+            return Ok(None);
+        }
+        let sql = format!(
+            "{LISTS} WHERE l.takes_calls = 1 AND l.owner = '' AND l.tenant IN ($1, '') AND l.number IN ({})",
+            placeholders(2, numbers.len())
+        );
+        // PostgreSQL would refuse to compare with what may have been dialled.
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(if tenant.contains('\0') { "" } else { tenant });
+        for number in &numbers {
+            query = query.bind(number.as_str());
+        }
+        let rows = query.fetch_all(self.0.database.reader()).await?;
+        let lists: Vec<DistributionList> = rows.iter().map(read).collect::<Result<_, _>>()?;
+        let place =
+            |list: &DistributionList| (numbers.iter().position(|number| *number == list.number.as_str()), list.tenant.is_empty());
+        Ok(lists.into_iter().min_by_key(place))
+    }
+
+    /// Lets callers reach a list by its number, or no longer.
+    ///
+    /// # Errors
+    ///
+    /// [`ListError::NotForCallers`], [`ListError::TooManyForCallers`], or [`ListError::Gone`] when there is no such list.
+    pub async fn set_list_calls(&self, id: &ListId, takes_calls: bool) -> Result<DistributionList, ListError> {
+        let mut transaction = self.0.database.begin().await?;
+        sqlx::query("UPDATE distribution_lists SET takes_calls = $2 WHERE id = $1")
+            .bind(id.as_str())
+            .bind(i64::from(takes_calls))
+            .execute(&mut *transaction)
+            .await?;
+        let list = find(&mut transaction, id).await?.ok_or(ListError::Gone)?;
+        if takes_calls && list.owner.is_some() {
+            return Err(ListError::NotForCallers);
+        }
+        admit(&list)?;
+        transaction.commit().await?;
+        Ok(list)
+    }
+
+    /// Makes a WAV (mono, 16-bit, 8000 or 16,000 Hz) that was looked at before what a list's callers hear; or removes it.
+    ///
+    /// # Errors
+    ///
+    /// [`ListError::NotForCallers`], or [`ListError::Gone`] when there is no such list.
+    pub async fn set_list_greeting(
+        &self,
+        id: &ListId,
+        wav: Option<Vec<u8>>,
+        now: Timestamp,
+    ) -> Result<DistributionList, ListError> {
+        let new = match wav {
+            Some(wav) => Some(self.put_audio(wav).await?),
+            None => None,
+        };
+        let written = self.write_list_greeting(id, new.as_ref(), now).await;
+        // A commit that was not confirmed may have taken effect; the sweep judges its audio.
+        if let (Err(ListError::Gone | ListError::NotForCallers), Some(new)) = (&written, &new) {
+            self.drop_unused_audio(new).await;
+        }
+        let (list, old) = written?;
+        self.remove_marked_audio(old.as_slice()).await;
+        Ok(list)
+    }
+
+    /// The transaction itself. Answers the list, and the greeting that it had.
+    async fn write_list_greeting(
+        &self,
+        id: &ListId,
+        new: Option<&AudioKey>,
+        now: Timestamp,
+    ) -> Result<(DistributionList, Option<AudioKey>), ListError> {
+        let mut transaction = self.0.database.begin().await?;
+        // Written first, so that two who change it take turns, and the second finds what the first has set.
+        let rows = sqlx::query("UPDATE distribution_lists SET created_at = created_at WHERE id = $1 RETURNING greeting")
+            .bind(id.as_str())
+            .fetch_all(&mut *transaction)
+            .await?;
+        let old = rows.first().ok_or(ListError::Gone)?.maybe_text("greeting")?.map(AudioKey::from_stored);
+        if let Some(new) = new {
+            audio::claim(&mut transaction, new).await?;
+        }
+        sqlx::query("UPDATE distribution_lists SET greeting = $2 WHERE id = $1")
+            .bind(id.as_str())
+            .bind(new.map(AudioKey::as_str))
+            .execute(&mut *transaction)
+            .await?;
+        if let Some(old) = &old {
+            audio::mark_removed(&mut transaction, old, now).await?;
+        }
+        let list = find(&mut transaction, id).await?.ok_or(ListError::Gone)?;
+        // Whoever removes a mailbox removes its own lists, and looks for no audio of theirs.
+        if list.owner.is_some() {
+            return Err(ListError::NotForCallers);
+        }
+        transaction.commit().await?;
+        Ok((list, old))
+    }
+
     /// All distribution lists, in order of tenant and number: a tenant's own lists, then its subscribers'.
     ///
     /// # Errors
@@ -183,15 +300,19 @@ impl Store {
     /// # Errors
     ///
     /// [`ChangeError::Gone`] when there is no such list.
-    pub async fn remove_list(&self, id: &ListId) -> Result<(), ChangeError> {
+    pub async fn remove_list(&self, id: &ListId, now: Timestamp) -> Result<(), ChangeError> {
         let mut transaction = self.0.database.begin().await?;
         sqlx::query("DELETE FROM distribution_members WHERE list_id = $1").bind(id.as_str()).execute(&mut *transaction).await?;
-        let done =
-            sqlx::query("DELETE FROM distribution_lists WHERE id = $1").bind(id.as_str()).execute(&mut *transaction).await?;
-        if done.rows_affected() == 0 {
-            return Err(ChangeError::Gone);
+        let removed = sqlx::query("DELETE FROM distribution_lists WHERE id = $1 RETURNING greeting")
+            .bind(id.as_str())
+            .fetch_all(&mut *transaction)
+            .await?;
+        let greeting = removed.first().ok_or(ChangeError::Gone)?.maybe_text("greeting")?.map(AudioKey::from_stored);
+        if let Some(greeting) = &greeting {
+            audio::mark_removed(&mut transaction, greeting, now).await?;
         }
         transaction.commit().await?;
+        self.remove_marked_audio(greeting.as_slice()).await;
         Ok(())
     }
 }
@@ -226,8 +347,19 @@ async fn add_members(connection: &mut AnyConnection, id: &ListId, members: &[Mai
             .execute(&mut *connection)
             .await?;
     }
-    let held = find(connection, id).await?.ok_or(ListError::Gone)?.members;
-    if rules::admits_list_members(held) { Ok(()) } else { Err(ListError::TooManyMembers) }
+    admit(&find(connection, id).await?.ok_or(ListError::Gone)?)
+}
+
+/// Whether a list can have as many members as it has.
+fn admit(list: &DistributionList) -> Result<(), ListError> {
+    if !rules::admits_list_members(list.members) {
+        return Err(ListError::TooManyMembers);
+    }
+    let at_once = usize::try_from(list.members).unwrap_or(usize::MAX);
+    if list.takes_calls && !rules::admits_at_once(at_once) {
+        return Err(ListError::TooManyForCallers);
+    }
+    Ok(())
 }
 
 async fn find(connection: &mut AnyConnection, id: &ListId) -> Result<Option<DistributionList>, StoreError> {
@@ -245,6 +377,8 @@ fn read(row: &AnyRow) -> Result<DistributionList, StoreError> {
         number: mailbox::parse(&row.text("number")?, "distribution_lists.number")?,
         name: row.text("name")?,
         members: row.count("members")?,
+        takes_calls: row.flag("takes_calls")?,
+        greeting: row.maybe_text("greeting")?.map(AudioKey::from_stored),
         created_at: row.moment("created_at")?,
     })
 }

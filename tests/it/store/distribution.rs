@@ -1,6 +1,7 @@
 //! Distribution lists: whose they are, who is in them, and what becomes of them when mailboxes go.
 
 use afterbeep::{
+    audio::wav,
     domain::{id::MailboxId, mailbox::Mailbox, rules},
     store::distribution::{ListError, NewList},
 };
@@ -13,6 +14,9 @@ on_both_databases! {
     a_number_is_given_once
     only_mailboxes_of_its_tenant_can_be_in_a_list
     a_list_has_a_thousand_members_at_most
+    callers_reach_a_tenants_list_that_takes_calls_and_no_other
+    a_list_that_callers_reach_has_fifty_members_at_most
+    what_a_lists_callers_hear_goes_with_it
     a_removed_mailbox_leaves_lists_and_takes_its_own_along
 }
 
@@ -28,9 +32,9 @@ async fn a_list_is_found_by_its_number_and_knows_its_members(house: House) {
     assert_eq!(house.store.remove_list_members(&list.id, std::slice::from_ref(&ann.id)).await.unwrap(), 1);
     assert_eq!(house.store.remove_list_members(&list.id, &[ann.id]).await.unwrap(), 0);
     assert_eq!(house.store.lists().await.unwrap()[0].members, 1);
-    house.store.remove_list(&list.id).await.unwrap();
+    house.store.remove_list(&list.id, NOW).await.unwrap();
     assert_eq!(house.store.find_list("", None, "70").await.unwrap(), None);
-    assert!(house.store.remove_list(&list.id).await.is_err());
+    assert!(house.store.remove_list(&list.id, NOW).await.is_err());
 }
 
 async fn a_subscribers_own_list_goes_before_the_tenants(house: House) {
@@ -84,6 +88,74 @@ async fn a_list_has_a_thousand_members_at_most(house: House) {
     assert_eq!(most.members, rules::MOST_LIST_MEMBERS);
     assert!(matches!(refused, Err(ListError::TooManyMembers)));
     assert_eq!(house.store.lists().await.unwrap()[0].members, rules::MOST_LIST_MEMBERS);
+}
+
+async fn callers_reach_a_tenants_list_that_takes_calls_and_no_other(house: House) {
+    let ann = house.mailbox("1001").await;
+    let tenants = house.store.create_list(&list("70", None, &[&ann]), NOW).await.unwrap();
+    let own = house.store.create_list(&list("70", Some(&ann.id), &[&ann]), NOW).await.unwrap();
+    let other = NewList { tenant: "b.example".to_owned(), members: vec![], ..list("+4470", None, &[]) };
+    let other = house.store.create_list(&other, NOW).await.unwrap();
+    let called = async |tenant: &str, numbers: &[&str]| {
+        let numbers: Vec<String> = numbers.iter().map(|number| (*number).to_owned()).collect();
+        house.store.called_list(tenant, &numbers).await.unwrap().map(|list| list.id)
+    };
+
+    assert_eq!(called("", &["70"]).await, None, "no list takes calls unless it is told to");
+    assert!(matches!(house.store.set_list_calls(&own.id, true).await, Err(ListError::NotForCallers)));
+    for id in [&tenants.id, &other.id] {
+        assert!(house.store.set_list_calls(id, true).await.unwrap().takes_calls);
+    }
+
+    assert_eq!(called("", &["70"]).await, Some(tenants.id.clone()));
+    assert_eq!(called("a.example", &["1", "70"]).await, Some(tenants.id.clone()), "the default tenant's, as for mailboxes");
+    assert_eq!(called("b.example", &["70", "+4470"]).await, Some(tenants.id.clone()), "as it was dialled first");
+    assert_eq!(called("b.example", &["+4470", "70"]).await, Some(other.id.clone()));
+    assert_eq!(called("", &["+4470"]).await, None);
+    assert_eq!(called("b\0", &["7\0", "%", "", "70&1001"]).await, None);
+    house.store.set_list_calls(&tenants.id, false).await.unwrap();
+    assert_eq!(called("", &["70"]).await, None);
+}
+
+async fn a_list_that_callers_reach_has_fifty_members_at_most(house: House) {
+    let ann = house.mailbox("1001").await;
+    let list = house.store.create_list(&list("70", None, &[&ann]), NOW).await.unwrap();
+    house.add_mailboxes(51).await;
+    let member = |n: usize| [MailboxId::from_stored(format!("m{n}"))];
+    let most = rules::MAILBOXES_AT_ONCE;
+    for n in 2..=most {
+        house.store.add_list_members(&list.id, &member(n)).await.unwrap();
+    }
+
+    house.store.set_list_calls(&list.id, true).await.unwrap();
+    let refused = house.store.add_list_members(&list.id, &member(most + 1)).await;
+    house.store.set_list_calls(&list.id, false).await.unwrap();
+    house.store.add_list_members(&list.id, &member(most + 1)).await.unwrap();
+
+    assert!(matches!(refused, Err(ListError::TooManyForCallers)), "{refused:?}");
+    assert!(matches!(house.store.set_list_calls(&list.id, true).await, Err(ListError::TooManyForCallers)));
+    assert!(!house.store.lists().await.unwrap()[0].takes_calls);
+}
+
+async fn what_a_lists_callers_hear_goes_with_it(house: House) {
+    let ann = house.mailbox("1001").await;
+    let tenants = house.store.create_list(&list("70", None, &[&ann]), NOW).await.unwrap();
+    let own = house.store.create_list(&list("7", Some(&ann.id), &[&ann]), NOW).await.unwrap();
+    let wav = || Some(wav::from_samples(&[9; 8000]));
+
+    let first = house.store.set_list_greeting(&tenants.id, wav(), NOW).await.unwrap().greeting.unwrap();
+    let second = house.store.set_list_greeting(&tenants.id, wav(), NOW).await.unwrap().greeting.unwrap();
+    assert_ne!(first, second);
+    assert_eq!(house.audio_files().len(), 1);
+    assert_eq!(house.store.set_list_greeting(&tenants.id, None, NOW).await.unwrap().greeting, None);
+    assert_eq!(house.audio_files().len(), 0);
+    house.store.set_list_greeting(&tenants.id, wav(), NOW).await.unwrap();
+    house.store.remove_list(&tenants.id, NOW).await.unwrap();
+
+    assert_eq!(house.audio_files().len(), 0);
+    assert!(matches!(house.store.set_list_greeting(&own.id, wav(), NOW).await, Err(ListError::NotForCallers)));
+    assert!(matches!(house.store.set_list_greeting(&tenants.id, wav(), NOW).await, Err(ListError::Gone)));
+    assert_eq!(house.audio_files().len(), 0);
 }
 
 async fn a_removed_mailbox_leaves_lists_and_takes_its_own_along(house: House) {
