@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{
     route::{self, Dialled, Identity, Reason, Route},
+    several::{self, Several, Told},
     transfer::{self, Transfers},
 };
 use crate::{
@@ -50,7 +51,7 @@ pub struct Case<'a> {
 
 impl Case<'_> {
     /// Whether the source is a trusted peer, and the call no line's of ours.
-    fn is_of_trusted_peer(&self) -> bool {
+    pub(super) fn is_of_trusted_peer(&self) -> bool {
         self.trusted && self.line.is_none()
     }
 }
@@ -61,8 +62,10 @@ pub struct Decision {
     pub opening: Result<Entry, u16>,
     /// Why it is not taken by the mailbox that it is for, or by any, if it is not.
     pub turned_away: Option<&'static str>,
-    /// The mailbox it is for.
+    /// The mailbox it is for; of several, the first that takes it.
     pub mailbox: Option<Mailbox>,
+    /// The mailboxes it is for, if it is for several, until [`several::open`] has decided which of them take it.
+    pub several: Option<Several>,
     /// Who calls.
     pub identity: Identity,
     /// The domain in which an access code was dialled; empty for other calls.
@@ -82,6 +85,12 @@ pub struct Reasoning {
     pub purpose: Purpose,
     /// Who was considered, in order of belief.
     pub candidates: Vec<Considered>,
+    /// The distribution list whose number was dialled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub list: Option<String>,
+    /// All mailboxes that the call is for, if it is for several, and whether each takes it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub several: Vec<Told>,
     /// The header that decided, when a mailbox was found.
     pub header: Option<Reason>,
     /// The rule that decided, in words.
@@ -90,7 +99,7 @@ pub struct Reasoning {
     pub forwarded: Option<Forward>,
     /// What state the mailbox is in: `open`, `full`, `disabled`, `none`.
     pub state: &'static str,
-    /// What the caller hears first: `temporary`, `greeting`, `name`, `tenant`, `number`, `full`, `unavailable`, `rejected`, `login`; none when refused.
+    /// What the caller hears first: `temporary`, `greeting`, `name`, `list`, `tenant`, `number`, `full`, `unavailable`, `rejected`, `login`; none when refused.
     pub hears: Option<&'static str>,
     /// The reason for which the greeting was chosen, if there is one for it.
     pub greeting: Option<Forward>,
@@ -113,7 +122,7 @@ pub struct Considered {
     pub domain: String,
     /// The ways of writing the number that were looked for, in order.
     pub looked_for: Vec<String>,
-    /// The number of the mailbox that was found.
+    /// The number of the mailbox that was found; of several, the first.
     pub mailbox: Option<String>,
 }
 
@@ -131,12 +140,15 @@ pub async fn decide(store: &Store, case: Case<'_>) -> Result<Decision, StoreErro
         opening: Ok(Entry::Unavailable),
         turned_away: None,
         mailbox: None,
+        several: None,
         domain: String::new(),
         reasoning: Reasoning {
             trusted: case.trusted,
             caller_from: identity.header,
             purpose: Purpose::Unavailable,
             candidates: Vec::new(),
+            list: None,
+            several: Vec::new(),
             header: None,
             rule: None,
             forwarded: None,
@@ -207,36 +219,35 @@ async fn deposit(
     let reasoning = &mut decision.reasoning;
     reasoning.forwarded = candidates.first().and_then(|candidate| candidate.forward);
     for candidate in candidates {
-        let found = find(store, &candidate.dialled, case.rule).await?;
+        let mut found = several::look(store, &candidate, case.rule, case.is_of_trusted_peer()).await?;
         reasoning.candidates.push(Considered {
             header: candidate.reason,
-            rule: candidate.rule,
-            looked_for: forms(&candidate.dialled.number, case.rule),
+            rule: found.why.unwrap_or(candidate.rule),
+            looked_for: std::mem::take(&mut found.looked_for),
             number: candidate.dialled.number,
             domain: candidate.dialled.domain,
-            mailbox: found.as_ref().map(|mailbox| mailbox.number.to_string()),
+            mailbox: found.mailboxes.first().map(|mailbox| mailbox.number.to_string()),
         });
-        let Some(mailbox) = found else { continue };
+        // Who means too many means nobody else instead.
+        if found.why.is_some() {
+            break;
+        }
+        if found.is_several && !found.mailboxes.is_empty() {
+            (reasoning.header, reasoning.rule) = (Some(candidate.reason), Some(candidate.rule));
+            reasoning.forwarded = candidate.forward;
+            several::begin(found, candidate.forward, decision);
+            break;
+        }
+        let Some(mailbox) = found.mailboxes.pop() else { continue };
         (reasoning.header, reasoning.rule) = (Some(candidate.reason), Some(candidate.rule));
         reasoning.forwarded = candidate.forward;
         if mailbox.enabled {
             let counts = store.counts(&mailbox.id, case.now).await?;
             let is_full = !rules::admits(counts.total());
-            reasoning.purpose = Purpose::Deposit;
             let mut view = MailboxView::of(&mailbox, is_full);
             view.operator = transfer::has_operator(case.transfers, store, &mailbox, case.is_of_trusted_peer()).await?;
             let hears = greet(store, &mut view, candidate.forward, case.now).await?;
-            if let Greets::With(GreetingKind::Forwarded(forward)) = hears {
-                reasoning.greeting = Some(forward);
-            }
-            (reasoning.state, reasoning.hears) = match hears {
-                _ if is_full => ("full", Some("full")),
-                Greets::With(GreetingKind::Temporary) => ("open", Some("temporary")),
-                Greets::With(GreetingKind::Standard | GreetingKind::Forwarded(_)) => ("open", Some("greeting")),
-                Greets::With(GreetingKind::Name) => ("open", Some("name")),
-                Greets::ForTheTenant => ("open", Some("tenant")),
-                Greets::WithItsNumber => ("open", Some("number")),
-            };
+            reasoning.opens(hears, is_full);
             decision.opening = Ok(Entry::Deposit { mailbox: view });
         } else {
             reasoning.state = "disabled";
@@ -249,14 +260,20 @@ async fn deposit(
 
 /// What a caller hears first.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Greets {
+pub(super) enum Greets {
     With(GreetingKind),
+    ForTheList,
     ForTheTenant,
     WithItsNumber,
 }
 
 /// Puts the greeting into the view that this call hears: the mailbox's own, or its tenant's if it has not even a name.
-async fn greet(store: &Store, view: &mut MailboxView, forward: Option<Forward>, now: Timestamp) -> Result<Greets, StoreError> {
+pub(super) async fn greet(
+    store: &Store,
+    view: &mut MailboxView,
+    forward: Option<Forward>,
+    now: Timestamp,
+) -> Result<Greets, StoreError> {
     let greetings = store.greetings(&view.id).await?;
     view.greeting = None;
     match greeting::choose(&greetings, forward, now) {
@@ -292,11 +309,28 @@ pub async fn find(store: &Store, dialled: &Dialled, rule: Option<&DialRule>) -> 
     Ok(found)
 }
 
-fn forms(number: &str, rule: Option<&DialRule>) -> Vec<String> {
+pub(super) fn forms(number: &str, rule: Option<&DialRule>) -> Vec<String> {
     rule.map_or_else(|| vec![number.to_owned()], |rule| rule.forms(number))
 }
 
 impl Reasoning {
+    /// A message can be left, unless the mailbox is full, after this greeting.
+    pub(super) fn opens(&mut self, hears: Greets, is_full: bool) {
+        self.purpose = Purpose::Deposit;
+        if let Greets::With(GreetingKind::Forwarded(forward)) = hears {
+            self.greeting = Some(forward);
+        }
+        (self.state, self.hears) = match hears {
+            _ if is_full => ("full", Some("full")),
+            Greets::With(GreetingKind::Temporary) => ("open", Some("temporary")),
+            Greets::With(GreetingKind::Standard | GreetingKind::Forwarded(_)) => ("open", Some("greeting")),
+            Greets::With(GreetingKind::Name) => ("open", Some("name")),
+            Greets::ForTheList => ("open", Some("list")),
+            Greets::ForTheTenant => ("open", Some("tenant")),
+            Greets::WithItsNumber => ("open", Some("number")),
+        };
+    }
+
     /// As it is kept in the record of the call.
     #[must_use]
     pub fn to_json(&self) -> String {
@@ -304,9 +338,12 @@ impl Reasoning {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// The number that was dialled, if the mailbox was found by another than its own.
+    /// The number that was dialled, if the mailbox was found by another than its own: of several, only a list's.
     #[must_use]
     pub fn called(&self, own: &MailboxNumber) -> Option<String> {
+        if !self.several.is_empty() {
+            return self.list.clone();
+        }
         let found = self.candidates.iter().find(|candidate| candidate.mailbox.is_some())?;
         let is_own = found.looked_for.iter().any(|written| written == own.as_str());
         (!is_own).then(|| found.number.clone())

@@ -43,6 +43,7 @@ mod question;
 pub mod route;
 pub mod screening;
 pub mod session;
+pub mod several;
 pub mod tape;
 pub mod transfer;
 
@@ -162,7 +163,7 @@ impl Calls {
             wish: self.screening_codes.wish(&invite.request_uri.user_text().unwrap_or_default()),
         };
         let decided = timeout(DECIDE, self.decide(case, screened)).await;
-        let (Decision { opening, turned_away, mailbox, identity, domain, reasoning }, phrases) =
+        let (Decision { opening, turned_away, mailbox, identity, domain, reasoning, several: _ }, phrases) =
             match decided.unwrap_or_else(|_| Err(StoreError::Silent("the store"))) {
                 Ok(decision) => decision,
                 Err(error) => {
@@ -261,6 +262,7 @@ impl Calls {
     async fn decide(&self, case: Case<'_>, screened: Screened<'_>) -> Result<(Decision, ivr::TenantPhrases), StoreError> {
         let mut decision = explain::decide(&self.store, case).await?;
         self.screening.screen(&self.store, screened, &mut decision).await?;
+        several::open(&self.store, case, &mut decision).await?;
         let phrases = match &decision.opening {
             Ok(Entry::Unavailable) => self.phrases(screened.domain).await?,
             Ok(Entry::Retrieval { mailbox } | Entry::Screening { mailbox, .. }) => {

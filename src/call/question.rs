@@ -17,7 +17,6 @@ use crate::{
     audio::{codec::Codec, form::Form},
     domain::{
         id::{MailboxId, MessageId},
-        rules,
         sharing::OwnerAction,
     },
     ivr::{Answer, Digits, Listed, MailboxView, Page, Question, RecordKind, SharedMailbox, Verdict},
@@ -72,7 +71,7 @@ impl Asking {
     /// Carries out one question.
     pub async fn carry_out(self, question: Question) -> Outcome {
         let tape = match &question {
-            Question::PrepareRecording { kind, mailbox } => Some(self.prepare(*kind, mailbox).await),
+            Question::PrepareRecording { kind, mailbox, also } => Some(self.prepare(*kind, mailbox, also).await),
             _ => None,
         };
         match tape {
@@ -111,8 +110,8 @@ impl Asking {
         }))
     }
 
-    /// Makes the recording possible before its beep: counts the mailbox, and writes the envelope durably.
-    async fn prepare(&self, kind: RecordKind, mailbox: &MailboxId) -> Result<Tape, Answer> {
+    /// Makes the recording possible before its beep: counts the mailboxes, and writes the envelope durably.
+    async fn prepare(&self, kind: RecordKind, mailbox: &MailboxId, also: &[MailboxId]) -> Result<Tape, Answer> {
         let store = &self.calls.store;
         let encoding = Form::of(self.codec, self.calls.wideband).into();
         if !matches!(kind, RecordKind::Message) {
@@ -121,9 +120,11 @@ impl Asking {
         // A disk that cannot take a whole message must not take half of one.
         store.check_spool().await.map_err(failed)?;
         let now = (self.calls.now)();
-        match timeout(COUNTING, store.counts(mailbox, now)).await.unwrap_or_else(|_| Err(silent())) {
-            Ok(counts) if rules::admits(counts.total()) => {}
-            Ok(_) => return Err(Answer::MailboxFull),
+        // Of several, those that have become full are left out by the deposit.
+        let mailboxes = [std::slice::from_ref(mailbox), also].concat();
+        match timeout(COUNTING, store.has_room_in_any(&mailboxes, now)).await.unwrap_or_else(|_| Err(silent())) {
+            Ok(true) => {}
+            Ok(false) => return Err(Answer::MailboxFull),
             // It had room when the call came in. The spool takes the message, and the deposit counts again.
             Err(error) => {
                 warn!(error = &error as &dyn Error, "a message is taken without counting the mailbox");
@@ -132,7 +133,7 @@ impl Asking {
         let envelope = Envelope {
             message: MessageId::random(),
             mailbox: mailbox.clone(),
-            also: Vec::new(),
+            also: also.to_vec(),
             caller: self.line.caller.clone(),
             called: self.line.called.clone(),
             started_at: now,

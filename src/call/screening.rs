@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::explain::Decision;
+use super::{explain::Decision, several::Standing};
 use crate::{
     domain::{
         access::{AccessPolicy, Purpose, Scope},
@@ -91,6 +91,9 @@ impl Screening {
         if decision.opening.is_err() {
             return Ok(());
         }
+        if decision.several.is_some() {
+            return self.screen_several(store, call, decision).await;
+        }
         let mailbox = decision.mailbox.as_ref().filter(|mailbox| mailbox.enabled);
         let is_admitted = mailbox.is_some_and(|mailbox| self.admits(mailbox, call.source));
         if !is_admitted && !self.admits_to_none(call) {
@@ -101,12 +104,7 @@ impl Screening {
             (Ok(Entry::Deposit { .. }), Some(_)) if !is_admitted => turn_away(decision, Ok(Entry::Unavailable), NOT_ON_THE_LIST),
             (Ok(Entry::Deposit { .. }), Some(mailbox)) => {
                 if let Some(rejection) = self.rejects(store, mailbox, call, &decision.identity.caller).await? {
-                    let why = match rejection {
-                        Rejection::Blocked => "the subscriber blocks this caller",
-                        Rejection::Anonymous => "the subscriber refuses callers who show no number",
-                        Rejection::TooOften => "the caller calls this mailbox too often",
-                    };
-                    turn_away(decision, Ok(Entry::Rejected(rejection)), why);
+                    turn_away(decision, Ok(Entry::Rejected(rejection)), why(rejection));
                 }
             }
             (Ok(Entry::Retrieval { .. }), _) => {
@@ -117,6 +115,26 @@ impl Screening {
                 });
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// Asks each of several mailboxes; what becomes of the call is decided by [`several::open`](super::several::open).
+    async fn screen_several(&self, store: &Store, call: Screened<'_>, decision: &mut Decision) -> Result<(), StoreError> {
+        let mut is_admitted = false;
+        let members = decision.several.iter_mut().flat_map(|several| &mut several.members);
+        for member in members.filter(|member| member.mailbox.enabled) {
+            if !self.admits(&member.mailbox, call.source) {
+                member.standing = Standing::NotListed;
+                continue;
+            }
+            is_admitted = true;
+            if let Some(rejection) = self.rejects(store, &member.mailbox, call, &decision.identity.caller).await? {
+                member.standing = Standing::Rejects(rejection);
+            }
+        }
+        if !is_admitted && !self.admits_to_none(call) {
+            turn_away(decision, Err(403), NOT_ON_THE_LIST);
         }
         Ok(())
     }
@@ -145,9 +163,18 @@ impl Screening {
 }
 
 /// Why calls from addresses that are on no list are not taken.
-const NOT_ON_THE_LIST: &str = "not on the access list";
+pub(super) const NOT_ON_THE_LIST: &str = "not on the access list";
 
-fn turn_away(decision: &mut Decision, opening: Result<Entry, u16>, why: &'static str) {
+/// Why a mailbox refuses a caller, in words.
+pub(super) const fn why(rejection: Rejection) -> &'static str {
+    match rejection {
+        Rejection::Blocked => "the subscriber blocks this caller",
+        Rejection::Anonymous => "the subscriber refuses callers who show no number",
+        Rejection::TooOften => "the caller calls this mailbox too often",
+    }
+}
+
+pub(super) fn turn_away(decision: &mut Decision, opening: Result<Entry, u16>, why: &'static str) {
     let reasoning = &mut decision.reasoning;
     reasoning.why = Some(why);
     reasoning.refused = opening.as_ref().err().copied();

@@ -19,6 +19,7 @@ use crate::{
         explain::{self, Case, Considered, Decision},
         route,
         screening::{Screened, Screening},
+        several::{self, Told},
     },
     config::Config,
     domain::flooding::CallerLimits,
@@ -103,6 +104,7 @@ pub async fn run(args: ExplainArgs, file: Option<&Path>) -> anyhow::Result<()> {
                 wish: screening_codes(&place.config).wish(&invite.request_uri.user_text().unwrap_or_default()),
             };
             screening(&place).await?.screen(&place.store, screened, &mut decision).await?;
+            several::open(&place.store, case, &mut decision).await?;
             Explanation::of(&invite, &decision, source, &place.config)
         }
         Err(why) => Explanation::unread(&why, source, trusted),
@@ -166,6 +168,10 @@ struct Explanation {
     purpose: Option<&'static str>,
     tenant: Option<String>,
     mailbox: Option<String>,
+    /// The distribution list whose number was dialled.
+    list: Option<String>,
+    /// All mailboxes that it is for, if it is for several.
+    several: Vec<Told>,
     header: Option<&'static str>,
     rule: Option<&'static str>,
     forwarded: Option<&'static str>,
@@ -204,6 +210,8 @@ impl Explanation {
             purpose: Some(reasoning.purpose.as_str()),
             tenant: decision.mailbox.as_ref().map(|mailbox| mailbox.tenant.clone()),
             mailbox: decision.mailbox.as_ref().map(|mailbox| mailbox.number.to_string()),
+            list: reasoning.list.clone(),
+            several: reasoning.several.clone(),
             header: reasoning.header.map(|header| header.as_str()),
             rule: reasoning.rule,
             forwarded: reasoning.forwarded.map(|forward| forward.as_str()),
@@ -234,6 +242,8 @@ impl Explanation {
             purpose: None,
             tenant: None,
             mailbox: None,
+            list: None,
+            several: Vec::new(),
             header: None,
             rule: None,
             forwarded: None,
@@ -288,6 +298,12 @@ impl Explanation {
             (Some(mailbox), Some(header), Some(rule)) => line("mailbox", &format!("{mailbox}, by {header}: {rule}")),
             (None, Some(_), Some(rule)) => line("mailbox", &format!("not known yet: {rule}")),
             _ => line("mailbox", "none"),
+        }
+        if let Some(list) = &self.list {
+            line("list", list);
+        }
+        for Told { mailbox, state } in &self.several {
+            line("member", &format!("{mailbox}: {state}"));
         }
         for (name, value) in
             [("forwarded", self.forwarded), ("state", self.state), ("hears", self.hears), ("greeting for", self.greeting)]

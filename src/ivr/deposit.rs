@@ -401,7 +401,8 @@ impl Deposit {
     fn prepare(self, call: &mut Call) -> Moment {
         match &self.mailbox {
             Some(mailbox) => {
-                call.ask(Question::PrepareRecording { kind: RecordKind::Message, mailbox: mailbox.id.clone() });
+                let also = mailbox.also.clone().unwrap_or_default();
+                call.ask(Question::PrepareRecording { kind: RecordKind::Message, mailbox: mailbox.id.clone(), also });
                 self.at(State::Preparing)
             }
             None => Self::turn_away(call, None),
@@ -434,7 +435,11 @@ impl Deposit {
     }
 
     fn log_in(self, call: &mut Call) -> Moment {
-        Login::begin_from_greeting(call, self.mailbox)
+        match self.mailbox {
+            // Whose passcode it would be is not known.
+            Some(MailboxView { also: Some(_), .. }) => Login::begin_with_number(call, None),
+            mailbox => Login::begin_from_greeting(call, mailbox),
+        }
     }
 
     fn at(self, state: State) -> Moment {

@@ -129,6 +129,8 @@ impl From<RefusedCaller> for Rejection {
 pub struct MailboxView {
     /// Stable id.
     pub id: MailboxId,
+    /// The others that get a message which is left here; none when the call is for this mailbox alone, and not for several.
+    pub also: Option<Vec<MailboxId>>,
     /// The SIP domain it belongs to; empty for the default tenant.
     pub tenant: String,
     /// Its number, spoken when there is neither greeting nor name.
@@ -173,6 +175,7 @@ impl MailboxView {
     pub fn of(mailbox: &Mailbox, full: bool) -> Self {
         Self {
             id: mailbox.id.clone(),
+            also: None,
             tenant: mailbox.tenant.clone(),
             number: mailbox.number.clone(),
             aliases: mailbox.aliases.clone(),
@@ -452,6 +455,8 @@ pub enum Question {
         kind: RecordKind,
         /// For which mailbox.
         mailbox: MailboxId,
+        /// Which others get the message, too. `MailboxFull` only if all of them are.
+        also: Vec<MailboxId>,
     },
     /// Looks up the mailbox with the number typed. `Mailbox`.
     FindMailbox(Digits),

@@ -63,7 +63,7 @@ impl Taping {
 
     /// The tone comes at once.
     pub fn again(call: &mut Call, wanted: Wanted) -> Self {
-        call.ask(Question::PrepareRecording { kind: wanted.kind, mailbox: wanted.mailbox.clone() });
+        call.ask(Question::PrepareRecording { kind: wanted.kind, mailbox: wanted.mailbox.clone(), also: vec![] });
         Self { wanted, state: State::Preparing }
     }
 

@@ -332,6 +332,7 @@ fn mailbox() -> MailboxView {
     MailboxView {
         tenant: String::new(),
         id: MailboxId::from_stored("ann"),
+        also: None,
         number: "1001".parse().unwrap(),
         aliases: vec!["12025550143".parse().unwrap()],
         spoken_name: None,
@@ -622,6 +623,12 @@ proptest! {
     #[test]
     fn whatever_a_caller_does_a_deposit_owes_nothing(happenings in vec(happening(), 0..60)) {
         live_through(Telephone::call(Entry::Deposit { mailbox: mailbox() }), happenings);
+    }
+
+    #[test]
+    fn whatever_a_caller_of_several_mailboxes_does_nothing_is_owed(happenings in vec(happening(), 0..60), full in any::<bool>()) {
+        let also = Some(vec![MailboxId::from_stored("bob")]);
+        live_through(Telephone::call(Entry::Deposit { mailbox: MailboxView { also, full, ..mailbox() } }), happenings);
     }
 
     #[test]

@@ -117,9 +117,12 @@ impl Lane {
             .map(|slot| {
                 let random = StdRng::seed_from_u64(self.random.random());
                 let prefix = format!("2{}{round:04}{slot}", self.lane);
-                let target = format!("sip:{}@{}", number(slot), server.udp());
+                // Every other caller leaves each message in a neighbour's mailbox as well.
+                let copies = 1 + slot as usize % 2;
+                let named = [number(slot), number((slot + 1) % CALLERS)][..copies].join("&");
+                let target = format!("sip:{named}@{}", server.udp());
                 let attempts = Arc::new(Mutex::new(Vec::new()));
-                (attempts.clone(), tokio::spawn(keep_calling(target, prefix, random, attempts)))
+                (attempts.clone(), copies, tokio::spawn(keep_calling(target, prefix, random, attempts)))
             })
             .collect();
 
@@ -129,7 +132,7 @@ impl Lane {
         let folder = tokio::task::block_in_place(|| server.kill());
         // What was on its way to the callers may still be heard by them.
         tokio::time::sleep(Duration::from_millis(60)).await;
-        for (_, caller) in &callers {
+        for (_, _, caller) in &callers {
             caller.abort();
         }
         self.figures.rounds.fetch_add(1, Ordering::Relaxed);
@@ -158,7 +161,7 @@ impl Lane {
             }
         }
         let store = open(&data).await;
-        for (attempts, _) in callers {
+        for (attempts, copies, _) in callers {
             let attempts = std::mem::take(&mut *lock(&attempts));
             for attempt in attempts {
                 let found = new.remove(&attempt.number).unwrap_or_default();
@@ -166,7 +169,7 @@ impl Lane {
                     Some(message) => Some(store.audio(&message.audio).await.expect("the audio of every message is there")),
                     None => None,
                 };
-                attempt.check(&found, audio.as_deref(), killed_at, &self.figures);
+                attempt.check(copies, &found, audio.as_deref(), killed_at, &self.figures);
             }
         }
         assert!(new.is_empty(), "messages of nobody, or of calls long over: {new:?}");
@@ -269,9 +272,15 @@ struct Attempt {
 
 impl Attempt {
     /// Compares what became of a call with what its caller knows.
-    fn check(&self, found: &[Message], audio: Option<&[u8]>, killed_at: Instant, figures: &Figures) {
+    fn check(&self, copies: usize, found: &[Message], audio: Option<&[u8]>, killed_at: Instant, figures: &Figures) {
         let who = format!("the call from {} in {:?}", self.number, self.phase);
-        assert!(found.len() <= 1, "{who} was kept {} times", found.len());
+        let kept_in: HashSet<&MailboxId> = found.iter().map(|message| &message.mailbox).collect();
+        assert_eq!(kept_in.len(), found.len(), "{who} was kept twice in a mailbox");
+        assert!(found.is_empty() || found.len() == copies, "{who} was kept {} times, and not {copies} times", found.len());
+        if let [message, other] = found {
+            assert_eq!((&message.audio, message.interrupted), (&other.audio, other.interrupted), "{who}");
+            figures.in_two.fetch_add(1, Ordering::Relaxed);
+        }
         // The first look after the kill: no less than had been said by then.
         let said = self.said.iter().find(|(at, _)| *at >= killed_at).or(self.said.last()).map_or(0, |(_, said)| *said);
         let spoken = duration(said);
@@ -291,7 +300,9 @@ impl Attempt {
         if said == 0 {
             return;
         }
-        let kept = kept_words(&self.words, &samples).unwrap_or_else(|| panic!("{who} does not begin with what was said"));
+        let kept = kept_words(&self.words, &samples).unwrap_or_else(|| {
+            panic!("{who} does not begin with what was said: {said} samples of it, {} kept, found {found:?}", samples.len())
+        });
         let lost = duration(said.saturating_sub(kept));
         let whole = match self.phase {
             Phase::Reviewing | Phase::Accepting | Phase::Sent => true,
@@ -485,6 +496,7 @@ struct Figures {
     rounds: AtomicU32,
     recoveries: AtomicU32,
     whole: AtomicU32,
+    in_two: AtomicU32,
     phases: Mutex<BTreeMap<Phase, u32>>,
     losses: Mutex<Vec<(Phase, Duration)>>,
 }
@@ -507,12 +519,13 @@ impl Figures {
         let mean = losses.iter().map(|(_, lost)| *lost).sum::<Duration>() / u32::try_from(losses.len().max(1)).unwrap_or(1);
         format!(
             "{} kills and {} more while recovering; calls by how far they were: {:?}; {} whole, {} interrupted with at most \
-             {longest:?} lost, {mean:?} on average",
+             {longest:?} lost, {mean:?} on average; {} kept in two mailboxes each",
             self.rounds.load(Ordering::Relaxed),
             self.recoveries.load(Ordering::Relaxed),
             lock(&self.phases),
             self.whole.load(Ordering::Relaxed),
             losses.len(),
+            self.in_two.load(Ordering::Relaxed),
         )
     }
 }

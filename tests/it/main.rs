@@ -45,6 +45,7 @@ mod resolving;
 mod retrieval;
 mod reuse;
 mod screening;
+mod several;
 mod sip_transport;
 mod soak;
 mod store;

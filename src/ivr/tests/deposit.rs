@@ -47,6 +47,29 @@ fn pound_skips_the_greeting_and_a_slip_of_the_finger_does_not() {
 }
 
 #[test]
+fn a_message_for_several_is_prepared_for_all_of_them() {
+    let also = vec![MailboxId::from_stored("bob"), MailboxId::from_stored("cat")];
+    let mut telephone = Telephone::call(Entry::Deposit { mailbox: MailboxView { also: Some(also.clone()), ..mailbox() } });
+
+    telephone.press("#");
+
+    let prepare = |also| Question::PrepareRecording { kind: RecordKind::Message, mailbox: mailbox().id, also };
+    assert_eq!(telephone.open, Some(prepare(also.clone())));
+    telephone.answer(Answer::RecordingReady).listen().speak(5.0, RecordingEnd::Digit(Digit::Pound)).press("3");
+    assert_eq!(telephone.open, Some(prepare(also)), "recorded again");
+    telephone.answer(Answer::MailboxFull).forget();
+}
+
+#[test]
+fn star_asks_whose_mailbox_is_meant_where_there_are_several() {
+    for also in [vec![], vec![MailboxId::from_stored("bob")]] {
+        let mut telephone = Telephone::call(Entry::Deposit { mailbox: MailboxView { also: Some(also), ..mailbox() } });
+        telephone.forget().press("*");
+        assert_eq!(telephone.look(), "enter-mailbox");
+    }
+}
+
+#[test]
 fn star_asks_for_the_passcode_the_moment_it_is_pressed() {
     let mut telephone = Telephone::call(Entry::Deposit { mailbox: mailbox() });
     telephone.forget().press("*");

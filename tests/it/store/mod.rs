@@ -42,6 +42,7 @@ use crate::support::postgres;
 
 mod access;
 mod calendar;
+mod called;
 mod cleanup;
 mod credentials;
 mod deleted;
