@@ -11,6 +11,7 @@ mod commands;
 mod compose;
 mod crash;
 mod deposit;
+mod every_key;
 mod explain;
 mod encryption;
 mod faults;
