@@ -144,6 +144,7 @@ async fn migrate(pool: &AnyPool, kind: Kind) -> Result<(), StoreError> {
         migration(12, "preferences", include_str!("../../migrations/0012_preferences.sql")),
         migration(14, "called lists", include_str!("../../migrations/0014_called_lists.sql")),
         migration(19, "shared actions", include_str!("../../migrations/0019_shared_actions.sql")),
+        migration(20, "deleted lists", include_str!("../../migrations/0020_deleted_lists.sql")),
     ]);
     // A newer release may have added tables already: an older node beside it, in a rolling upgrade, goes on.
     migrator.set_ignore_missing(true);

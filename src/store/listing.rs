@@ -40,31 +40,12 @@ impl Store {
     ///
     /// [`StoreError::Database`].
     pub async fn list(&self, mailbox: &MailboxId, part: &ListPart, now: Timestamp) -> Result<Vec<Message>, StoreError> {
-        let (inside, column) = match part.folder {
-            Folder::New => ("deleted_at IS NULL AND heard_at IS NULL AND saved_at IS NULL", "stamp_at"),
-            Folder::Saved => ("deleted_at IS NULL AND (heard_at IS NOT NULL OR saved_at IS NOT NULL)", "stamp_at"),
-            Folder::Deleted => ("deleted_at > $3", "deleted_at"),
-        };
-        let (beyond, order) = match (part.folder, part.first) {
-            (Folder::New | Folder::Saved, First::Oldest) => (">", "ASC"),
-            (Folder::New | Folder::Saved, First::Newest) | (Folder::Deleted, _) => ("<", "DESC"),
-        };
-        let deleted = part.folder == Folder::Deleted;
         // Every moment and id lies beyond nowhere, and no message is more urgent than urgent.
-        let nowhere = if beyond == ">" { (2, i64::MIN, "") } else { (2, i64::MAX, "") };
-        let (urgent, at, id) = part
-            .after
-            .as_ref()
-            .map_or(nowhere, |place| (i64::from(place.urgent && !deleted), place.at.as_millis(), place.id.as_str()));
-        let urgency = if deleted { "urgent * 0" } else { "urgent" };
-        // A database wants to know the type of every value, so `$3` is mentioned in each of them.
-        let sql = format!(
-            "SELECT * FROM messages
-             WHERE mailbox_id = $1 AND expires_at > $2 AND {inside} AND $3 < $2
-               AND ({urgency} < $4 OR ({urgency} = $4 AND ({column}, id) {beyond} ($5, $6)))
-             ORDER BY {urgency} DESC, {column} {order}, id {order} LIMIT $7"
-        );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        let nowhere = if is_backwards(part) { (2, i64::MAX, "") } else { (2, i64::MIN, "") };
+        let (urgent, at, id) = part.after.as_ref().map_or(nowhere, |place| {
+            (i64::from(place.urgent && part.folder != Folder::Deleted), place.at.as_millis(), place.id.as_str())
+        });
+        let rows = sqlx::query(sqlx::AssertSqlSafe(statement(part)))
             .bind(mailbox.as_str())
             .bind(now.as_millis())
             .bind(now.before(rules::DELETED_LIFE).as_millis())
@@ -102,4 +83,29 @@ impl Store {
         }
         Ok(names)
     }
+}
+
+/// The statement behind [`Store::list`], with `$1` the mailbox, `$2` now, `$3` when the deleted list begins, `$4` to `$6` the place
+/// (urgent, moment, id) and `$7` the limit. It is seen from outside so that its plan can be looked at.
+#[must_use]
+pub fn statement(part: &ListPart) -> String {
+    let (inside, urgency, column) = match part.folder {
+        Folder::New => ("deleted_at IS NULL AND heard_at IS NULL AND saved_at IS NULL", "urgent", "stamp_at"),
+        Folder::Saved => ("deleted_at IS NULL AND (heard_at IS NOT NULL OR saved_at IS NOT NULL)", "urgent", "stamp_at"),
+        // What was deleted last comes first, urgent or not.
+        Folder::Deleted => ("deleted_at > $3", "urgent * 0", "deleted_at"),
+    };
+    let (beyond, order) = if is_backwards(part) { ("<", "DESC") } else { (">", "ASC") };
+    // A database wants to know the type of every value, so `$3` is mentioned in each of them.
+    format!(
+        "SELECT * FROM messages
+         WHERE mailbox_id = $1 AND expires_at > $2 AND {inside} AND $3 < $2
+           AND ({urgency} < $4 OR ({urgency} = $4 AND ({column}, id) {beyond} ($5, $6)))
+         ORDER BY {urgency} DESC, {column} {order}, id {order} LIMIT $7"
+    )
+}
+
+/// Whether what came last comes first.
+fn is_backwards(part: &ListPart) -> bool {
+    part.folder == Folder::Deleted || part.first == First::Newest
 }

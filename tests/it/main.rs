@@ -18,6 +18,7 @@ mod faults;
 mod forwarded_greetings;
 mod floods;
 mod flows;
+mod handling;
 mod hang_up;
 mod impaired;
 mod interop_baresip;

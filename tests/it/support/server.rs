@@ -13,11 +13,12 @@ use afterbeep::{
     domain::{
         caller::Caller,
         id::{CallId, MessageId},
+        message::Marks,
         time::Timestamp,
     },
     store::{
         Store, StoreConfig,
-        journal::{Encoding, Envelope},
+        journal::{Encoding, Envelope, Journal},
     },
 };
 use serde_json::Value;
@@ -195,6 +196,20 @@ impl Server {
         self.leave_message_of(store, number, Some(CALLER), false, audio, at).await
     }
 
+    /// The same, marked by its caller.
+    pub async fn leave_marked_message(
+        &self,
+        store: &Store,
+        number: &str,
+        marks: Marks,
+        audio: &[i16],
+        at: Timestamp,
+    ) -> MessageId {
+        let mut journal = self.journal(store, number, Some(CALLER), false, at).await;
+        journal.mark(marks).expect("the marks are written");
+        deposit(store, journal, audio, at).await
+    }
+
     /// The same, from a caller with this number, for which somebody vouches or nobody does.
     pub async fn leave_message_of(
         &self,
@@ -205,11 +220,15 @@ impl Server {
         audio: &[i16],
         at: Timestamp,
     ) -> MessageId {
+        let journal = self.journal(store, number, caller, verified, at).await;
+        deposit(store, journal, audio, at).await
+    }
+
+    async fn journal(&self, store: &Store, number: &str, caller: Option<&str>, verified: bool, at: Timestamp) -> Journal {
         let mailbox = store.find_mailbox("", number).await.expect("the store works").expect("a mailbox");
         let caller = Caller { number: caller.map(ToOwned::to_owned), name: None };
-        let message = MessageId::random();
         let envelope = Envelope {
-            message: message.clone(),
+            message: MessageId::random(),
             mailbox: mailbox.id,
             also: Vec::new(),
             caller,
@@ -219,12 +238,7 @@ impl Server {
             verified,
             call: CallId::random(),
         };
-        let journal = store.create_journal(envelope).await.expect("a journal");
-        let bytes = Law::Mu.encoded(audio);
-        journal.audio_file().and_then(|mut file| file.write_all(&bytes)).expect("the audio is written");
-        let kept = duration_of(audio.len() as u64);
-        store.deposit(journal, kept, at, false).await.expect("the message is deposited");
-        message
+        store.create_journal(envelope).await.expect("a journal")
     }
 
     /// Runs a command beside the server and gives back what it printed.
@@ -327,6 +341,13 @@ impl Drop for Server {
             eprintln!("--- the server's log\n{}", self.log());
         }
     }
+}
+
+async fn deposit(store: &Store, journal: Journal, audio: &[i16], at: Timestamp) -> MessageId {
+    let bytes = Law::Mu.encoded(audio);
+    journal.audio_file().and_then(|mut file| file.write_all(&bytes)).expect("the audio is written");
+    let kept = duration_of(audio.len() as u64);
+    store.deposit(journal, kept, at, false).await.expect("the message is deposited").message.id
 }
 
 /// Asks until there is an answer, for 30 s at most.
