@@ -17,6 +17,7 @@ use crate::{
     audio::{codec::Codec, form::Form},
     domain::{
         id::{MailboxId, MessageId},
+        message::Message,
         sharing::OwnerAction,
     },
     ivr::{Answer, Digits, Listed, MailboxView, Page, Question, RecordKind, SharedMailbox, Verdict},
@@ -179,11 +180,11 @@ impl Asking {
             Question::ListMessages { mailbox, tenant, part } => {
                 let messages = store.list(&mailbox, &part, now).await?;
                 let more = messages.len() >= part.limit as usize;
-                let numbers: Vec<&str> = messages.iter().filter_map(|message| message.caller.number.as_deref()).collect();
+                let numbers: Vec<&str> = messages.iter().filter_map(vouched_number).collect();
                 let names = store.spoken_names(&tenant, &numbers).await?;
-                let listed = messages.into_iter().map(|message| {
-                    let number = message.caller.number.as_ref();
-                    Listed { caller_name: number.and_then(|number| names.get(number).cloned()), message }
+                let listed = messages.into_iter().map(|message| Listed {
+                    caller_name: vouched_number(&message).and_then(|number| names.get(number).cloned()),
+                    message,
                 });
                 Ok(Answer::Messages(Page { now, messages: listed.collect(), more }))
             }
@@ -261,11 +262,7 @@ impl Asking {
         }
     }
 
-    async fn changed(
-        &self,
-        id: &MessageId,
-        change: Result<crate::domain::message::Message, ChangeError>,
-    ) -> Result<Answer, StoreError> {
+    async fn changed(&self, id: &MessageId, change: Result<Message, ChangeError>) -> Result<Answer, StoreError> {
         match change {
             Ok(message) => Ok(Answer::Changed(Box::new(message))),
             Err(error) => self.unchanged(id, error).await,
@@ -295,6 +292,12 @@ impl Calls {
             warn!(error = &error as &dyn Error, "what an owner did in a shared mailbox is not noted");
         }
     }
+}
+
+/// The number of a message's caller, if somebody vouched for it: whoever merely shows a subscriber's number is not announced in the
+/// subscriber's own voice.
+fn vouched_number(message: &Message) -> Option<&str> {
+    message.caller.number.as_deref().filter(|_| message.caller_verified)
 }
 
 /// What a question does with a message, if it does anything that the owners of a shared mailbox may want to know.

@@ -38,7 +38,7 @@ pub struct Message {
     pub saved_at: Option<Timestamp>,
     /// When a mail server accepted it (voice-to-email).
     pub mailed_at: Option<Timestamp>,
-    /// When its subscriber deleted it. It can be restored for a while ([`rules::is_restorable`](super::rules::is_restorable)).
+    /// When its subscriber deleted it. It can be restored for a while ([`rules::end_in_deleted_list`](super::rules::end_in_deleted_list)).
     pub deleted_at: Option<Timestamp>,
     /// Length of the audio.
     pub duration: Duration,

@@ -209,12 +209,6 @@ pub fn is_expired(expires_at: Timestamp, now: Timestamp) -> bool {
     now >= expires_at
 }
 
-/// Whether a message that was deleted at `deleted_at` can still be restored; from then on it may be removed.
-#[must_use]
-pub fn is_restorable(deleted_at: Timestamp, now: Timestamp) -> bool {
-    now < end_in_deleted_list(deleted_at)
-}
-
 /// When a message that was deleted at `deleted_at` goes for good, unless its life ends before.
 #[must_use]
 pub fn end_in_deleted_list(deleted_at: Timestamp) -> Timestamp {
@@ -296,12 +290,6 @@ mod tests {
 
         assert!(!is_expired(expires_at, DEPOSIT.after(DAY * 30).before(Duration::from_millis(1))));
         assert!(is_expired(expires_at, DEPOSIT.after(DAY * 30)));
-    }
-
-    #[test]
-    fn a_deleted_message_can_be_restored_for_a_day_to_the_millisecond() {
-        assert!(is_restorable(DEPOSIT, DEPOSIT.after(DAY).before(Duration::from_millis(1))));
-        assert!(!is_restorable(DEPOSIT, DEPOSIT.after(DAY)));
     }
 
     #[test]

@@ -232,8 +232,8 @@ actions! {
         Forward: "forward it", Some(PromptId::ToForward);
         Reply: "reply to it", Some(PromptId::ToReply);
         Envelope: "date, caller and length", Some(PromptId::ToEnvelope);
-        Back: "back 3 seconds, or as far as you chose", Some(PromptId::ToBack);
-        Ahead: "ahead 3 seconds, or as far as you chose", Some(PromptId::ToAhead);
+        Back: "back a little, as far as you chose", Some(PromptId::ToBack);
+        Ahead: "ahead a little, as far as you chose", Some(PromptId::ToAhead);
         ToStart: "to the start of the message", Some(PromptId::ToStart);
         ToEnd: "to the end of the message", Some(PromptId::ToEnd);
         Slower: "slower", Some(PromptId::ToSlower);

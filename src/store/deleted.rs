@@ -80,7 +80,8 @@ impl Store {
     /// not in the deleted list (any more).
     pub async fn restore(&self, id: &MessageId, version: i64, now: Timestamp) -> Result<Message, RestoreError> {
         let mut transaction = self.0.database.begin().await?;
-        let mut message = find(&mut transaction, id, now).await?.ok_or(ChangeError::Gone)?;
+        let found = find_anywhere(&mut transaction, id, now).await?.filter(|message| message.deleted_at.is_some());
+        let mut message = found.ok_or(ChangeError::Gone)?;
         // Deposits wait here, as in `deposit`: the count below cannot become wrong.
         let mailbox = sqlx::query(
             "UPDATE mailboxes SET deposit_turn = deposit_turn + 1 WHERE id = $1 RETURNING email, voice_to_email_since",
@@ -168,16 +169,5 @@ pub(super) async fn find_anywhere(
             .bind(now.before(rules::DELETED_LIFE).as_millis())
             .fetch_all(connection)
             .await?;
-    rows.first().map(read).transpose()
-}
-
-/// A message in the deleted list.
-pub(super) async fn find(connection: &mut AnyConnection, id: &MessageId, now: Timestamp) -> Result<Option<Message>, sqlx::Error> {
-    let rows = sqlx::query("SELECT * FROM messages WHERE id = $1 AND expires_at > $2 AND deleted_at > $3")
-        .bind(id.as_str())
-        .bind(now.as_millis())
-        .bind(now.before(rules::DELETED_LIFE).as_millis())
-        .fetch_all(connection)
-        .await?;
     rows.first().map(read).transpose()
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use afterbeep::{
+    audio::wav,
     domain::{message::Marks, time::Timestamp},
     ivr::PromptId,
     phone::listen,
@@ -11,7 +12,7 @@ use afterbeep::{
 use serde_json::Value;
 
 use crate::support::{
-    caller::{Caller, words},
+    caller::{Caller, FIRST_PHRASE, words},
     lamp::Lamp,
     server::{CALLER, Server, TRUSTING, eventually},
     smtp::SmtpServer,
@@ -91,6 +92,35 @@ async fn the_envelope_says_which_number_was_called_if_it_is_another() {
     assert!(called.is_some_and(|called| called.likeness < 0.8), "{called:?}");
     let listed: Vec<Value> = server.messages("1001").into_iter().map(|message| message["called_number"].clone()).collect();
     assert_eq!(listed, [Value::from("7350"), Value::Null]);
+    server.expect_tidiness();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_caller_is_named_in_the_own_voice_only_if_somebody_vouches_for_the_number() {
+    let server = Server::start("");
+    server.add_mailbox("1001", &[]);
+    server.add_mailbox("1002", &[]);
+    let name = server.path("name.wav");
+    std::fs::write(&name, wav::from_samples(&words(FIRST_PHRASE))).unwrap();
+    server.run(&["greeting", "set", "1002", &name.to_string_lossy(), "--name"]);
+    let (store, message) = (server.store().await, words(PromptId::PasscodeLine));
+    for (is_vouched_for, minutes) in [(true, 2), (false, 1)] {
+        let at = now().before(Duration::from_mins(minutes));
+        server.leave_message_of(&store, "1001", Some("1002"), is_vouched_for, &message, at).await;
+    }
+
+    let mut subscriber = Caller::log_in(&server, "1001").await;
+    subscriber.hears(PromptId::New2).await;
+    subscriber.presses("1").await;
+    subscriber.hears(PromptId::FirstMessage).await;
+    subscriber.hears(PromptId::FromName).await;
+    subscriber.hears_audio("the caller's name", &words(FIRST_PHRASE)).await;
+    subscriber.presses("6").await;
+    subscriber.hears(PromptId::LastMessage).await;
+    subscriber.hears(PromptId::From).await;
+    subscriber.hears(PromptId::Digit2End).await;
+    subscriber.hangs_up().await;
+
     server.expect_tidiness();
 }
 
