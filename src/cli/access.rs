@@ -11,6 +11,7 @@ use crate::{
     domain::{
         access::{AccessList, AccessPolicy, Purpose, Scope},
         mailbox::{Mailbox, MailboxNumber},
+        tenant::tenant_name,
     },
     lines::access::may_register,
     store::{access::FollowedAccess, registration::RegisteredPhone},
@@ -76,7 +77,7 @@ pub enum AccessCommand {
         #[arg(long, value_name = "NUMBER")]
         mailbox: Option<MailboxNumber>,
         /// The SIP domain the mailbox belongs to, if it is not the default tenant's
-        #[arg(long, value_name = "DOMAIN", default_value = "", hide_default_value = true)]
+        #[arg(long, value_name = "DOMAIN", value_parser = tenant_name, default_value = "", hide_default_value = true)]
         tenant: String,
         /// How many at most
         #[arg(long, value_name = "COUNT", default_value_t = 1000)]
@@ -122,7 +123,7 @@ pub struct Whose {
     #[arg(long, value_name = "NUMBER")]
     mailbox: Option<MailboxNumber>,
     /// For the mailboxes of this SIP domain; with --mailbox, the domain the mailbox belongs to
-    #[arg(long, value_name = "DOMAIN")]
+    #[arg(long, value_name = "DOMAIN", value_parser = tenant_name)]
     tenant: Option<String>,
 }
 
@@ -183,7 +184,7 @@ struct Subject {
 
 impl Subject {
     async fn find(place: &Workplace, whose: &Whose) -> anyhow::Result<Self> {
-        let tenant = whose.tenant.clone().unwrap_or_default().to_ascii_lowercase();
+        let tenant = whose.tenant.clone().unwrap_or_default();
         Ok(match (&whose.mailbox, &whose.tenant) {
             (Some(number), _) => {
                 let mailbox = place.mailbox(&tenant, number.as_str()).await?;
@@ -222,6 +223,9 @@ async fn change(
         };
         let shown = locked_out[..shown].join("\n  ");
         bail!("nothing was changed, for this would lock out:\n  {shown}{more}\nGive --yes to do it all the same.");
+    }
+    if subject.mailbox.is_none() {
+        place.warn_of_empty_tenant(&subject.tenant).await?;
     }
     place.store.set_access_list(&subject.scope, purpose, list.as_ref(), place.now).await?;
     let whom = name(&subject.scope, subject.mailbox.as_ref());

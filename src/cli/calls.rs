@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{output, workplace::Workplace};
 use crate::{
-    domain::{mailbox::MailboxNumber, time::Timestamp},
+    domain::{mailbox::MailboxNumber, tenant::tenant_name, time::Timestamp},
     store::record::{CallRecord, Outcome, RecordFilter, RecordedTransfer},
 };
 
@@ -33,7 +33,7 @@ pub struct CallsArgs {
     #[arg(long, value_name = "NUMBER")]
     mailbox: Option<MailboxNumber>,
     /// The SIP domain of the mailbox
-    #[arg(long, value_name = "DOMAIN", default_value = "", requires = "mailbox", hide_default_value = true)]
+    #[arg(long, value_name = "DOMAIN", value_parser = tenant_name, default_value = "", requires = "mailbox", hide_default_value = true)]
     tenant: String,
     /// Only from callers whose number ends so
     #[arg(long, value_name = "NUMBER")]

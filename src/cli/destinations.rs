@@ -11,6 +11,7 @@ use crate::domain::{
     access::Scope,
     destination::{Destinations, E164, Lists, Prefix},
     mailbox::MailboxNumber,
+    tenant::tenant_name,
 };
 
 #[derive(Debug, Subcommand)]
@@ -65,7 +66,7 @@ pub struct Whose {
     #[arg(long, value_name = "NUMBER")]
     mailbox: Option<MailboxNumber>,
     /// Of the mailboxes of this SIP domain (the default tenant's name is empty); with --mailbox, the domain the mailbox belongs to
-    #[arg(long, value_name = "DOMAIN")]
+    #[arg(long, value_name = "DOMAIN", value_parser = tenant_name)]
     tenant: Option<String>,
 }
 
@@ -87,7 +88,10 @@ impl Whose {
                 let tenant = tenant.as_deref().unwrap_or_default();
                 Ok(Scope::Mailbox(place.mailbox(tenant, number.as_str()).await?.id))
             }
-            (None, Some(tenant)) => Ok(Scope::Tenant(tenant.clone())),
+            (None, Some(tenant)) => {
+                place.warn_of_empty_tenant(tenant).await?;
+                Ok(Scope::Tenant(tenant.clone()))
+            }
             (None, None) => bail!(
                 "say whose list: --mailbox NUMBER or --tenant DOMAIN; that of the whole service is call_back.allow in the configuration"
             ),

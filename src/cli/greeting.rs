@@ -14,6 +14,7 @@ use crate::{
         greeting::GreetingKind,
         mailbox::{Mailbox, MailboxNumber},
         mailbox_log::Origin,
+        tenant::tenant_name,
         time::{TimeZone, Timestamp},
     },
     store::greeting::GreetingChange,
@@ -72,7 +73,7 @@ pub struct Which {
     /// The mailbox's number or an alias
     number: MailboxNumber,
     /// Its tenant, when it is not in the default one
-    #[arg(long, value_name = "DOMAIN", default_value = "")]
+    #[arg(long, value_name = "DOMAIN", value_parser = tenant_name, default_value = "", hide_default_value = true)]
     tenant: String,
 }
 

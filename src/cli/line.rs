@@ -10,6 +10,7 @@ use super::{output, workplace::Workplace};
 use crate::{
     domain::{
         mailbox::{Mailbox, MailboxNumber},
+        tenant::tenant_name,
         time::Timestamp,
     },
     sip::auth::DigestSecret,
@@ -68,7 +69,7 @@ pub struct Which {
     /// The mailbox's number or an alias
     number: MailboxNumber,
     /// Its tenant, when it is not in the default one
-    #[arg(long, value_name = "DOMAIN", default_value = "")]
+    #[arg(long, value_name = "DOMAIN", value_parser = tenant_name, default_value = "", hide_default_value = true)]
     tenant: String,
 }
 

@@ -13,6 +13,7 @@ use crate::{
         id::MailboxId,
         mailbox::{Mailbox, MailboxNumber},
         rules,
+        tenant::tenant_name,
     },
     store::distribution::NewList,
 };
@@ -103,7 +104,7 @@ pub struct Which {
     #[arg(long, value_name = "MAILBOX")]
     of: Option<MailboxNumber>,
     /// The SIP domain it belongs to, if it is not the default tenant's
-    #[arg(long, value_name = "DOMAIN", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "DOMAIN", value_parser = tenant_name, default_value = "", hide_default_value = true)]
     tenant: String,
 }
 

@@ -18,6 +18,7 @@ use crate::{
         mailbox_log::Origin,
         passcode::Passcode,
         preferences::Preferences,
+        tenant::tenant_name,
         time::{TimeZone, Timestamp},
     },
     server,
@@ -107,7 +108,7 @@ pub struct Which {
     #[arg(value_name = "NUMBER")]
     pub number: MailboxNumber,
     /// The SIP domain it belongs to, if it is not the default tenant's
-    #[arg(long, value_name = "DOMAIN", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "DOMAIN", value_parser = tenant_name, default_value = "", hide_default_value = true)]
     pub tenant: String,
 }
 

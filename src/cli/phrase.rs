@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{greeting, output, workplace::Workplace};
 use crate::{
-    domain::{mailbox_log::Origin, tenant_phrase::TenantPhrase},
+    domain::{mailbox_log::Origin, tenant::tenant_name, tenant_phrase::TenantPhrase},
     store::tenant_phrase::PhraseChange,
 };
 
@@ -17,7 +17,7 @@ pub enum PhraseCommand {
     /// Show which phrases a tenant has
     List {
         /// The SIP domain, if it is not the default tenant's
-        #[arg(long, value_name = "DOMAIN", default_value = "", hide_default_value = true)]
+        #[arg(long, value_name = "DOMAIN", value_parser = tenant_name, default_value = "", hide_default_value = true)]
         tenant: String,
         /// Print a JSON array
         #[arg(long)]
@@ -31,7 +31,7 @@ pub enum PhraseCommand {
         /// The WAV file
         file: PathBuf,
         /// The SIP domain, if it is not the default tenant's
-        #[arg(long, value_name = "DOMAIN", default_value = "", hide_default_value = true)]
+        #[arg(long, value_name = "DOMAIN", value_parser = tenant_name, default_value = "", hide_default_value = true)]
         tenant: String,
     },
     /// Go back to our own words
@@ -39,7 +39,7 @@ pub enum PhraseCommand {
         /// greeting, welcome or no-mailbox
         phrase: TenantPhrase,
         /// The SIP domain, if it is not the default tenant's
-        #[arg(long, value_name = "DOMAIN", default_value = "", hide_default_value = true)]
+        #[arg(long, value_name = "DOMAIN", value_parser = tenant_name, default_value = "", hide_default_value = true)]
         tenant: String,
     },
 }
@@ -51,6 +51,7 @@ pub async fn run(command: PhraseCommand, file: Option<&Path>) -> anyhow::Result<
         PhraseCommand::List { tenant, json } => list(&place, &tenant, json).await,
         PhraseCommand::Set { phrase, file, tenant } => {
             let wav = greeting::read(&file, phrase.longest())?;
+            place.warn_of_empty_tenant(&tenant).await?;
             let change = PhraseChange { tenant: &tenant, phrase, administrator: None, by };
             Ok(place.store.set_tenant_phrase_wav(change, wav, place.now).await?)
         }

@@ -15,6 +15,7 @@ use crate::{
         message::Marks,
         rules,
         sending::{SendOutcome, SentKind},
+        tenant::tenant_name,
     },
     store::sending::{Content, ListedSending, NewSending, Progress, Recipients},
 };
@@ -39,7 +40,7 @@ pub struct SendArgs {
     #[arg(long, value_name = "MAILBOX")]
     from: Option<MailboxNumber>,
     /// The SIP domain of all these mailboxes, if they are not the default tenant's
-    #[arg(long, value_name = "DOMAIN", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "DOMAIN", value_parser = tenant_name, default_value = "", hide_default_value = true)]
     tenant: String,
     /// Mark it as urgent
     #[arg(long)]

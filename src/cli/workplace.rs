@@ -29,6 +29,14 @@ impl Workplace {
         Ok(Self { config, store, now: server::now() })
     }
 
+    /// Says so when something is set for a tenant that no mailbox belongs to: it may be written otherwise, or come later.
+    pub async fn warn_of_empty_tenant(&self, tenant: &str) -> anyhow::Result<()> {
+        if !tenant.is_empty() && !self.store.has_mailboxes(tenant).await? {
+            eprintln!("afterbeep: no mailbox belongs to {tenant} yet; see `afterbeep mailbox list`");
+        }
+        Ok(())
+    }
+
     /// The mailbox with this number or alias.
     pub async fn mailbox(&self, tenant: &str, number: &str) -> anyhow::Result<Mailbox> {
         self.store.find_mailbox(tenant, number).await?.with_context(|| match tenant {

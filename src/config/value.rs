@@ -18,6 +18,7 @@ use crate::{
         dialling::DialRule,
         keys::{KeyProfile, MenuLength},
         language::AccessLanguage,
+        tenant::tenant_name,
         time::TimeZone,
     },
     sdp::Policy,
@@ -326,9 +327,10 @@ impl FromStr for TenantKeys {
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let Some((tenant, keys)) = text.split_once('=') else { return wrong(format!("{text:?}: write tenant=profile")) };
-        match keys.trim().parse() {
-            Ok(keys) => Ok(Self { tenant: tenant.trim().to_owned(), keys }),
-            Err(error) => wrong(format!("{text:?}: {error}")),
+        match (tenant_name(tenant), keys.trim().parse()) {
+            (Ok(tenant), Ok(keys)) => Ok(Self { tenant, keys }),
+            (Err(error), _) => wrong(format!("{text:?}: {error}")),
+            (_, Err(error)) => wrong(format!("{text:?}: {error}")),
         }
     }
 }
@@ -669,12 +671,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_keys_of_a_tenant_are_read_as_they_are_written() {
-        let keys: TenantKeys = "example.com = unity".parse().unwrap();
+    fn the_keys_of_a_tenant_are_read_under_the_name_that_calls_look_for() {
+        let keys: TenantKeys = "Example.com = unity".parse().unwrap();
 
         assert_eq!(keys, TenantKeys { tenant: "example.com".to_owned(), keys: KeyProfile::Unity });
         assert_eq!(keys.to_string(), "example.com=unity");
         assert!("example.com".parse::<TenantKeys>().is_err());
+        assert!("example com=unity".parse::<TenantKeys>().is_err());
         assert!("example.com=nortel".parse::<TenantKeys>().is_err());
     }
 

@@ -27,6 +27,7 @@ pub mod preferences;
 pub mod rules;
 pub mod screening;
 pub mod sending;
+pub mod tenant;
 pub mod tenant_phrase;
 pub mod sharing;
 pub mod time;

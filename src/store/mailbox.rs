@@ -196,6 +196,16 @@ impl Store {
         read_all(&rows)
     }
 
+    /// Whether any mailbox belongs to this tenant.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn has_mailboxes(&self, tenant: &str) -> Result<bool, StoreError> {
+        let found = sqlx::query("SELECT 1 FROM mailboxes WHERE tenant = $1 LIMIT 1").bind(tenant);
+        Ok(found.fetch_optional(self.0.database.reader()).await?.is_some())
+    }
+
     /// Changes a mailbox.
     ///
     /// # Errors

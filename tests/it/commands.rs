@@ -319,6 +319,45 @@ fn an_access_list_that_would_lock_somebody_out_needs_a_yes() {
 }
 
 #[test]
+fn a_tenant_is_the_same_in_every_letter_case() {
+    let operator = Operator::new();
+    operator.succeeds(&["mailbox", "add", "1001", "--tenant", "Example.COM"]);
+
+    operator.succeeds(&["destinations", "allow", "+44", "--mailbox", "1001", "--tenant", "example.com"]);
+    operator.succeeds(&["destinations", "deny", "+4420", "--tenant", "EXAMPLE.com"]);
+    operator.succeeds(&["access", "set", "register", "192.0.2.1", "--tenant", "Example.Com"]);
+    operator.succeeds(&["list", "add", "700", "--member", "1001", "--tenant", "eXample.com"]);
+    let denied = operator.json(&["destinations", "check", "+442079460123", "--tenant", "Example.com", "--json"]);
+    let allowed =
+        operator.json(&["destinations", "check", "+442079460123", "--mailbox", "1001", "--tenant", "Example.com", "--json"]);
+    let lists = operator.json(&["destinations", "list", "--json"]);
+    let shown = operator.json(&["list", "show", "700", "--tenant", "example.com", "--json"]);
+
+    assert_eq!(operator.json(&["mailbox", "list", "--json"])[0]["tenant"], "example.com");
+    assert_eq!((&denied["allowed"], &allowed["allowed"]), (&json!(false), &json!(true)));
+    assert_eq!(lists[0]["tenant"], "example.com");
+    assert_eq!((&shown["tenant"], &shown["members"]), (&json!("example.com"), &json!(["1001"])));
+    let refused = operator.fails(&["mailbox", "show", "1001", "--tenant", "example com"]);
+    assert!(refused.contains("is no SIP domain"), "{refused}");
+}
+
+#[test]
+fn a_list_of_a_tenant_without_mailboxes_is_kept_with_a_warning() {
+    let operator = Operator::new();
+    operator.succeeds(&["mailbox", "add", "1001", "--tenant", "example.com"]);
+    let told = |arguments: &[&str]| texts(&operator.run(arguments)).1;
+
+    assert_eq!(told(&["access", "set", "register", "192.0.2.1", "--tenant", "example.com"]), "");
+    for arguments in [
+        &["access", "set", "register", "192.0.2.1", "--tenant", "exmaple.com"][..],
+        &["destinations", "deny", "+44", "--tenant", "exmaple.com"],
+    ] {
+        let told = told(arguments);
+        assert!(told.contains("no mailbox belongs to exmaple.com yet"), "{arguments:?}: {told}");
+    }
+}
+
+#[test]
 fn names_are_refused_in_access_lists() {
     let told = Operator::new().fails(&["access", "set", "call", "192.0.2.1", "home.example.org"]);
 
