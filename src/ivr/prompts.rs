@@ -275,6 +275,7 @@ prompts! {
     Number97 = "number-97",
     Number98 = "number-98",
     Number99 = "number-99",
+    FromPhone = "from-phone",
     [every_language]
     Goodbye = "goodbye",
     OneMoment = "one-moment",

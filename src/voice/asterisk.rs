@@ -38,7 +38,7 @@ pub fn files(grammar: Grammar, prompt: &str) -> Option<Vec<String>> {
 }
 
 /// Whole sentences, the same in every language.
-const SENTENCES: [(&str, &str); 22] = [
+const SENTENCES: [(&str, &str); 23] = [
     ("goodbye", "vm-goodbye"),
     ("one-moment", "one-moment-please"),
     ("something-wrong", "something-terribly-wrong"),
@@ -52,6 +52,7 @@ const SENTENCES: [(&str, &str); 22] = [
     ("message-restored", "vm-undeleted"),
     ("no-more-messages", "vm-nomore"),
     ("from", "vm-from-phonenumber"),
+    ("from-phone", "vm-from-phonenumber"),
     ("from-unknown-number", "vm-unknown-caller"),
     ("length", "vm-duration"),
     ("record-greeting", "vm-rec-unv"),

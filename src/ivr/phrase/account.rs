@@ -3,7 +3,7 @@
 use super::{BREATH, Item, Noun, PromptId, digits, digits_in_groups, from, moment, number, say};
 use crate::domain::{
     caller::Caller,
-    language::Language,
+    language::{Grammar, Language},
     mailbox_log::{Channel, LastAccess},
     time::{TimeZone, Timestamp},
 };
@@ -27,7 +27,7 @@ pub(in crate::ivr) fn last_access(language: &Language, access: &LastAccess, zone
             items.extend(match by.channel {
                 Channel::OwnLine => say([PromptId::FromOwnPhone]),
                 // By number if it is certain; otherwise it was somebody who showed none that can be believed.
-                Channel::Phone | Channel::Command => from(language, &Caller { number: by.number.clone(), name: None }),
+                Channel::Phone | Channel::Command => from_where(language, &Caller { number: by.number.clone(), name: None }),
             });
             items
         }
@@ -35,6 +35,17 @@ pub(in crate::ivr) fn last_access(language: &Language, access: &LastAccess, zone
     items.extend([BREATH, Item::Prompt(PromptId::WrongPasscodes)]);
     items.extend(number(language, access.failures, Noun::Alone));
     items.push(BREATH);
+    items
+}
+
+/// "From one zero zero two": a place, which French and Spanish tell from somebody whom a message is from.
+fn from_where(language: &Language, caller: &Caller) -> Vec<Item> {
+    let mut items = from(language, caller);
+    if language.grammar != Grammar::English {
+        for item in items.iter_mut().filter(|item| **item == Item::Prompt(PromptId::From)) {
+            *item = Item::Prompt(PromptId::FromPhone);
+        }
+    }
     items
 }
 

@@ -35,6 +35,8 @@ pub fn time(clock: Clock, hour: u32, minute: u32) -> Vec<Item> {
 /// National numbers in pairs; others digit by digit, so that nobody takes two numbers for one.
 pub fn digits(number: &str) -> Vec<Item> {
     match (number.len(), number.as_bytes()) {
+        // 00 33 1 42 68 53 00: what a line dials to reach another country, and then as after a plus.
+        (8.., [b'0', b'0', ..]) => [say([PromptId::Digit0, PromptId::Digit0]), vec![GROUP], digits(&number[2..])].concat(),
         (8.., [b'0', ..]) => in_pairs(number),
         // +33 1 42 68 53 00
         (11, [b'3', b'3', ..]) => [say([PromptId::Number33]), vec![GROUP], in_pairs(&number[2..])].concat(),

@@ -41,6 +41,21 @@ fn counts_are_whole_phrases_when_frequent_and_composed_when_not() {
 }
 
 #[test]
+fn a_last_access_is_told_from_a_place_and_a_message_from_somebody() {
+    use crate::domain::mailbox_log::{Channel, LastAccess, Origin};
+    let (opened, now) = ("2026-11-19T00:00:00Z".parse().unwrap(), "2026-11-19T14:05:00Z".parse().unwrap());
+    let by = Origin { channel: Channel::Phone, number: Some("1002".to_owned()), address: None };
+    let access = LastAccess { opened: Some((opened, by)), failures: 0 };
+
+    assert_eq!(
+        in_all(|language| last_access(language, &access, TimeZone::UTC, now)),
+        ["from", "from-phone", "from-phone"].map(|from| format!(
+            "last-opened today-at midnight {from} digit-1 digit-0 digit-0 digit-2-end … wrong-passcodes digit-0 …"
+        ))
+    );
+}
+
+#[test]
 fn every_number_to_999_is_said() {
     for language in languages() {
         for noun in [Noun::Message, Noun::Minute, Noun::Alone] {
@@ -155,6 +170,12 @@ fn telephone_numbers_are_grouped_as_people_say_them_and_fall_at_their_end() {
         ("1001", "1 0 0 1.", "1 0 0 1.", "1 0 0 1."),
         ("0142685300", "0 1 4 … 2 6 8 … 5 3 0 0.", "0 1 … n42 … n68 … n53 … 0 0.", "0 1 4 … 2 6 8 … 5 3 0 0."),
         ("021234567", "0 2 … 1 2 3 … 4 5 6 7.", "0 … n21 … n23 … n45 … n67", "0 2 1 … 2 3 4 … 5 6 7."),
+        (
+            "0033142685300",
+            "0 0 3 … 3 1 4 … 2 6 8 … 5 3 0 0.",
+            "0 0 … n33 … 1 … n42 … n68 … n53 … 0 0.",
+            "0 0 3 … 3 1 4 … 2 6 8 … 5 3 0 0.",
+        ),
         ("33142685301", "3 … 3 1 4 … 2 6 8 … 5 3 0 1.", "n33 … 1 … n42 … n68 … n53 … 0 1.", "3 … 3 1 4 … 2 6 8 … 5 3 0 1."),
         ("12025550143", "1 … 2 0 2 … 5 5 5 … 0 1 4 3.", "1 … 2 0 2 … 5 5 5 … 0 1 4 3.", "1 … 2 0 2 … 5 5 5 … 0 1 4 3."),
         ("34915550123", "3 … 4 9 1 … 5 5 5 … 0 1 2 3.", "3 … 4 9 1 … 5 5 5 … 0 1 2 3.", "3 4 … 9 1 5 … 5 5 0 … 1 2 3."),
