@@ -45,13 +45,18 @@ impl List {
         list.extend(page).then_some(list)
     }
 
-    /// Adds messages at the end, and answers whether there were any.
+    /// Adds the messages at the end that are not in the list yet, and answers whether there were any. Each save moves a message to the
+    /// end of what the mailbox holds, where a later page finds it once more.
     pub fn extend(&mut self, page: Page) -> bool {
-        let any = !page.messages.is_empty();
         self.now = page.now;
         self.more_after = page.messages.last().filter(|_| page.more).map(|last| last.message.place());
-        self.messages.extend(page.messages);
-        any
+        let known = self.messages.len();
+        for listed in page.messages {
+            if !self.messages[..known].iter().any(|it| it.message.id == listed.message.id) {
+                self.messages.push(listed);
+            }
+        }
+        self.messages.len() > known
     }
 
     pub fn current(&self) -> &Message {

@@ -192,6 +192,31 @@ fn a_message_that_is_gone_is_left_for_one_that_was_not_listed_yet() {
     telephone.press("1").answer(Answer::Messages(Page { more: true, ..page })).press("69").forget();
 
     telephone.answer(Answer::Conflict(None));
+#[test]
+fn whoever_saves_every_saved_message_hears_each_once() {
+    let old = ["a", "b", "c"].map(|name| Message { saved_at: Some(message(name).deposited_at), ..message(name) });
+    let mut telephone = logged_in(&old);
+    let part = |listed: &[Message], more| {
+        let Answer::Messages(page) = messages(listed) else { panic!() };
+        Answer::Messages(Page { more, ..page })
+    };
+    telephone.press("2").answer(part(&old[..2], true));
+    for message in &old[..2] {
+        telephone.press("9").answer(Answer::Changed(Box::new(saved(message.clone())))).press("6");
+    }
+    telephone.forget();
+
+    // Each save has moved its message behind the others.
+    telephone.answer(part(&[old[2].clone(), saved(old[0].clone())], true));
+    assert_eq!(telephone.look(), format!("next-message {STAMP}"));
+    telephone.press("9").answer(Answer::Changed(Box::new(saved(old[2].clone())))).forget().press("6");
+    assert_eq!(telephone.look(), "list saved after a?");
+    telephone.answer(part(&[saved(old[1].clone())], true));
+    assert_eq!(telephone.look(), "list saved after b?");
+    telephone.answer(part(&[saved(old[2].clone())], false));
+    assert_eq!(telephone.look(), format!("no-more-messages {AFTER_LAST}"));
+}
+
     assert_eq!(telephone.look(), "list new after b?");
     telephone.answer(messages(&[message("c")]));
     assert_eq!(telephone.look(), format!("message-gone last-message {STAMP}"));
