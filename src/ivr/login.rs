@@ -5,6 +5,7 @@ use super::{
     Answer, Digits, Input, Item, MailboxView, PromptId, Question, ScreeningWish, Verdict,
     asking::{DigitEntry, Typed},
     enrolment::Enrolment,
+    keymap::Digit,
     phrase::say,
     retrieval::Retrieval,
     screening::Screening,
@@ -127,11 +128,13 @@ impl Login {
 
     fn passcode(self, entry: DigitEntry, input: Input, call: &mut Call) -> Moment {
         let typed = match input {
-            // A passcode that cannot get any longer is one guess; what follows is the next one.
-            Input::Digit(digit) => match entry.digit(digit, call) {
-                Typed::More(entry) if is_longest(entry.typed()) => Typed::Complete(entry.typed().to_owned()),
-                typed => typed,
-            },
+            // A passcode that cannot get any longer is one guess; what follows is the next one. It waits for the first key of that,
+            // so that a `#` still ends this one.
+            Input::Digit(digit) if !matches!(digit, Digit::Pound | Digit::Star) && is_longest(entry.typed()) => {
+                call.hand_back(digit);
+                Typed::Complete(entry.typed().to_owned())
+            }
+            Input::Digit(digit) => entry.digit(digit, call),
             Input::PlaybackDone | Input::PlaybackFailed => entry.silent(),
             Input::Timeout => entry.nothing_came(call),
             Input::Hangup => return Moment::Over,

@@ -41,7 +41,9 @@ impl Session {
         let language = settings.first_language(&entry);
         let (pressed, complete, menu_length) = (String::new(), false, settings.menu_length);
         let effects = vec![];
-        let mut call = Call { settings, language, keys, menu_length, pressed, complete, effects, hung_up: false, transfers: 0 };
+        let (handed_back, hung_up, transfers) = (None, false, 0);
+        let mut call =
+            Call { settings, language, keys, menu_length, pressed, complete, handed_back, effects, hung_up, transfers };
         let moment = match entry {
             Entry::Deposit { mailbox } if mailbox.enabled => Deposit::begin(&mut call, mailbox),
             Entry::Deposit { .. } | Entry::Unavailable => Deposit::turn_away(&mut call, None),
@@ -110,6 +112,9 @@ impl Session {
     fn step(&mut self, input: Input) {
         let moment = std::mem::replace(&mut self.moment, Moment::Over);
         self.moment = moment.step(input, &mut self.call);
+        if let Some(digit) = self.call.handed_back.take() {
+            self.typed_ahead.push_front(digit);
+        }
     }
 
     /// Whether keys were pressed that begin those of an action.
@@ -238,6 +243,8 @@ pub(super) struct Call {
     pressed: String,
     /// Whether no further key follows those pressed.
     complete: bool,
+    /// A key that the moment left to the next one.
+    handed_back: Option<Digit>,
     effects: Vec<Effect>,
     hung_up: bool,
     /// How often an operator was called.
@@ -295,6 +302,11 @@ impl Call {
             self.pressed.clear();
         }
         meaning
+    }
+
+    /// Leaves a key to what follows, as if it was pressed only then.
+    pub fn hand_back(&mut self, digit: Digit) {
+        self.handed_back = Some(digit);
     }
 
     pub fn effect(&mut self, effect: Effect) {

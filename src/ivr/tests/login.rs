@@ -122,7 +122,32 @@ fn a_string_of_forty_digits_is_as_many_guesses_as_it_holds() {
     assert_eq!(telephone.look(), "ann 12345678901234567890 own line?");
 
     telephone.answer(Answer::Passcode(Verdict::Wrong));
-    assert_eq!(telephone.look(), "login-wrong enter-passcode-again other-mailbox, stop, ann 12345678901234567890 own line?");
+    assert_eq!(telephone.look(), "login-wrong enter-passcode-again other-mailbox, stop");
+    telephone.wait();
+    assert_eq!(telephone.look(), "ann 12345678901234567890 own line?");
+}
+
+#[test]
+fn the_pound_after_the_longest_passcode_belongs_to_it() {
+    let mut telephone = Telephone::call(Entry::Retrieval { mailbox: Some(mailbox()) });
+    telephone.forget().press("12345678901234567890");
+    assert_eq!(telephone.look(), "");
+
+    telephone.press("#").answer(Answer::Passcode(Verdict::Right)).answer(messages(&[]));
+
+    let said = telephone.look();
+    assert!(said.starts_with("ann 12345678901234567890 own line?, count?, ") && !said.contains("goodbye"), "{said}");
+    telephone.press("#");
+    assert_eq!(telephone.look(), "goodbye");
+}
+
+#[test]
+fn a_star_clears_the_longest_passcode_too() {
+    let mut telephone = Telephone::call(Entry::Retrieval { mailbox: Some(mailbox()) });
+
+    telephone.forget().press("12345678901234567890*34#");
+
+    assert_eq!(telephone.look(), "enter-passcode, ann 34 own line?");
 }
 
 #[test]
