@@ -26,7 +26,7 @@ enum OperatorState {
     Choosing(Asking),
     /// The message is being stored.
     Storing,
-    /// The caller is being told what comes; with a message that is out of the caller's hands.
+    /// The caller is being told what comes; after a recording that is done with, none follows.
     Announcing { is_recorded: bool },
     /// The operator is being called.
     Connecting { is_recorded: bool, waited: u32 },
@@ -112,7 +112,9 @@ fn storing(mailbox: MailboxView, input: Input, call: &mut Call) -> Moment {
         Input::Answer(Answer::Stored) => ToOperator::announce(call, mailbox, say([PromptId::MessageSent]), true),
         Input::Answer(Answer::MailboxFull) => ToOperator::announce(call, mailbox, say([PromptId::BecameFull]), true),
         Input::Answer(Answer::MailboxGone) => Deposit::turn_away(call, None),
-        Input::Answer(_) => ToOperator::announce(call, mailbox, say([PromptId::SomethingWrong]), true),
+        // Whoever does not reach the operator then can leave a message once more.
+        Input::Answer(Answer::NothingSaid) => ToOperator::announce(call, mailbox, say([PromptId::NothingSaid]), false),
+        Input::Answer(_) => ToOperator::announce(call, mailbox, say([PromptId::NotSaved]), false),
         Input::Timeout => {
             call.excuse();
             ToOperator { mailbox, state: OperatorState::Storing }.into()

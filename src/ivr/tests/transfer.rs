@@ -138,10 +138,17 @@ fn who_says_nothing_or_hangs_up_has_the_message_sent() {
 
 #[test]
 fn the_caller_is_told_what_happened_to_a_message_that_could_not_be_stored() {
-    for (answer, said) in [(Answer::MailboxFull, "became-full"), (Answer::Failed, "something-wrong")] {
+    let may_try_again = "operator-unavailable leave-message";
+    for (answer, said, otherwise) in [
+        (Answer::MailboxFull, "became-full", "operator-unavailable goodbye"),
+        (Answer::NothingSaid, "nothing-said", may_try_again),
+        (Answer::Failed, "not-saved", may_try_again),
+    ] {
         let mut telephone = recorded();
         telephone.press("01").forget().answer(answer);
         assert_eq!(telephone.look(), format!("{said} connecting"));
+        telephone.listen().forget().answer(Answer::NotTransferred);
+        assert_eq!(telephone.look(), otherwise);
     }
 }
 
