@@ -108,6 +108,8 @@ fn record(mut who: Subscriber, kind: GreetingKind, recording: OwnRecording, inpu
             at(who, State::Skipping(kind))
         }
         greeting::Step::Done(greeting::Outcome::NotDone) => call.part(say([PromptId::SomethingWrong, PromptId::Goodbye])),
+        // It is asked for again next time, perhaps on a better line.
+        greeting::Step::Done(greeting::Outcome::Refused(why)) => call.part(say([why, PromptId::NotKept, PromptId::Goodbye])),
         greeting::Step::Done(greeting::Outcome::Silence) => Retrieval::leave(call, who),
         greeting::Step::Done(greeting::Outcome::MailboxGone) => call.part(say([PromptId::MailboxGone, PromptId::Goodbye])),
     }

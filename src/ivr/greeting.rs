@@ -61,6 +61,8 @@ pub(super) enum Outcome {
     Cancelled,
     /// It could not be recorded or kept.
     NotDone,
+    /// It was refused too often, for this reason at last.
+    Refused(PromptId),
     /// Nobody is there.
     Silence,
     MailboxGone,
@@ -154,12 +156,17 @@ impl OwnRecording {
     fn storing(self, input: Input, call: &mut Call) -> Step {
         match input {
             Input::Answer(Answer::Done) => Step::Done(Outcome::Kept),
-            Input::Answer(Answer::Account(AccountAnswer::Unfit(unfit))) => match (self.tries_left.checked_sub(1), unfit) {
-                _ if call.hung_up() => Step::Done(Outcome::Cancelled),
-                (None | Some(0), _) => Step::Done(Outcome::NotDone),
-                (Some(tries_left), Unfit::Silent) => Self { tries_left, ..self }.once_more(PromptId::NothingHeard, call),
-                (Some(tries_left), Unfit::Clipped) => Self { tries_left, ..self }.once_more(PromptId::TooLoud, call),
-            },
+            Input::Answer(Answer::Account(AccountAnswer::Unfit(_))) if call.hung_up() => Step::Done(Outcome::Cancelled),
+            Input::Answer(Answer::Account(AccountAnswer::Unfit(unfit))) => {
+                let why = match unfit {
+                    Unfit::Silent => PromptId::NothingHeard,
+                    Unfit::Clipped => PromptId::TooLoud,
+                };
+                match self.tries_left.saturating_sub(1) {
+                    0 => Step::Done(Outcome::Refused(why)),
+                    tries_left => Self { tries_left, ..self }.once_more(why, call),
+                }
+            }
             Input::Answer(Answer::MailboxGone) => Step::Done(Outcome::MailboxGone),
             Input::Answer(_) => Step::Done(Outcome::NotDone),
             Input::Timeout => {

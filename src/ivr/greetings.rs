@@ -210,6 +210,7 @@ fn recording_it(target: Target, recording: OwnRecording, input: Input, who: &Sub
         greeting::Step::Done(greeting::Outcome::Kept) => Step::Back(say([target.saved()])),
         greeting::Step::Done(greeting::Outcome::Cancelled) => Step::Back(say([PromptId::NotKept])),
         greeting::Step::Done(greeting::Outcome::NotDone) => Step::Back(say([PromptId::NotDone])),
+        greeting::Step::Done(greeting::Outcome::Refused(why)) => Step::Back(say([why, PromptId::NotKept])),
         greeting::Step::Done(greeting::Outcome::Silence) => Step::Silence,
         greeting::Step::Done(greeting::Outcome::MailboxGone) => Step::MailboxGone,
     }

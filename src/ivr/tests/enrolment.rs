@@ -115,6 +115,19 @@ fn a_hang_up_at_any_step_owes_nothing_and_undoes_nothing() {
     }
 }
 
+#[test]
+fn whose_greeting_cannot_be_used_hears_why_before_the_goodbye() {
+    let unfit = || Answer::Account(AccountAnswer::Unfit(Unfit::Silent));
+    let mut telephone = login_of(MailboxView { due: Due { greeting: true, ..Due::NOTHING }, ..new_mailbox() });
+
+    for _ in 0..3 {
+        telephone.press("#").answer(Answer::RecordingReady).listen().speak(3.0, RecordingEnd::Silence);
+        telephone.press("1").forget().answer(unfit());
+    }
+
+    assert_eq!(telephone.look(), "nothing-heard not-kept goodbye");
+}
+
 pub(super) fn first_login() -> Telephone {
     login_of(new_mailbox())
 }

@@ -185,7 +185,7 @@ fn a_recording_that_cannot_be_used_is_refused_with_the_reason_and_made_again() {
         telephone.listen().speak(3.0, RecordingEnd::Silence).press("1").forget();
         // Three times are enough.
         telephone.answer(Answer::Account(AccountAnswer::Unfit(unfit)));
-        assert_eq!(telephone.look(), format!("not-done {MENU}"));
+        assert_eq!(telephone.look(), format!("{reason} not-kept {MENU}"));
     }
 }
 
