@@ -312,12 +312,7 @@ impl Deposit {
         if call.hung_up() {
             return self.store(call);
         }
-        let preface = match ended_by {
-            RecordingEnd::Longest => say([PromptId::LongestReached]),
-            RecordingEnd::Failed => say([PromptId::RestNotRecorded]),
-            RecordingEnd::Digit(_) | RecordingEnd::Silence | RecordingEnd::Stopped | RecordingEnd::Hangup => vec![],
-        };
-        let asking = Asking::begin(call, preface, self.told(call));
+        let asking = Asking::begin(call, phrase::cut_off(ended_by), self.told(call));
         self.at(State::Review(asking))
     }
 

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{
-    AccountAnswer, AccountQuestion, Answer, Effect, Input, Item, PromptId, Question, RecordKind, Unfit,
+    AccountAnswer, AccountQuestion, Answer, Effect, Input, Item, PromptId, Question, RecordKind, RecordingEnd, Unfit,
     asking::Asking,
     keymap::{self, Meaning, OwnReviewAction},
     login::Subscriber,
@@ -92,9 +92,9 @@ impl OwnRecording {
     }
 
     fn recording(mut self, taping: Taping, input: Input, call: &mut Call) -> Step {
-        let kept = match taping.step(input, call) {
+        let (kept, ended_by) = match taping.step(input, call) {
             taping::Step::More(taping) => return self.at(State::Recording(taping)),
-            taping::Step::Done(taping::Outcome::Recorded { kept, .. }) => kept,
+            taping::Step::Done(taping::Outcome::Recorded { kept, ended_by }) => (kept, ended_by),
             taping::Step::Done(taping::Outcome::Cancelled) => return Step::Done(Outcome::Cancelled),
             taping::Step::Done(taping::Outcome::NotDone) => return Step::Done(Outcome::NotDone),
             taping::Step::Done(taping::Outcome::MailboxGone) => return Step::Done(Outcome::MailboxGone),
@@ -103,11 +103,16 @@ impl OwnRecording {
             return discarded(Outcome::Cancelled, call);
         }
         if rules::is_long_enough(kept, SHORTEST) {
-            let preface = vec![Item::Prompt(PromptId::YouRecorded), Item::TheRecording, phrase::BREATH];
+            // One that has become too long is heard now. That a disk failed is not.
+            let failed = if ended_by == RecordingEnd::Failed { phrase::cut_off(ended_by) } else { vec![] };
+            let preface = [failed, vec![Item::Prompt(PromptId::YouRecorded), Item::TheRecording, phrase::BREATH]].concat();
             let asking = Asking::begin(call, preface, keymap::tell(call.keys().own_review, |_| true));
             return self.at(State::Review(asking));
         }
         call.discard_recording();
+        if ended_by == RecordingEnd::Failed {
+            return Step::Done(Outcome::NotDone);
+        }
         self.tries_left = self.tries_left.saturating_sub(1);
         if self.tries_left == 0 {
             return Step::Done(Outcome::Silence);

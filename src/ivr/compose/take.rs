@@ -94,8 +94,7 @@ impl What {
             return self.left(is_long_enough, call);
         }
         if is_long_enough {
-            let preface = if ended_by == RecordingEnd::Longest { say([PromptId::LongestReached]) } else { vec![] };
-            let asking = Asking::begin(call, preface, keymap::tell(call.keys().send, |_| true));
+            let asking = Asking::begin(call, phrase::cut_off(ended_by), keymap::tell(call.keys().send, |_| true));
             return Step::More(self.at(State::Review(asking)));
         }
         call.discard_recording();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::Weekday;
 
-use super::{Item, MailboxView, PromptId, Rejection};
+use super::{Item, MailboxView, PromptId, RecordingEnd, Rejection};
 use crate::domain::{
     caller::Caller,
     language::{Grammar, Language},
@@ -60,6 +60,15 @@ pub(super) fn greeting(language: &Language, mailbox: &MailboxView) -> Vec<Item> 
     };
     items.extend([BREATH, Item::Prompt(PromptId::LeaveMessage)]);
     items
+}
+
+/// That the recording of a message ended before its speaker did.
+pub(super) fn cut_off(ended_by: RecordingEnd) -> Vec<Item> {
+    match ended_by {
+        RecordingEnd::Longest => say([PromptId::LongestReached]),
+        RecordingEnd::Failed => say([PromptId::RestNotRecorded]),
+        RecordingEnd::Digit(_) | RecordingEnd::Silence | RecordingEnd::Stopped | RecordingEnd::Hangup => vec![],
+    }
 }
 
 /// Why the mailbox does not take the call.

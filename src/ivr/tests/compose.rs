@@ -263,6 +263,10 @@ fn what_cannot_be_recorded_is_said() {
 #[test]
 fn only_administrators_send_to_everybody() {
     let mut telephone = logged_in(&[]);
+
+    let mut telephone = instructed();
+    telephone.press("#").answer(Answer::RecordingReady).listen().forget().speak(4.0, RecordingEnd::Failed);
+    assert!(telephone.look().starts_with("rest-not-recorded to-send press-1"));
     telephone.forget().press("9");
     assert!(telephone.look().starts_with("invalid-choice"));
 

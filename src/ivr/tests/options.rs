@@ -72,6 +72,22 @@ fn what_could_not_be_kept_is_said() {
 }
 
 #[test]
+fn what_could_not_be_recorded_to_its_end_is_said() {
+    let recording = || {
+        let mut telephone = options();
+        telephone.press("1#").answer(Answer::RecordingReady).listen().forget();
+        telephone
+    };
+
+    let mut telephone = recording();
+    telephone.speak(4.0, RecordingEnd::Failed);
+    assert_eq!(telephone.look(), format!("rest-not-recorded you-recorded RECORDING {REVIEW}"));
+    let mut telephone = recording();
+    telephone.speak(0.0, RecordingEnd::Failed);
+    assert_eq!(telephone.look(), format!("discard, not-done {MENU}"));
+}
+
+#[test]
 fn a_passcode_is_typed_twice() {
     let mut telephone = options();
 
