@@ -79,11 +79,8 @@ impl Options {
     fn offer(who: Subscriber, preface: Vec<Item>, call: &mut Call) -> Moment {
         let tells_all = call.tells_all();
         let menu = keymap::tell(call.keys().options, |action| match action {
-            OptionsAction::Greeting
-            | OptionsAction::Name
-            | OptionsAction::Passcode
-            | OptionsAction::Temporary
-            | OptionsAction::MainMenu => true,
+            OptionsAction::Greeting | OptionsAction::Name | OptionsAction::Temporary | OptionsAction::MainMenu => true,
+            OptionsAction::Passcode => may_change_passcode(&who),
             OptionsAction::Busy | OptionsAction::Greetings | OptionsAction::LastAccess => tells_all,
             OptionsAction::Help => !tells_all,
             OptionsAction::Administration => who.administrates(),
@@ -121,8 +118,9 @@ fn menu(who: Subscriber, asking: Asking, input: Input, call: &mut Call) -> Momen
             Meaning::Does(OptionsAction::Name) => record(who, GreetingKind::Name, call),
             Meaning::Does(OptionsAction::Temporary) => record(who, GreetingKind::Temporary, call),
             Meaning::Does(OptionsAction::Greetings) => offer_greetings(who, vec![], call),
-            // An owner's passcode opens the own mailbox; that of a shared one is for whoever administers it.
-            Meaning::Does(OptionsAction::Passcode) if who.own.is_some() => Options::offer(who, say([PromptId::NotDone]), call),
+            Meaning::Does(OptionsAction::Passcode) if !may_change_passcode(&who) => {
+                Options::offer(who, say([PromptId::NotDone]), call)
+            }
             Meaning::Does(OptionsAction::Passcode) => {
                 let passcode = NewPasscode::begin(call, vec![]);
                 at(who, State::Passcode(passcode))
@@ -136,10 +134,10 @@ fn menu(who: Subscriber, asking: Asking, input: Input, call: &mut Call) -> Momen
                 at(who, State::Administration(administration))
             }
             Meaning::Does(OptionsAction::Help) => {
-                let administrator = who.administrates();
                 let menu = keymap::tell(call.keys().options, |action| match action {
                     OptionsAction::Help => false,
-                    OptionsAction::Administration => administrator,
+                    OptionsAction::Administration => who.administrates(),
+                    OptionsAction::Passcode => may_change_passcode(&who),
                     _ => true,
                 });
                 let asking = Asking::begin(call, vec![], menu);
@@ -159,6 +157,11 @@ fn menu(who: Subscriber, asking: Asking, input: Input, call: &mut Call) -> Momen
         Input::Hangup => Retrieval::leave(call, who),
         Input::RecordingDone { .. } | Input::Answer(_) => at(who, State::Menu(asking)),
     }
+}
+
+/// An owner's passcode opens the own mailbox; that of a shared one is for whoever administers it.
+fn may_change_passcode(who: &Subscriber) -> bool {
+    who.own.is_none()
 }
 
 fn record(who: Subscriber, kind: GreetingKind, call: &mut Call) -> Moment {

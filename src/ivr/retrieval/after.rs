@@ -51,7 +51,12 @@ pub(super) fn offer(who: Subscriber, list: List, preface: Vec<Item>, call: &mut 
 }
 
 fn message_menu(call: &Call, who: &Subscriber, list: &List, told: impl Fn(AfterAction) -> bool) -> Vec<Item> {
-    let can = |action| action != AfterAction::CallBack || who.mailbox.call_back;
+    let can = |action| match action {
+        AfterAction::CallBack => who.mailbox.call_back,
+        AfterAction::Forward => !list.current().private,
+        AfterAction::DeleteAndBlock => list.current().caller.number.is_some(),
+        _ => true,
+    };
     let mut menu = keymap::tell(call.keys().after, |action| can(action) && (told(action) || call.tells_all()));
     if list.current().deleted_at.is_some() {
         for item in &mut menu {

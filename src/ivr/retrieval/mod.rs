@@ -248,6 +248,7 @@ fn main_menu(who: Subscriber, asking: Asking, input: Input, call: &mut Call) -> 
             Meaning::Does(MainAction::Options) => Options::begin(call, who),
             Meaning::Does(MainAction::Help) => {
                 let mut help = keymap::tell(call.keys().main, |action| match action {
+                    MainAction::EndTemporary => who.mailbox.temporary.is_some(),
                     MainAction::Shared => who.own().owns_shared,
                     MainAction::Broadcast => who.own().administrator,
                     _ => true,

@@ -604,6 +604,27 @@ fn a_wrong_key_says_so_and_starts_the_count_anew() {
     assert!(telephone.look().starts_with("invalid-choice to-options"));
     telephone.listen().wait().listen().wait().listen().wait();
     assert!(telephone.look().ends_with("goodbye"));
+#[test]
+fn help_tells_nothing_that_cannot_be_done() {
+    let mut telephone = logged_in(&[message("a")]);
+    telephone.press("*");
+    assert!(!telephone.look().contains("to-end-temporary"));
+    let temporary = Some(Temporary { until: None });
+    let mut telephone = Telephone::call(Entry::Retrieval { mailbox: Some(MailboxView { temporary, ..mailbox() }) });
+    telephone.press("1#").answer(Answer::Passcode(Verdict::Right)).answer(messages(&[])).forget().press("*");
+    assert!(telephone.look().contains("to-end-temporary press-8"));
+
+    for (held, lacking) in [
+        (Message { private: true, ..message("a") }, "to-forward "),
+        (Message { caller: Caller::private(), ..message("a") }, "to-delete-and-block"),
+    ] {
+        let mut telephone = listening(&[held]);
+        telephone.listen().press("86").forget().press("*");
+        let told = telephone.look();
+        assert!(told.contains("to-reply") && !told.contains(lacking), "{told}");
+    }
+}
+
 }
 
 #[test]

@@ -50,6 +50,21 @@ fn an_owner_opens_a_shared_mailbox_and_goes_back() {
 }
 
 #[test]
+fn an_owner_is_told_of_no_key_for_the_passcode_of_a_shared_mailbox() {
+    let mut telephone = in_the_menu();
+    telephone.press("0");
+    assert!(telephone.look().contains("to-change-passcode press-3"));
+    telephone.press("#").answer(messages(&[])).press("4").answer(shared(1)).press("1");
+    telephone.answer(Answer::Mailbox(Some(Box::new(shared_mailbox())))).answer(messages(&[])).forget();
+
+    telephone.press("0*");
+    let told = telephone.look();
+    assert!(told.contains("to-record-busy") && !told.contains("to-change-passcode"), "{told}");
+    telephone.press("3");
+    assert!(telephone.look().starts_with("not-done "));
+}
+
+#[test]
 fn what_an_owner_sends_from_a_shared_mailbox_comes_from_the_owner() {
     let mut telephone = in_the_menu();
     telephone.press("4").answer(shared(1)).press("1").answer(Answer::Mailbox(Some(Box::new(shared_mailbox()))));
