@@ -216,23 +216,30 @@ impl Compose {
     /// It is known to whom; what comes next follows `preface`.
     fn addressed(mut self, preface: Vec<Item>, call: &mut Call) -> Step {
         self.letter.to = To::These(self.to.clone());
-        let Some(length) = self.forwarded else {
+        if self.forwarded.is_none() {
             return self.take(rules::LONGEST_MESSAGE, preface, call);
-        };
-        if rules::room_for_introduction(length).is_none() {
-            return self.send_now(call);
         }
-        let asking = Asking::begin(call, preface, keymap::tell(call.keys().forward, |_| true));
+        let has_room = self.room_for_introduction().is_some();
+        let menu = keymap::tell(call.keys().forward, |action| action != ForwardAction::Introduce || has_room);
+        let asking = Asking::begin(call, preface, menu);
         self.at(State::Introducing(asking))
+    }
+
+    /// How long an introduction to the message that is forwarded can get, if it can have one.
+    fn room_for_introduction(&self) -> Option<Duration> {
+        self.forwarded.and_then(rules::room_for_introduction)
     }
 
     fn introducing(mut self, asking: Asking, input: Input, call: &mut Call) -> Step {
         match input {
             Input::Digit(digit) => match call.key(call.keys().forward, digit) {
-                Meaning::Does(ForwardAction::Introduce) => {
-                    let room = self.forwarded.and_then(rules::room_for_introduction).unwrap_or_default();
-                    self.take(room, vec![], call)
-                }
+                Meaning::Does(ForwardAction::Introduce) => match self.room_for_introduction() {
+                    Some(room) => self.take(room, vec![], call),
+                    None => {
+                        let asking = asking.repeat(call, say([PromptId::InvalidChoice]));
+                        self.at(State::Introducing(asking))
+                    }
+                },
                 Meaning::Does(ForwardAction::Send) => self.send_now(call),
                 Meaning::Does(ForwardAction::MarkUrgent) => {
                     self.letter.marks.urgent = !self.letter.marks.urgent;

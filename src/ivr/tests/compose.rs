@@ -92,12 +92,17 @@ fn a_forwarded_message_can_be_marked() {
 }
 
 #[test]
-fn a_message_without_room_for_an_introduction_goes_at_once() {
+fn a_message_without_room_for_an_introduction_is_forwarded_without_one() {
     let mut telephone = listening(Message { duration: rules::LONGEST_FORWARDED, ..message("a") });
+    let menu = FORWARD.strip_prefix("to-introduce press-1 ").unwrap();
 
     telephone.press("8").wait().press("1002#").answer(found("1002")).forget().press("#");
+    assert_eq!(telephone.look(), menu);
+    telephone.press("1");
+    assert_eq!(telephone.look(), format!("invalid-choice {menu}"));
+    telephone.press("42");
 
-    assert_eq!(telephone.look(), "stop, forwarded from ann to 1002 about a?");
+    assert_eq!(telephone.look(), format!("marked-urgent {menu}, stop, forwarded from ann to 1002 about a urgent?"));
 }
 
 #[test]
@@ -258,15 +263,15 @@ fn what_cannot_be_recorded_is_said() {
     let mut telephone = instructed();
     telephone.press("#").answer(Answer::RecordingReady).listen().forget().speak(0.0, RecordingEnd::Failed);
     assert_eq!(telephone.look(), "discard, count?");
+
+    let mut telephone = instructed();
+    telephone.press("#").answer(Answer::RecordingReady).listen().forget().speak(4.0, RecordingEnd::Failed);
+    assert!(telephone.look().starts_with("rest-not-recorded to-send press-1"));
 }
 
 #[test]
 fn only_administrators_send_to_everybody() {
     let mut telephone = logged_in(&[]);
-
-    let mut telephone = instructed();
-    telephone.press("#").answer(Answer::RecordingReady).listen().forget().speak(4.0, RecordingEnd::Failed);
-    assert!(telephone.look().starts_with("rest-not-recorded to-send press-1"));
     telephone.forget().press("9");
     assert!(telephone.look().starts_with("invalid-choice"));
 
