@@ -304,6 +304,11 @@ impl Call {
         meaning
     }
 
+    /// What the keys pressed so far mean in `menu`, which is left: no further one belongs to them.
+    pub fn complete_key<A: Action>(&mut self, menu: Menu<A>) -> Meaning<A> {
+        keymap::meaning(menu, &std::mem::take(&mut self.pressed), true)
+    }
+
     /// Leaves a key to what follows, as if it was pressed only then.
     pub fn hand_back(&mut self, digit: Digit) {
         self.handed_back = Some(digit);

@@ -132,8 +132,14 @@ pub(super) fn hearing(who: Subscriber, list: List, part: Part, paused: bool, inp
             let from = if let Part::Stamp(from) = part { from } else { PlayFrom::Start };
             play(who, list, from, call)
         }
-        Input::PlaybackDone => heard_to_its_end(who, list, call),
-        Input::PlaybackFailed => after::offer(who, list, say([PromptId::CannotPlay]), call),
+        Input::PlaybackDone | Input::PlaybackFailed => match call.complete_key(call.keys().playing) {
+            // No further key comes in time.
+            Meaning::Does(action) if !is_for_what_plays(action) => act(who, list, part, paused, action, call),
+            Meaning::Does(_) | Meaning::Begins | Meaning::Nothing if matches!(input, Input::PlaybackFailed) => {
+                after::offer(who, list, say([PromptId::CannotPlay]), call)
+            }
+            Meaning::Does(_) | Meaning::Begins | Meaning::Nothing => heard_to_its_end(who, list, call),
+        },
         // Held for too long, or a phrase that never ended.
         Input::Timeout => after::offer(who, list, vec![], call),
         Input::Hangup => Retrieval::leave(call, who),
@@ -142,14 +148,48 @@ pub(super) fn hearing(who: Subscriber, list: List, part: Part, paused: bool, inp
 }
 
 fn key(who: Subscriber, list: List, part: Part, paused: bool, digit: Digit, call: &mut Call) -> Moment {
+    match call.key(call.keys().playing, digit) {
+        Meaning::Does(action) => act(who, list, part, paused, action, call),
+        // A slip of the finger does not disturb the message.
+        Meaning::Begins | Meaning::Nothing => at(who, State::Hearing { list, part, paused }),
+    }
+}
+
+/// Whether it means nothing once the message is over.
+fn is_for_what_plays(action: PlayingAction) -> bool {
+    match action {
+        PlayingAction::PauseOrContinue
+        | PlayingAction::Back
+        | PlayingAction::Ahead
+        | PlayingAction::ToStart
+        | PlayingAction::ToEnd
+        | PlayingAction::Slower
+        | PlayingAction::Faster
+        | PlayingAction::NormalSpeed
+        | PlayingAction::Louder
+        | PlayingAction::Softer
+        | PlayingAction::Envelope => true,
+        PlayingAction::Previous
+        | PlayingAction::Repeat
+        | PlayingAction::Next
+        | PlayingAction::DeleteOrRestore
+        | PlayingAction::Save
+        | PlayingAction::KeepAsNew
+        | PlayingAction::Forward
+        | PlayingAction::Reply
+        | PlayingAction::MainMenu => false,
+    }
+}
+
+fn act(who: Subscriber, list: List, part: Part, paused: bool, action: PlayingAction, call: &mut Call) -> Moment {
     let stay = |who, list, paused| at(who, State::Hearing { list, part, paused });
     let skip = who.listening.skip.span();
-    match call.key(call.keys().playing, digit) {
-        Meaning::Does(PlayingAction::PauseOrContinue) => {
+    match action {
+        PlayingAction::PauseOrContinue => {
             call.effect(if paused { Effect::ResumePlaying } else { Effect::PausePlaying });
             stay(who, list, !paused)
         }
-        Meaning::Does(PlayingAction::Back) => match part {
+        PlayingAction::Back => match part {
             Part::Message => seek(who, list, Seek::Back(skip), paused, call),
             // Once more.
             Part::Stamp(_) => {
@@ -158,36 +198,36 @@ fn key(who: Subscriber, list: List, part: Part, paused: bool, digit: Digit, call
                 stay(who, list, false)
             }
         },
-        Meaning::Does(PlayingAction::Ahead) => match part {
+        PlayingAction::Ahead => match part {
             Part::Message => seek(who, list, Seek::Ahead(skip), paused, call),
             // On to the message.
             Part::Stamp(from) => play(who, list, from, call),
         },
-        Meaning::Does(PlayingAction::ToStart) => match part {
+        PlayingAction::ToStart => match part {
             Part::Message => seek(who, list, Seek::Start, paused, call),
             Part::Stamp(_) => play(who, list, PlayFrom::Start, call),
         },
         // What was passed over was not heard: a new message stays new.
-        Meaning::Does(PlayingAction::ToEnd) => {
+        PlayingAction::ToEnd => {
             call.effect(Effect::StopPlaying);
             after::offer(who, list, vec![], call)
         }
-        Meaning::Does(PlayingAction::Slower) => {
+        PlayingAction::Slower => {
             change_playback(who, list, part, paused, call, |playback| Playback { speed: playback.speed.slower(), ..playback })
         }
-        Meaning::Does(PlayingAction::Faster) => {
+        PlayingAction::Faster => {
             change_playback(who, list, part, paused, call, |playback| Playback { speed: playback.speed.faster(), ..playback })
         }
-        Meaning::Does(PlayingAction::NormalSpeed) => {
+        PlayingAction::NormalSpeed => {
             change_playback(who, list, part, paused, call, |playback| Playback { speed: Speed::NORMAL, ..playback })
         }
-        Meaning::Does(PlayingAction::Louder) => {
+        PlayingAction::Louder => {
             change_playback(who, list, part, paused, call, |playback| Playback { volume: playback.volume.louder(), ..playback })
         }
-        Meaning::Does(PlayingAction::Softer) => {
+        PlayingAction::Softer => {
             change_playback(who, list, part, paused, call, |playback| Playback { volume: playback.volume.softer(), ..playback })
         }
-        Meaning::Does(PlayingAction::Envelope) => {
+        PlayingAction::Envelope => {
             let from = match part {
                 Part::Stamp(from) => from,
                 Part::Message => PlayFrom::WhereItStopped,
@@ -196,17 +236,15 @@ fn key(who: Subscriber, list: List, part: Part, paused: bool, digit: Digit, call
             call.tell(items);
             at(who, State::Hearing { list, part: Part::Stamp(from), paused: false })
         }
-        Meaning::Does(PlayingAction::Previous) => previous(who, list, call),
-        Meaning::Does(PlayingAction::Repeat) => repeat(who, list, call),
-        Meaning::Does(PlayingAction::Next) => next(who, list, call),
-        Meaning::Does(PlayingAction::DeleteOrRestore) => changing::delete_or_restore(who, list, call),
-        Meaning::Does(PlayingAction::Save) => changing::save(who, list, call),
-        Meaning::Does(PlayingAction::KeepAsNew) => changing::keep_as_new(who, list, call),
-        Meaning::Does(PlayingAction::Forward) => sending::forward(who, list, call),
-        Meaning::Does(PlayingAction::Reply) => sending::reply(who, list, call),
-        Meaning::Does(PlayingAction::MainMenu) => Retrieval::begin(call, who, vec![]),
-        // A slip of the finger does not disturb the message.
-        Meaning::Begins | Meaning::Nothing => stay(who, list, paused),
+        PlayingAction::Previous => previous(who, list, call),
+        PlayingAction::Repeat => repeat(who, list, call),
+        PlayingAction::Next => next(who, list, call),
+        PlayingAction::DeleteOrRestore => changing::delete_or_restore(who, list, call),
+        PlayingAction::Save => changing::save(who, list, call),
+        PlayingAction::KeepAsNew => changing::keep_as_new(who, list, call),
+        PlayingAction::Forward => sending::forward(who, list, call),
+        PlayingAction::Reply => sending::reply(who, list, call),
+        PlayingAction::MainMenu => Retrieval::begin(call, who, vec![]),
     }
 }
 

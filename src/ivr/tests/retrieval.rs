@@ -42,6 +42,24 @@ fn a_message_is_introduced_played_and_noted_as_heard() {
 }
 
 #[test]
+fn keys_that_the_end_of_a_message_cuts_short_mean_nothing_in_the_next_menu() {
+    let unity = Preferences { keys: Some(KeyProfile::Unity), ..Preferences::default() };
+    let mut telephone = Telephone::call(Entry::Retrieval { mailbox: Some(MailboxView { preferences: unity, ..mailbox() }) });
+    let held = messages(&[heard(message("a"))]);
+    telephone.press("1#").answer(Answer::Passcode(Verdict::Right)).answer(held.clone()).press("31").answer(held);
+    telephone.listen().press("5").listen();
+    assert_ne!(telephone.session.timeout(), Some(Duration::from_secs(2)), "nothing is half pressed any more");
+    telephone.forget().press("9");
+    let told = telephone.look();
+    assert!(told.contains(" length number-1 minute"), "9 is the envelope, and 59 no key: {told}");
+
+    // What would have been done without a further key is done.
+    let mut telephone = listening(&[message("a")]);
+    telephone.listen().forget().press("8").listen();
+    assert_eq!(telephone.look(), "enter-addressee");
+}
+
+#[test]
 fn a_message_heard_in_part_stays_new() {
     for leave in ["6", "4", "7", "#*", "86"] {
         let mut telephone = listening(&[message("a"), message("b")]);
@@ -175,24 +193,6 @@ fn a_long_list_is_listed_part_by_part() {
 }
 
 #[test]
-fn a_list_whose_rest_is_gone_has_come_to_its_end() {
-    let mut telephone = logged_in(&[message("a"), message("b")]);
-    let Answer::Messages(page) = messages(&[message("a")]) else { panic!() };
-    telephone.press("1").answer(Answer::Messages(Page { more: true, ..page })).forget();
-
-    telephone.press("6").answer(messages(&[]));
-
-    assert_eq!(telephone.look(), format!("list new after a?, no-more-messages {AFTER_LAST}"));
-}
-
-#[test]
-fn a_message_that_is_gone_is_left_for_one_that_was_not_listed_yet() {
-    let mut telephone = logged_in(&[message("a"), message("b")]);
-    let Answer::Messages(page) = messages(&[message("a"), message("b")]) else { panic!() };
-    telephone.press("1").answer(Answer::Messages(Page { more: true, ..page })).press("69").forget();
-
-    telephone.answer(Answer::Conflict(None));
-#[test]
 fn whoever_saves_every_saved_message_hears_each_once() {
     let old = ["a", "b", "c"].map(|name| Message { saved_at: Some(message(name).deposited_at), ..message(name) });
     let mut telephone = logged_in(&old);
@@ -217,6 +217,24 @@ fn whoever_saves_every_saved_message_hears_each_once() {
     assert_eq!(telephone.look(), format!("no-more-messages {AFTER_LAST}"));
 }
 
+#[test]
+fn a_list_whose_rest_is_gone_has_come_to_its_end() {
+    let mut telephone = logged_in(&[message("a"), message("b")]);
+    let Answer::Messages(page) = messages(&[message("a")]) else { panic!() };
+    telephone.press("1").answer(Answer::Messages(Page { more: true, ..page })).forget();
+
+    telephone.press("6").answer(messages(&[]));
+
+    assert_eq!(telephone.look(), format!("list new after a?, no-more-messages {AFTER_LAST}"));
+}
+
+#[test]
+fn a_message_that_is_gone_is_left_for_one_that_was_not_listed_yet() {
+    let mut telephone = logged_in(&[message("a"), message("b")]);
+    let Answer::Messages(page) = messages(&[message("a"), message("b")]) else { panic!() };
+    telephone.press("1").answer(Answer::Messages(Page { more: true, ..page })).press("69").forget();
+
+    telephone.answer(Answer::Conflict(None));
     assert_eq!(telephone.look(), "list new after b?");
     telephone.answer(messages(&[message("c")]));
     assert_eq!(telephone.look(), format!("message-gone last-message {STAMP}"));
@@ -587,24 +605,6 @@ fn help_tells_every_key() {
 }
 
 #[test]
-fn silence_is_asked_twice_and_then_goodbye_is_said() {
-    let mut telephone = logged_in(&[message("a")]);
-
-    telephone.listen().forget().wait().listen().wait().listen().wait().listen();
-
-    let menu = "to-hear-new press-1 to-options press-0 to-help press-star to-leave press-pound";
-    assert_eq!(telephone.look(), format!("{menu}, {menu}, goodbye, hang up"));
-}
-
-#[test]
-fn a_wrong_key_says_so_and_starts_the_count_anew() {
-    let mut telephone = logged_in(&[]);
-
-    telephone.listen().wait().listen().wait().forget().press("8");
-    assert!(telephone.look().starts_with("invalid-choice to-options"));
-    telephone.listen().wait().listen().wait().listen().wait();
-    assert!(telephone.look().ends_with("goodbye"));
-#[test]
 fn help_tells_nothing_that_cannot_be_done() {
     let mut telephone = logged_in(&[message("a")]);
     telephone.press("*");
@@ -625,6 +625,24 @@ fn help_tells_nothing_that_cannot_be_done() {
     }
 }
 
+#[test]
+fn silence_is_asked_twice_and_then_goodbye_is_said() {
+    let mut telephone = logged_in(&[message("a")]);
+
+    telephone.listen().forget().wait().listen().wait().listen().wait().listen();
+
+    let menu = "to-hear-new press-1 to-options press-0 to-help press-star to-leave press-pound";
+    assert_eq!(telephone.look(), format!("{menu}, {menu}, goodbye, hang up"));
+}
+
+#[test]
+fn a_wrong_key_says_so_and_starts_the_count_anew() {
+    let mut telephone = logged_in(&[]);
+
+    telephone.listen().wait().listen().wait().forget().press("8");
+    assert!(telephone.look().starts_with("invalid-choice to-options"));
+    telephone.listen().wait().listen().wait().listen().wait();
+    assert!(telephone.look().ends_with("goodbye"));
 }
 
 #[test]
