@@ -153,6 +153,15 @@ struct PlayingMessage {
     paused: bool,
 }
 
+/// Whether the call has lasted too long.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Overdue {
+    No,
+    Now,
+    /// The menus know.
+    Told,
+}
+
 /// What was prepared for recording, and how far it is.
 enum Recording {
     Nothing,
@@ -200,6 +209,7 @@ impl Driver {
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let opening = std::mem::take(&mut self.opening);
         self.perform(opening).await;
+        let (began, mut overdue) = (Instant::now(), Overdue::No);
         while !self.is_finished() {
             let input = tokio::select! {
                 event = self.session.sip.next_event(), if !self.gone => self.sip_event(event),
@@ -213,16 +223,26 @@ impl Driver {
                     self.fetched(fetched)
                 }
                 () = due(self.deadline), if !self.gone => Some(Input::Timeout),
+                () = sleep_until(began + self.menus.longest()), if !self.gone && overdue == Overdue::No => {
+                    self.record.ended("it lasted too long");
+                    overdue = Overdue::Now;
+                    None
+                }
                 _ = stop.wait_for(|stop| *stop), if !self.gone => {
                     self.session.sip.send(Command::Hangup { reason: Some(Reason::sip(503, "the server stops")) });
                     self.record.ended("the server stopped");
                     self.caller_gone()
                 }
             };
-            if let Some(input) = input {
-                let effects = self.menus.handle(input);
-                self.perform(effects).await;
-            }
+            let effects = match input {
+                Some(input) => self.menus.handle(input),
+                None if overdue == Overdue::Now => {
+                    overdue = Overdue::Told;
+                    self.menus.end()
+                }
+                None => continue,
+            };
+            self.perform(effects).await;
         }
         if !matches!(self.recording, Recording::Nothing) {
             // The menus store or discard every recording; what a mistake of theirs leaves is recovered at the next start.

@@ -85,6 +85,10 @@ pub const SKIP: Duration = Duration::from_secs(3);
 pub const SHORTEST_SKIP: Duration = Duration::from_secs(1);
 /// The most that can be chosen for it.
 pub const LONGEST_SKIP: Duration = Duration::from_mins(1);
+/// How long a subscriber who has given the passcode can stay: enough to hear a hundred messages with all that is said around them.
+pub const LONGEST_CALL: Duration = Duration::from_hours(2);
+/// How long anybody else can: enough to record the longest message, hear it, and record and hear it once more.
+pub const LONGEST_CALL_BEFORE_LOGIN: Duration = Duration::from_mins(25);
 /// How long a call goes on without any RTP.
 pub const RTP_TIMEOUT: Duration = Duration::from_secs(30);
 

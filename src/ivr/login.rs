@@ -147,7 +147,11 @@ impl Login {
                 None => self.refuse(call),
             },
             Typed::Back if self.may_choose => self.ask_number(call),
-            Typed::Back => self.ask_passcode(call, say([PromptId::EnterPasscode])),
+            // A line is not held for ever by asking.
+            Typed::Back => match self.numbers_left.checked_sub(1) {
+                Some(numbers_left) => Self { numbers_left, ..self }.ask_passcode(call, say([PromptId::EnterPasscode])),
+                None => call.part(say([PromptId::TooManyAttempts, PromptId::Goodbye])),
+            },
             Typed::Silence => call.part(say([PromptId::Goodbye])),
         }
     }
@@ -179,7 +183,7 @@ impl Login {
 
     fn enter(mailbox: MailboxView, passcode: Passcode, wish: Option<ScreeningWish>, call: &mut Call) -> Moment {
         call.follow(&mailbox);
-        call.speak_to_subscriber(&mailbox);
+        call.let_in(&mailbox);
         let enrolled = mailbox.enrolled;
         let tell_shared = mailbox.owns_shared;
         let numbers_left = rules::NUMBERS_PER_CALL;

@@ -21,6 +21,10 @@ pub struct Session {
     call: Call,
     moment: Moment,
     typed_ahead: VecDeque<Digit>,
+    /// The caller is gone.
+    gone: bool,
+    /// The call has lasted long enough.
+    is_overdue: bool,
 }
 
 /// What is typed ahead may be a passcode.
@@ -41,9 +45,20 @@ impl Session {
         let language = settings.first_language(&entry);
         let (pressed, complete, menu_length) = (String::new(), false, settings.menu_length);
         let effects = vec![];
-        let (handed_back, hung_up, transfers) = (None, false, 0);
-        let mut call =
-            Call { settings, language, keys, menu_length, pressed, complete, handed_back, effects, hung_up, transfers };
+        let (handed_back, hung_up, logged_in, transfers) = (None, false, false, 0);
+        let mut call = Call {
+            settings,
+            language,
+            keys,
+            menu_length,
+            pressed,
+            complete,
+            handed_back,
+            effects,
+            hung_up,
+            logged_in,
+            transfers,
+        };
         let moment = match entry {
             Entry::Deposit { mailbox } if mailbox.enabled => Deposit::begin(&mut call, mailbox),
             Entry::Deposit { .. } | Entry::Unavailable => Deposit::turn_away(&mut call, None),
@@ -56,23 +71,25 @@ impl Session {
             Entry::Screening { wish, .. } => Login::begin_with_number(&mut call, Some(wish)),
         };
         let effects = std::mem::take(&mut call.effects);
-        (Self { call, moment, typed_ahead: VecDeque::new() }, effects)
+        (Self { call, moment, typed_ahead: VecDeque::new(), gone: false, is_overdue: false }, effects)
     }
 
     /// Takes what happened and gives what has to be done.
     pub fn handle(&mut self, input: Input) -> Vec<Effect> {
         match input {
             Input::Digit(digit) if self.moment.wait() == Wait::Answer => {
-                if self.typed_ahead.len() < MOST_TYPED_AHEAD && !self.call.hung_up {
+                if self.typed_ahead.len() < MOST_TYPED_AHEAD && !self.call.hung_up && !self.is_overdue {
                     self.typed_ahead.push_back(digit);
                 }
             }
-            Input::Hangup if self.call.hung_up => {}
+            Input::Hangup if self.gone => {}
             Input::Hangup => {
+                self.gone = true;
                 self.call.hung_up = true;
                 self.step(Input::Hangup);
             }
             Input::RecordingDone { ended_by: RecordingEnd::Hangup, .. } => {
+                self.gone = true;
                 self.call.hung_up = true;
                 self.step(input);
             }
@@ -87,6 +104,21 @@ impl Session {
         self.hand_in_what_was_typed();
         self.wind_up();
         std::mem::take(&mut self.call.effects)
+    }
+
+    /// Ends a call that has lasted [`Session::longest`], and gives what has to be done: what is being recorded is recorded to its end,
+    /// then everything is as if the caller had hung up, and goodbye is said.
+    pub fn end(&mut self) -> Vec<Effect> {
+        self.is_overdue = true;
+        self.typed_ahead.clear();
+        self.wind_up();
+        std::mem::take(&mut self.call.effects)
+    }
+
+    /// How long this call may last. It is longer once the passcode was given.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        if self.call.logged_in { rules::LONGEST_CALL } else { rules::LONGEST_CALL_BEFORE_LOGIN }
     }
 
     /// After how long without an input `Timeout` is due; `None` once the session is over.
@@ -149,10 +181,19 @@ impl Session {
         }
     }
 
-    /// Once the caller is gone, every moment that awaits nothing is told so, until the session is over.
+    /// Once the caller is gone, every moment that awaits nothing is told so, until the session is over. After too long a call the
+    /// moments are told the same, and then the caller is who is told.
     fn wind_up(&mut self) {
+        let is_parting = matches!(self.moment, Moment::Parting);
+        if self.is_overdue && !is_parting && matches!(self.moment.wait(), Wait::Phrase | Wait::Keys(_)) {
+            self.call.hung_up = true;
+        }
         while self.call.hung_up && matches!(self.moment.wait(), Wait::Phrase | Wait::Keys(_)) {
             self.step(Input::Hangup);
+        }
+        if self.is_overdue && self.call.hung_up && !self.gone && self.is_over() {
+            self.call.hung_up = false;
+            self.moment = self.call.part(phrase::say([PromptId::Goodbye]));
         }
     }
 }
@@ -246,7 +287,10 @@ pub(super) struct Call {
     /// A key that the moment left to the next one.
     handed_back: Option<Digit>,
     effects: Vec<Effect>,
+    /// Whether the caller is gone, or is taken to be.
     hung_up: bool,
+    /// Whether the passcode was given.
+    logged_in: bool,
     /// How often an operator was called.
     pub transfers: u32,
 }
@@ -269,8 +313,9 @@ impl Call {
         self.pressed.clear();
     }
 
-    /// From here on the language is that of the subscriber of `mailbox`, who is logged in.
-    pub fn speak_to_subscriber(&mut self, mailbox: &MailboxView) {
+    /// From here on the caller is the subscriber of `mailbox`, and is spoken to in the subscriber's language.
+    pub fn let_in(&mut self, mailbox: &MailboxView) {
+        self.logged_in = true;
         self.language = self.settings.languages.spoken(Some(&mailbox.language), mailbox.preferences.clock);
     }
 

@@ -178,6 +178,13 @@ impl Telephone {
         self
     }
 
+    /// The call has lasted too long.
+    fn end(&mut self) -> &mut Self {
+        let effects = self.session.end();
+        self.perform(effects);
+        self
+    }
+
     fn hang_up(&mut self) -> &mut Self {
         self.give(Input::Hangup);
         self
@@ -439,6 +446,8 @@ enum Happening {
     Timeout,
     /// Nobody does anything for a long time.
     Silence,
+    /// The call has lasted too long.
+    End,
     Hangup,
 }
 
@@ -482,6 +491,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         6 => (0u64..8_000, end).prop_map(|(millis, end)| Happening::Recorded(millis, end)),
         2 => Just(Happening::Timeout),
         1 => Just(Happening::Silence),
+        1 => Just(Happening::End),
         1 => Just(Happening::Hangup),
     ]
 }
@@ -598,6 +608,9 @@ fn live_through(mut telephone: Telephone, happenings: Vec<Happening>) {
                     }
                     telephone.wait();
                 }
+            }
+            (Happening::End, _) => {
+                telephone.end();
             }
             (Happening::Hangup, _) => telephone.give(Input::Hangup),
             _ => {}

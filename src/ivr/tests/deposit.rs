@@ -371,3 +371,27 @@ fn recording() -> Telephone {
     telephone.listen().answer(Answer::RecordingReady).listen().forget();
     telephone
 }
+
+#[test]
+fn a_message_that_is_being_left_when_the_call_has_lasted_too_long_is_kept_whole() {
+    let recording = || {
+        let mut telephone = Telephone::call(Entry::Deposit { mailbox: mailbox() });
+        telephone.listen().answer(Answer::RecordingReady).listen().forget().end();
+        assert_eq!(telephone.look(), "", "it is recorded to its end");
+        telephone
+    };
+
+    let mut telephone = recording();
+    telephone.speak(5.0, RecordingEnd::Silence);
+    assert_eq!(telephone.look().rsplit(", ").next(), Some("store?"));
+    telephone.answer(Answer::Stored);
+    assert_eq!(telephone.look(), "goodbye");
+    telephone.listen();
+    assert_eq!(telephone.look(), "hang up");
+
+    let mut telephone = recording();
+    telephone.speak(5.0, RecordingEnd::Hangup);
+    assert_eq!(telephone.look(), "store?");
+    telephone.answer(Answer::Stored);
+    assert_eq!(telephone.look(), "");
+}

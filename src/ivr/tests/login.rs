@@ -51,6 +51,57 @@ fn a_call_is_no_tool_for_listing_mailboxes() {
 }
 
 #[test]
+fn whoever_comes_from_a_greeting_is_asked_for_the_passcode_a_few_times() {
+    let mut telephone = Telephone::call(Entry::Deposit { mailbox: mailbox() });
+    telephone.press("*");
+    for _ in 0..rules::NUMBERS_PER_CALL {
+        telephone.forget().press("*");
+        assert_eq!(telephone.look(), "enter-passcode");
+    }
+
+    telephone.press("*");
+
+    assert_eq!(telephone.look(), "too-many-attempts goodbye");
+}
+
+#[test]
+fn a_call_may_last_longer_once_the_passcode_was_given() {
+    let mut telephone = Telephone::call(Entry::Retrieval { mailbox: Some(mailbox()) });
+    assert_eq!(telephone.session.longest(), rules::LONGEST_CALL_BEFORE_LOGIN);
+    telephone.press("1#").answer(Answer::Passcode(Verdict::Wrong));
+    assert_eq!(telephone.session.longest(), rules::LONGEST_CALL_BEFORE_LOGIN);
+
+    telephone.press("1#").answer(Answer::Passcode(Verdict::Right));
+
+    assert_eq!(telephone.session.longest(), rules::LONGEST_CALL);
+}
+
+#[test]
+fn a_call_that_lasts_too_long_ends_with_a_goodbye() {
+    let mut telephone = Telephone::call(Entry::Retrieval { mailbox: None });
+    telephone.forget().press("12*").forget();
+
+    telephone.end();
+    assert_eq!(telephone.look(), "goodbye");
+    telephone.press("1").listen();
+    assert_eq!(telephone.look(), "hang up");
+}
+
+#[test]
+fn a_call_that_lasts_too_long_during_a_question_ends_after_its_answer() {
+    let mut telephone = Telephone::call(Entry::Retrieval { mailbox: Some(mailbox()) });
+    telephone.press("1#").forget();
+
+    telephone.end();
+    assert_eq!(telephone.look(), "");
+    telephone.press("1").answer(Answer::Passcode(Verdict::Right)).answer(messages(&[]));
+    assert!(telephone.look().ends_with(", goodbye"));
+    telephone.hang_up();
+
+    assert!(telephone.session.is_over());
+}
+
+#[test]
 fn what_is_typed_is_never_printed() {
     let mut telephone = Telephone::call(Entry::Retrieval { mailbox: Some(mailbox()) });
     telephone.press("49158");
