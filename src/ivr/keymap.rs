@@ -176,6 +176,13 @@ actions! {
     }
 }
 actions! {
+    /// Before the recording of a greeting, a name or a message to other mailboxes, until the beep.
+    TapingAction {
+        Begin: "go to the beep", None;
+        Cancel: "cancel; nothing is recorded", None;
+    }
+}
+actions! {
     /// After a greeting or a name was recorded.
     OwnReviewAction {
         Accept: "keep the recording", Some(PromptId::ToKeep);
@@ -351,6 +358,8 @@ pub struct KeyMap {
     pub review: Menu<ReviewAction>,
     /// Before an operator is called, when a message was recorded.
     pub before_operator: Menu<BeforeOperatorAction>,
+    /// Before the recording of a greeting, a name or a message to other mailboxes.
+    pub taping: Menu<TapingAction>,
     /// After a greeting or a name was recorded.
     pub own_review: Menu<OwnReviewAction>,
     /// Before a message is forwarded.
@@ -460,6 +469,7 @@ mod tests {
             check(profile, map.greeting, &[]);
             check(profile, map.review, &[]);
             check(profile, map.before_operator, &[]);
+            check(profile, map.taping, &[]);
             check(profile, map.own_review, &[]);
             check(profile, map.forward, &[]);
             check(profile, map.send, &[]);
@@ -473,7 +483,12 @@ mod tests {
             check(profile, map.reset, &[]);
             check(profile, map.call_back, &[]);
             check(profile, map.block, &[]);
-            assert!(!map.end_recording.is_empty(), "{profile}");
+            assert!(!map.end_recording.is_empty() && !map.pause_recording.is_empty(), "{profile}");
+            assert!(!map.end_recording.iter().any(|key| map.pause_recording.contains(key)), "{profile}: one key ends and pauses");
+            // While it is recorded there are single keys only.
+            for keys in [map.end_recording, map.pause_recording] {
+                assert!(keys.iter().enumerate().all(|(at, key)| !keys[..at].contains(key)), "{profile}: {keys:?}");
+            }
         }
     }
 
@@ -482,6 +497,22 @@ mod tests {
     fn a_star_during_any_greeting_leads_to_the_passcode() {
         for profile in KeyProfile::ALL {
             assert_eq!(meaning(of(profile).greeting, "*", false), Meaning::Does(GreetingAction::LogIn), "{profile}");
+        }
+    }
+
+    /// A recording is cancelled before its beep with the same keys as after it.
+    #[test]
+    fn what_cancels_a_recording_cancels_it_before_the_beep() {
+        fn cancelling<A: Action>(menu: Menu<A>, action: A) -> Vec<&'static str> {
+            menu.iter().filter(|(_, it)| *it == action).map(|(keys, _)| *keys).filter(|keys| *keys != "0").collect()
+        }
+
+        for profile in KeyProfile::ALL {
+            let map = of(profile);
+            let before = cancelling(map.taping, TapingAction::Cancel);
+            for after in [cancelling(map.own_review, OwnReviewAction::Cancel), cancelling(map.send, SendAction::Cancel)] {
+                assert!(after.iter().all(|keys| before.contains(keys)), "{profile}: {after:?} but {before:?}");
+            }
         }
     }
 

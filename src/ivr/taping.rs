@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Answer, Effect, Input, Item, Question, RecordKind, RecordingEnd,
-    keymap::Digit,
+    keymap::{Meaning, TapingAction},
     session::{Call, Wait},
 };
 use crate::domain::id::MailboxId;
@@ -86,14 +86,17 @@ impl Taping {
 
     fn instruction(self, input: Input, call: &mut Call) -> Step {
         match input {
-            Input::Digit(Digit::Star) => Step::Done(Outcome::Cancelled),
-            Input::Digit(Digit::Pound) => {
-                call.effect(Effect::StopPlaying);
-                Step::More(Self::again(call, self.wanted))
-            }
+            Input::Digit(digit) => match call.key(call.keys().taping, digit) {
+                Meaning::Does(TapingAction::Begin) => {
+                    call.effect(Effect::StopPlaying);
+                    Step::More(Self::again(call, self.wanted))
+                }
+                Meaning::Does(TapingAction::Cancel) => Step::Done(Outcome::Cancelled),
+                Meaning::Begins | Meaning::Nothing => self.at(State::Instruction),
+            },
             Input::PlaybackDone | Input::PlaybackFailed | Input::Timeout => Step::More(Self::again(call, self.wanted)),
             Input::Hangup => Step::Done(Outcome::Cancelled),
-            Input::Digit(_) | Input::RecordingDone { .. } | Input::Answer(_) => self.at(State::Instruction),
+            Input::RecordingDone { .. } | Input::Answer(_) => self.at(State::Instruction),
         }
     }
 
@@ -117,16 +120,23 @@ impl Taping {
 
     fn beep(self, input: Input, call: &mut Call) -> Step {
         match input {
-            Input::Digit(Digit::Star) | Input::Hangup => {
-                call.discard_recording();
-                Step::Done(Outcome::Cancelled)
-            }
+            Input::Digit(digit) => match call.key(call.keys().taping, digit) {
+                Meaning::Does(TapingAction::Cancel) => Self::cancelled(call),
+                Meaning::Does(TapingAction::Begin) | Meaning::Begins | Meaning::Nothing => self.at(State::Beep),
+            },
+            Input::Hangup => Self::cancelled(call),
             Input::PlaybackDone | Input::PlaybackFailed | Input::Timeout => {
                 call.record(self.wanted.kind, self.wanted.longest);
                 self.at(State::Recording)
             }
-            Input::Digit(_) | Input::RecordingDone { .. } | Input::Answer(_) => self.at(State::Beep),
+            Input::RecordingDone { .. } | Input::Answer(_) => self.at(State::Beep),
         }
+    }
+
+    /// What was prepared is not wanted.
+    fn cancelled(call: &mut Call) -> Step {
+        call.discard_recording();
+        Step::Done(Outcome::Cancelled)
     }
 
     fn recording(self, input: Input, call: &mut Call) -> Step {

@@ -15,7 +15,7 @@ use afterbeep::{
         keymap::{
             self, Action, AdministrationAction, AfterAction, BeforeOperatorAction, BlockAction, CallBackAction, ForwardAction,
             GreetingAction, GreetingsAction, KeyMap, MainAction, Menu, OptionsAction, OwnReviewAction, PlayingAction,
-            RecordingAction, ResetAction, ReviewAction, SendAction,
+            RecordingAction, ResetAction, ReviewAction, SendAction, TapingAction,
         },
     },
     phone::listen,
@@ -351,7 +351,10 @@ async fn own_recordings(server: Arc<Server>, fingers: Fingers) {
     subscriber.presses(keys.main, MainAction::Options).await;
     subscriber.hears(PromptId::ToRecordGreeting).await;
     subscriber.presses(keys.options, OptionsAction::Greeting).await;
-    subscriber.hears(PromptId::RecordGreeting).await;
+    subscriber.presses(keys.taping, TapingAction::Cancel).await;
+    subscriber.hears(PromptId::NotKept).await;
+    subscriber.presses(keys.options, OptionsAction::Greeting).await;
+    subscriber.presses(keys.taping, TapingAction::Begin).await;
     subscriber.says_after_the_beep(THIRD_PHRASE).await;
     subscriber.hears(PromptId::YouRecorded).await;
     subscriber.presses(keys.own_review, OwnReviewAction::RecordAgain).await;
@@ -643,7 +646,7 @@ fn all_actions(keys: &KeyMap) -> BTreeSet<String> {
     macro_rules! add {
         ($($menu:ident)*) => { $(all.extend(keys.$menu.iter().map(|(_, action)| name(*action)));)* };
     }
-    add!(greeting review before_operator own_review forward send main playing after options greetings recording);
+    add!(greeting review before_operator taping own_review forward send main playing after options greetings recording);
     add!(administration reset call_back block);
     all
 }

@@ -4,7 +4,7 @@
 use super::{
     AdministrationAction, AfterAction, BeforeOperatorAction, BlockAction, CallBackAction, Digit, ForwardAction, GreetingAction,
     GreetingsAction, KeyMap, MainAction, OptionsAction, OwnReviewAction, PlayingAction, RecordingAction, ResetAction,
-    ReviewAction, SendAction,
+    ReviewAction, SendAction, TapingAction,
 };
 
 pub(super) static KEYS: KeyMap = KeyMap {
@@ -22,6 +22,7 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("0", ReviewAction::Operator),
     ],
     before_operator: &[("1", BeforeOperatorAction::Send), ("2", BeforeOperatorAction::Drop)],
+    taping: &[("#", TapingAction::Begin), ("*", TapingAction::Cancel)],
     own_review: &[
         ("1", OwnReviewAction::Accept),
         ("2", OwnReviewAction::Listen),

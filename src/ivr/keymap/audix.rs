@@ -5,7 +5,7 @@
 use super::{
     AdministrationAction, AfterAction, BeforeOperatorAction, BlockAction, CallBackAction, Digit, ForwardAction, GreetingAction,
     GreetingsAction, KeyMap, MainAction, OptionsAction, OwnReviewAction, PlayingAction, RecordingAction, ResetAction,
-    ReviewAction, SendAction,
+    ReviewAction, SendAction, TapingAction,
 };
 
 pub(super) static KEYS: KeyMap = KeyMap {
@@ -23,6 +23,7 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("0", ReviewAction::Operator),
     ],
     before_operator: &[("1", BeforeOperatorAction::Send), ("2", BeforeOperatorAction::Drop)],
+    taping: &[("#", TapingAction::Begin), ("*3", TapingAction::Cancel)],
     own_review: &[
         ("#", OwnReviewAction::Accept),
         ("23", OwnReviewAction::Listen),

@@ -4,7 +4,7 @@
 use super::{
     AdministrationAction, AfterAction, BeforeOperatorAction, BlockAction, CallBackAction, Digit, ForwardAction, GreetingAction,
     GreetingsAction, KeyMap, MainAction, OptionsAction, OwnReviewAction, PlayingAction, RecordingAction, ResetAction,
-    ReviewAction, SendAction,
+    ReviewAction, SendAction, TapingAction,
 };
 
 pub(super) static KEYS: KeyMap = KeyMap {
@@ -22,6 +22,7 @@ pub(super) static KEYS: KeyMap = KeyMap {
         ("0", ReviewAction::Operator),
     ],
     before_operator: &[("1", BeforeOperatorAction::Send), ("2", BeforeOperatorAction::Drop)],
+    taping: &[("#", TapingAction::Begin), ("7", TapingAction::Cancel), ("*", TapingAction::Cancel)],
     own_review: &[
         ("1", OwnReviewAction::Listen),
         ("2", OwnReviewAction::Accept),

@@ -91,6 +91,27 @@ fn three_keys_save_a_message_as_they_did_in_audix() {
 }
 
 #[test]
+fn a_recording_is_cancelled_before_the_tone_with_the_keys_of_the_map() {
+    for (keys, to_record, cancels) in [
+        (KeyProfile::Afterbeep, "01", "*"),
+        (KeyProfile::Asterisk, "01", "*"),
+        (KeyProfile::FreeSwitch, "51", "7"),
+        (KeyProfile::Unity, "41", "*"),
+        (KeyProfile::Audix, "51", "*3"),
+    ] {
+        let mut telephone = at_main_menu(keys, &[]);
+        telephone.press(to_record);
+        assert!(telephone.look().ends_with("record-greeting"), "{keys}");
+        telephone.press(cancels);
+        assert!(telephone.look().starts_with("not-kept "), "{keys}: after the instruction");
+
+        let mut telephone = at_main_menu(keys, &[]);
+        telephone.press(to_record).press("#").answer(Answer::RecordingReady).forget().press(cancels);
+        assert!(telephone.look().starts_with("discard, not-kept "), "{keys}: during the tone");
+    }
+}
+
+#[test]
 fn what_is_typed_ahead_may_be_several_keys_in_a_row() {
     let held = [message("a")];
     let mut telephone = at_main_menu(KeyProfile::Audix, &held);
