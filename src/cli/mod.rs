@@ -132,7 +132,7 @@ async fn dispatch(command: Command, file: Option<&Path>) -> anyhow::Result<()> {
         Command::Explain(args) => explain::run(args, file).await,
         Command::Calls(args) => calls::run(args, file).await,
         Command::Job(command) => job::run(command, file).await,
-        Command::Manual(args) => manual::run(args),
+        Command::Manual(args) => manual::run(args, file),
         Command::Prompts(command) => prompts::run(command, file),
         Command::Config(command) => config::run(command, file),
         Command::Migrate => {

@@ -6,6 +6,27 @@ use crate::{
     ivr::keymap::{self, Action, Digit, KeyMap, Menu},
 };
 
+/// What the configuration of a service says that its subscribers should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// What opens the mailbox.
+    pub access_codes: Vec<String>,
+    /// What blocks the last caller.
+    pub block_codes: Vec<String>,
+    /// What refuses callers without a number.
+    pub anonymous_codes: Vec<String>,
+    /// How many digits a passcode has at least.
+    pub shortest_passcode: usize,
+}
+
+impl Default for Service {
+    /// A service whose configuration says nothing else.
+    fn default() -> Self {
+        let code = |code: &str| vec![code.to_owned()];
+        Self { access_codes: code("*98"), block_codes: code("*60"), anonymous_codes: code("*77"), shortest_passcode: 8 }
+    }
+}
+
 /// A page with all keys of a key map.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Card {
@@ -54,19 +75,20 @@ impl Row {
 impl Card {
     /// The card of a key map.
     #[must_use]
-    pub fn new(profile: KeyProfile, language: Grammar) -> Self {
+    pub fn new(profile: KeyProfile, language: Grammar, service: &Service) -> Self {
         let words = Words::of(language);
         let title = match profile {
             KeyProfile::Afterbeep => words.card_title.to_owned(),
             other => format!("{} ({other})", words.card_title),
         };
         let rules = words.rules.iter().map(|rule| (*rule).to_owned()).collect();
-        Self { language, title, rules, sections: sections(keymap::of(profile), language) }
+        Self { language, title, rules, sections: sections(keymap::of(profile), language, service, "") }
     }
 }
 
-/// All menus of a key map, in the order in which a caller and then a subscriber meets them.
-pub(super) fn sections(map: &KeyMap, language: Grammar) -> Vec<Section> {
+/// All menus of a key map, in the order in which a caller and then a subscriber meets them; in the notes, keys and codes stand between
+/// `quotes`.
+pub(super) fn sections(map: &KeyMap, language: Grammar, service: &Service, quotes: &str) -> Vec<Section> {
     // Named one by one, so that no menu is forgotten here.
     let KeyMap {
         greeting,
@@ -90,8 +112,12 @@ pub(super) fn sections(map: &KeyMap, language: Grammar) -> Vec<Section> {
         block,
     } = map;
     let words = Words::of(language);
-    let signs = |keys: &[Digit]| keys.iter().map(|key| key.as_char().to_string()).collect::<Vec<_>>().join(words.or);
+    let signs = |keys: &[Digit]| words.either(keys.iter().map(|key| key.as_char().to_string()), quotes);
     let ends = words.ends_recording.replace("{keys}", &signs(end_recording)).replace("{pause}", &signs(pause_recording));
+    let dialled = [(words.blocks, &service.block_codes), (words.refuses_anonymous, &service.anonymous_codes)];
+    let dialled = dialled.into_iter().filter(|(_, codes)| !codes.is_empty());
+    let dialled: Vec<_> =
+        dialled.map(|(note, codes)| note.replace("{codes}", &words.either(codes.iter().cloned(), quotes))).collect();
     vec![
         section("greeting", Heading::Greeting, greeting, Some(ends), language),
         section("review", Heading::Review, review, None, language),
@@ -109,7 +135,7 @@ pub(super) fn sections(map: &KeyMap, language: Grammar) -> Vec<Section> {
         section("recording", Heading::Recording, recording, None, language),
         section("administration", Heading::Administration, administration, None, language),
         section("reset", Heading::Reset, reset, None, language),
-        section("block", Heading::Block, block, Some(words.block_note.to_owned()), language),
+        section("block", Heading::Block, block, (!dialled.is_empty()).then(|| dialled.join(" ")), language),
     ]
 }
 
@@ -141,7 +167,7 @@ mod tests {
     fn every_card_says_what_every_key_does_in_its_language() {
         for language in Grammar::ALL {
             for profile in KeyProfile::ALL {
-                for section in Card::new(profile, language).sections {
+                for section in Card::new(profile, language, &Service::default()).sections {
                     assert!(!section.title.is_empty() && !section.rows.is_empty(), "{profile} {language:?}: {section:?}");
                     for Row { action, does, .. } in &section.rows {
                         assert!(
@@ -155,8 +181,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_dialled_is_what_the_service_has() {
+        let note = |service: &Service| {
+            let sections = Card::new(KeyProfile::Afterbeep, Grammar::English, service).sections;
+            sections.into_iter().find(|section| section.menu == "block").unwrap().note
+        };
+        let codes = |codes: &[&str]| codes.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let other = Service { block_codes: codes(&["*61", "#61"]), anonymous_codes: vec![], ..Service::default() };
+        let none = Service { block_codes: vec![], ..other.clone() };
+
+        assert_eq!(note(&other).unwrap(), "Dial *61 or #61 to block your last caller.");
+        assert_eq!(note(&none), None);
+    }
+
+    #[test]
+    fn english_says_no_second_to() {
+        assert_eq!(words::purpose(crate::ivr::PromptId::ToPause, Grammar::English), "Pause, or continue");
+        assert_eq!(words::purpose(crate::ivr::PromptId::ToCompose, Grammar::English), "Send a message to other mailboxes");
+    }
+
+    #[test]
     fn keys_of_one_action_share_a_line() {
-        let card = Card::new(KeyProfile::Audix, Grammar::English);
+        let card = Card::new(KeyProfile::Audix, Grammar::English, &Service::default());
         let after = card.sections.iter().find(|section| section.menu == "after").unwrap();
         let delete = after.rows.iter().find(|row| row.action == "DeleteOrRestore").unwrap();
 
@@ -165,7 +211,7 @@ mod tests {
 
     #[test]
     fn the_words_are_those_that_are_spoken() {
-        let card = Card::new(KeyProfile::Afterbeep, Grammar::French);
+        let card = Card::new(KeyProfile::Afterbeep, Grammar::French, &Service::default());
         let after = card.sections.iter().find(|section| section.menu == "after").unwrap();
 
         assert!(after.rows.iter().any(|row| row.keys == ["7"] && row.does == "Supprimer ce message"), "{after:?}");

@@ -9,5 +9,5 @@ mod html;
 mod pdf;
 mod words;
 
-pub use card::{Card, Row, Section};
+pub use card::{Card, Row, Section, Service};
 pub use guide::guide;

@@ -185,12 +185,13 @@ fn encoded(letter: char) -> u8 {
 mod tests {
     use super::*;
     use crate::domain::{keys::KeyProfile, language::Grammar};
+    use crate::manual::Service;
 
     #[test]
     fn every_card_fits_on_its_page_in_a_type_that_can_be_read() {
         for language in Grammar::ALL {
             for profile in KeyProfile::ALL {
-                let card = Card::new(profile, language);
+                let card = Card::new(profile, language, &Service::default());
 
                 assert!(SIZES.iter().any(|size| *size >= 7.0 && card.laid_out(*size, false).is_some()), "{profile} {language:?}");
             }
@@ -201,7 +202,7 @@ mod tests {
     fn a_card_has_only_letters_of_its_font() {
         for language in Grammar::ALL {
             for profile in KeyProfile::ALL {
-                let text = format!("{:?}", Card::new(profile, language));
+                let text = format!("{:?}", Card::new(profile, language, &Service::default()));
                 let strange: String = text.chars().filter(|letter| *letter != '?' && encoded(*letter) == b'?').collect();
 
                 assert_eq!(strange, "", "{profile} {language:?}");
@@ -211,7 +212,7 @@ mod tests {
 
     #[test]
     fn the_same_card_is_the_same_file() {
-        let card = Card::new(KeyProfile::Afterbeep, Grammar::French);
+        let card = Card::new(KeyProfile::Afterbeep, Grammar::French, &Service::default());
 
         assert_eq!(card.pdf(), card.pdf());
         assert!(card.pdf().starts_with(b"%PDF-"));

@@ -31,7 +31,12 @@ pub(super) struct Words {
     /// With `{keys}`.
     pub ends_recording: &'static str,
     pub or: &'static str,
-    pub block_note: &'static str,
+    /// With `{codes}`.
+    pub blocks: &'static str,
+    /// With `{codes}`.
+    pub refuses_anonymous: &'static str,
+    /// What to dial where there is no code for one's mailbox.
+    pub own_number: &'static str,
     pub key: &'static str,
     pub does: &'static str,
     headings: &'static [(Heading, &'static str)],
@@ -52,6 +57,11 @@ impl Words {
         self.headings.iter().find(|(it, _)| *it == heading).map_or("", |(_, words)| words)
     }
 
+    /// "`*98` or `*97`".
+    pub fn either(&self, signs: impl Iterator<Item = String>, quotes: &str) -> String {
+        signs.map(|signs| format!("{quotes}{signs}{quotes}")).collect::<Vec<_>>().join(self.or)
+    }
+
     /// What an action does that is told in no menu.
     pub fn unspoken(&self, describe: &'static str) -> &'static str {
         self.unspoken.iter().find(|(english, _)| *english == describe).map_or("", |(_, words)| words)
@@ -66,7 +76,9 @@ static ENGLISH: Words = Words {
     ],
     ends_recording: "While recording, {keys} ends the message, and {pause} pauses it or goes on. Hanging up sends it.",
     or: " or ",
-    block_note: "Dial *60 to block your last caller; *77 to refuse callers who show no number, and again to accept them.",
+    blocks: "Dial {codes} to block your last caller.",
+    refuses_anonymous: "Dial {codes} to refuse callers who show no number, and again to accept them.",
+    own_number: "your own number",
     key: "Key",
     does: "What it does",
     headings: &[
@@ -104,7 +116,9 @@ static FRENCH: Words = Words {
     ],
     ends_recording: "Pendant l'enregistrement, {keys} termine le message, et {pause} le met en pause ou le reprend. Raccrocher l'envoie.",
     or: " ou ",
-    block_note: "Composez *60 pour bloquer votre dernier appelant ; *77 pour refuser les appels sans numéro, et de nouveau pour les accepter.",
+    blocks: "Composez {codes} pour bloquer votre dernier appelant.",
+    refuses_anonymous: "Composez {codes} pour refuser les appels sans numéro, et de nouveau pour les accepter.",
+    own_number: "votre propre numéro",
     key: "Touche",
     does: "Effet",
     headings: &[
@@ -142,7 +156,9 @@ static SPANISH: Words = Words {
     ],
     ends_recording: "Durante la grabación, {keys} termina el mensaje, y {pause} lo pone en pausa o continúa. Al colgar se envía.",
     or: " o ",
-    block_note: "Marque *60 para bloquear a quien llamó por último; *77 para rechazar llamadas sin número, y otra vez para aceptarlas.",
+    blocks: "Marque {codes} para bloquear a quien llamó por último.",
+    refuses_anonymous: "Marque {codes} para rechazar llamadas sin número, y otra vez para aceptarlas.",
+    own_number: "su propio número",
     key: "Tecla",
     does: "Qué hace",
     headings: &[
@@ -192,6 +208,11 @@ pub(super) fn purpose(prompt: PromptId, language: Grammar) -> String {
         Grammar::Spanish => &["Para "],
     };
     let words = preposition.iter().find_map(|first| words.strip_prefix(first)).unwrap_or(words);
+    // "To pause, or to continue": English says it before the second verb, too.
+    let words = match language {
+        Grammar::English => words.replace(", or to ", ", or "),
+        Grammar::French | Grammar::Spanish => words.to_owned(),
+    };
     let mut letters = words.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }

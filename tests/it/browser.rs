@@ -1,6 +1,12 @@
-//! Browsers as telephones: JsSIP over a secure WebSocket, with audio that is encrypted after a DTLS handshake on a path that ICE found.
+//! Browsers: as printers of key cards, and as telephones: JsSIP over a secure WebSocket, with audio that is encrypted after a DTLS handshake on a path that ICE found.
 
-use afterbeep::{audio::resample::resample, ivr::PromptId, phone::listen};
+use afterbeep::{
+    audio::resample::resample,
+    domain::{keys::KeyProfile, language::Grammar},
+    ivr::PromptId,
+    manual::{Card, Service},
+    phone::listen,
+};
 use serde_json::json;
 
 use crate::support::{
@@ -12,6 +18,23 @@ use crate::support::{
 
 /// What is left of the waveform after Opus and a browser.
 pub const ALIKE: f64 = 0.85;
+
+#[tokio::test]
+async fn every_key_card_prints_on_one_sheet() {
+    const A4: (f64, f64) = (8.27, 11.69);
+    const LETTER: (f64, f64) = (8.5, 11.0);
+    let mut browser = Chromium::empty().await;
+
+    for language in Grammar::ALL {
+        for profile in KeyProfile::ALL {
+            let page = Card::new(profile, language, &Service::default()).html();
+            for paper in [A4, LETTER] {
+                assert_eq!(browser.sheets(&page, paper).await, 1, "{profile} {language:?} on {paper:?}");
+            }
+        }
+    }
+    assert!(browser.sheets(&"<p>long</p>".repeat(100), A4).await > 1, "sheets are not counted");
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_leaves_a_message_and_another_hears_it() {

@@ -91,6 +91,25 @@ impl Chromium {
         browser
     }
 
+    /// Opens an empty page.
+    pub async fn empty() -> Self {
+        let mut browser = Self::start().await;
+        let target = browser.command("Target.createTarget", json!({ "url": "about:blank" })).await["targetId"].take();
+        let attached = browser.command("Target.attachToTarget", json!({ "targetId": target, "flatten": true })).await;
+        browser.session = attached["sessionId"].clone();
+        browser
+    }
+
+    /// On how many sheets of `width` and `height` (inches) it prints a page.
+    pub async fn sheets(&mut self, html: &str, (width, height): (f64, f64)) -> usize {
+        let frame = self.command("Page.getFrameTree", json!({})).await["frameTree"]["frame"]["id"].take();
+        self.command("Page.setDocumentContent", json!({ "frameId": frame, "html": html })).await;
+        let printed = self.command("Page.printToPDF", json!({ "paperWidth": width, "paperHeight": height })).await;
+        let pdf = BASE64_STANDARD.decode(printed["data"].as_str().expect("a file")).expect("it is base 64");
+        // Not `/Type /Pages`, which holds them.
+        pdf.windows(12).filter(|bytes| bytes.starts_with(b"/Type /Page") && bytes[11] != b's').count()
+    }
+
     async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder for the browser");
         let log = std::fs::File::create(folder.path().join("log")).expect("the log is opened");
