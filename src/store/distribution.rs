@@ -211,12 +211,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<(DistributionList, Option<AudioKey>), ListError> {
         let mut transaction = self.0.database.begin().await?;
-        // Written first, so that two who change it take turns, and the second finds what the first has set.
-        let rows = sqlx::query("UPDATE distribution_lists SET created_at = created_at WHERE id = $1 RETURNING greeting")
-            .bind(id.as_str())
-            .fetch_all(&mut *transaction)
-            .await?;
-        let old = rows.first().ok_or(ListError::Gone)?.maybe_text("greeting")?.map(AudioKey::from_stored);
+        take_turn(&mut transaction, id).await?;
+        let old = find(&mut transaction, id).await?.ok_or(ListError::Gone)?.greeting;
         if let Some(new) = new {
             audio::claim(&mut transaction, new).await?;
         }
@@ -282,6 +278,7 @@ impl Store {
     /// [`StoreError::Database`].
     pub async fn remove_list_members(&self, id: &ListId, members: &[MailboxId]) -> Result<u64, StoreError> {
         let mut transaction = self.0.database.begin().await?;
+        take_turn(&mut transaction, id).await?;
         let mut removed = 0;
         for member in members {
             let done = sqlx::query("DELETE FROM distribution_members WHERE list_id = $1 AND mailbox_id = $2")
@@ -302,6 +299,7 @@ impl Store {
     /// [`ChangeError::Gone`] when there is no such list.
     pub async fn remove_list(&self, id: &ListId, now: Timestamp) -> Result<(), ChangeError> {
         let mut transaction = self.0.database.begin().await?;
+        take_turn(&mut transaction, id).await?;
         sqlx::query("DELETE FROM distribution_members WHERE list_id = $1").bind(id.as_str()).execute(&mut *transaction).await?;
         let removed = sqlx::query("DELETE FROM distribution_lists WHERE id = $1 RETURNING greeting")
             .bind(id.as_str())
@@ -329,7 +327,18 @@ pub(super) async fn mailbox_removed(connection: &mut AnyConnection, mailbox: &Ma
     Ok(())
 }
 
+/// Has everybody else who changes a list wait for the end of this transaction, and finds what they have set. Otherwise two that
+/// each add what there is room for would both find room.
+async fn take_turn(connection: &mut AnyConnection, id: &ListId) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE distribution_lists SET created_at = created_at WHERE id = $1")
+        .bind(id.as_str())
+        .execute(&mut *connection)
+        .await?;
+    Ok(())
+}
+
 async fn add_members(connection: &mut AnyConnection, id: &ListId, members: &[MailboxId]) -> Result<(), ListError> {
+    take_turn(connection, id).await?;
     for member in members {
         let is_there = sqlx::query(
             "SELECT m.id FROM mailboxes m JOIN distribution_lists l ON l.tenant = m.tenant WHERE m.id = $1 AND l.id = $2",

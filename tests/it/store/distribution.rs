@@ -16,6 +16,7 @@ on_both_databases! {
     a_list_has_a_thousand_members_at_most
     callers_reach_a_tenants_list_that_takes_calls_and_no_other
     a_list_that_callers_reach_has_fifty_members_at_most
+    whoever_changes_a_list_at_once_takes_turns
     what_a_lists_callers_hear_goes_with_it
     a_removed_mailbox_leaves_lists_and_takes_its_own_along
 }
@@ -135,6 +136,36 @@ async fn a_list_that_callers_reach_has_fifty_members_at_most(house: House) {
     assert!(matches!(refused, Err(ListError::TooManyForCallers)), "{refused:?}");
     assert!(matches!(house.store.set_list_calls(&list.id, true).await, Err(ListError::TooManyForCallers)));
     assert!(!house.store.lists().await.unwrap()[0].takes_calls);
+}
+
+async fn whoever_changes_a_list_at_once_takes_turns(house: House) {
+    let most = rules::MAILBOXES_AT_ONCE;
+    house.add_mailboxes(most as u32 + 10).await;
+    let ids: Vec<MailboxId> = (1..=most + 10).map(|n| MailboxId::from_stored(format!("m{n}"))).collect();
+
+    for round in 0..5 {
+        let made = house.store.create_list(&list(&format!("70{round}"), None, &[]), NOW).await.unwrap();
+        house.store.add_list_members(&made.id, &ids[..most - 1]).await.unwrap();
+
+        let adds: Vec<_> = ids[most..]
+            .iter()
+            .cloned()
+            .map(|member| {
+                let (store, id) = (house.store.clone(), made.id.clone());
+                tokio::spawn(async move { store.add_list_members(&id, &[member]).await.is_ok() })
+            })
+            .collect();
+        let opened = house.store.set_list_calls(&made.id, true).await;
+        let mut added = 0;
+        for add in adds {
+            added += u32::from(add.await.unwrap());
+        }
+
+        let now = house.store.find_list("", None, made.number.as_str()).await.unwrap().unwrap();
+        assert_eq!(now.members, most as u32 - 1 + added);
+        assert_eq!(now.takes_calls, opened.is_ok());
+        assert!(!now.takes_calls || now.members <= most as u32, "{} members", now.members);
+    }
 }
 
 async fn what_a_lists_callers_hear_goes_with_it(house: House) {
