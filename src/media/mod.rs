@@ -196,9 +196,10 @@ impl MediaSession {
         ((progress >> 32) as u32 == id).then(|| FRAME * progress as u32)
     }
 
-    /// Records what the peer says from now on, or from the end of what has just been played to its end, if that was less than a
-    /// second ago and neither [`play`](Self::play) nor [`stop_playing`](Self::stop_playing) came since. Ends in exactly one [`MediaEvent::RecordingDone`], also when another recording
-    /// begins or the session is dropped.
+    /// Records what the peer says, from the end of what has just been played to its end if neither [`play`](Self::play) nor
+    /// [`stop_playing`](Self::stop_playing) came since, else from now on. What is said more than a second after such an end, and
+    /// before this order, is silence in the recording. Ends in exactly one [`MediaEvent::RecordingDone`], also when another
+    /// recording begins or the session is dropped.
     pub fn record(&self, spec: RecordSpec) {
         self.order(Order::Record(Box::new(spec)));
     }

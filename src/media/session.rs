@@ -390,13 +390,29 @@ impl Session {
         }
     }
 
+    /// Goes on as many frames later, because the thread came too late for them. What follows is marked as the beginning of
+    /// something new, and meant for when it is sent, so that the peer neither drops it nor plays it that much later.
+    pub(super) fn leave_out(&mut self, frames: u32, context: &Context<'_>) {
+        if self.connection.as_ref().is_some_and(|connection| connection.can_send(context.now)) {
+            self.send_rest(context.now);
+        }
+        self.pass(frames);
+        self.sender.marker = true;
+    }
+
+    /// Has the clock of what we send go on.
+    fn pass(&mut self, frames: u32) {
+        let clock_factor = self.connection.as_ref().map_or(1, |connection| connection.stream.codec.clock_factor());
+        let units = frames.wrapping_mul(FRAME_SAMPLES as u32 * clock_factor);
+        self.sender.timestamp = self.sender.timestamp.wrapping_add(units);
+    }
+
     /// Does what is due; called every 20 ms.
     pub(super) fn visit(&mut self, context: &Context<'_>) {
         if !self.pending.is_empty() {
             self.tell_pending();
         }
-        let clock_factor = self.connection.as_ref().map_or(1, |connection| connection.stream.codec.clock_factor());
-        self.sender.timestamp = self.sender.timestamp.wrapping_add(FRAME_SAMPLES as u32 * clock_factor);
+        self.pass(1);
         if let Some(Connection { secure: Some(secure), .. }) = &mut self.connection {
             secure.rest();
         }
@@ -1373,6 +1389,23 @@ mod tests {
         assert_eq!(sent[2].timestamp.wrapping_sub(sent[0].timestamp), 480, "a pause of one frame");
         assert_eq!(sent[2].sequence.wrapping_sub(sent[0].sequence), 2);
         assert!(sent.iter().all(|packet| (packet.payload_type, packet.ssrc) == (0, sent[0].ssrc)));
+    }
+
+    #[test]
+    fn frames_that_were_left_out_are_a_pause_and_no_delay() {
+        let mut call = Call::connected();
+        call.connect(|stream| stream.packet_time = 40);
+        call.play(&[1, 2, 3, 4, 5]);
+        call.pass(FRAME * 3);
+
+        call.session.leave_out(35, &call.world.at(call.now));
+        call.pass(FRAME * 2);
+
+        let sent = call.sent();
+        assert_eq!(sent.iter().map(|packet| packet.payload.len()).collect::<Vec<_>>(), [320, 160, 320]);
+        assert_eq!(sent.iter().map(|packet| packet.marker).collect::<Vec<_>>(), [true, false, true]);
+        assert_eq!(sent[2].timestamp.wrapping_sub(sent[0].timestamp), (3 + 35) * 160);
+        assert_eq!(sent[2].payload[..160], [4; 160], "nothing of what plays is left out");
     }
 
     #[test]

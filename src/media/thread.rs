@@ -28,6 +28,7 @@ use super::{
     order::Order,
     session::{Context, Session, read},
 };
+use crate::audio::FRAME;
 
 /// How often packets are taken and frames sent.
 const TICK: Duration = Duration::from_millis(5);
@@ -179,12 +180,13 @@ impl MediaThread {
             if now < due {
                 continue;
             }
-            if now - due > LATE {
-                tracing::warn!(late = ?now - due, "a media thread is late; callers hear a gap");
-                due = now;
+            let late = now - due;
+            if late > LATE {
+                tracing::warn!(?late, "a media thread is late; callers hear a gap");
+                due += self.leave_out(now, late);
             }
             self.tick += 1;
-            self.receive(&mut ready, now, now - due > TICK);
+            self.receive(&mut ready, now, late > TICK);
             self.serve(now);
             due += TICK;
         }
@@ -309,6 +311,17 @@ impl MediaThread {
             let Some((length, source)) = read(&ports.rtp, &mut self.datagram[..]) else { return };
             slot.session.take(&mut self.datagram[..length], source, &context);
         }
+    }
+
+    /// Leaves out the frames that should have been sent by now; answers how long they are, in whole frames.
+    fn leave_out(&mut self, now: Duration, late: Duration) -> Duration {
+        let frames = u32::try_from(late.as_millis() / FRAME.as_millis()).unwrap_or(u32::MAX);
+        let context =
+            Context { now, config: &self.config, writer: &self.writer, handshakes: &self.handshakes, orders: &self.way };
+        for slot in self.slots.iter_mut().flatten() {
+            slot.session.leave_out(frames, &context);
+        }
+        FRAME * frames
     }
 
     /// Serves the calls whose phase it is.
