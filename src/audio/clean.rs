@@ -205,6 +205,20 @@ mod tests {
     }
 
     #[test]
+    fn the_shortest_word_is_something() {
+        for background in [-100.0, -70.0, -60.0] {
+            for frames in [3_u16, 5, 7, 9, 10, 11] {
+                let mut call = noise(6.0, background);
+                let word =
+                    mixed(&loud_to_its_end(1.0)[..usize::from(frames) * 160], &noise(0.02 * f64::from(frames), background));
+                call[8000..8000 + word.len()].copy_from_slice(&word);
+
+                assert_ne!(clean(&call, 8000), Cleaned::NothingSaid, "{frames} frames over {background} dB");
+            }
+        }
+    }
+
+    #[test]
     fn soft_speech_is_never_taken_for_silence_and_nothing_of_it_is_cut() {
         for decibels in [-20.0, -30.0, -40.0, -46.0] {
             for background in [-100.0, -70.0, decibels - 15.0] {

@@ -57,8 +57,8 @@ pub(super) struct Voice {
     pub background: f32,
     /// What is louder than this stands out from it, in dB.
     pub least: f32,
-    /// The level that only a fifth of a second of it reaches, in dB.
-    pub top: f32,
+    /// Whether anything in it, however short, is loud enough to be a voice.
+    pub audible: bool,
     /// How many frames stand out from it and are no clicks.
     pub frames: usize,
     /// The number of the frame after the last of them; none when nothing stands out clearly, so that nobody can tell.
@@ -87,24 +87,21 @@ impl Voice {
         let (Some(background), Some(top)) =
             (sorted.get(sorted.len() / 10).copied(), sorted.get(sorted.len().saturating_sub(LOUDEST_FRAMES)).copied())
         else {
-            return Self { background: NOTHING, least: NOTHING, top: NOTHING, frames: 0, last: None };
+            return Self { background: NOTHING, least: NOTHING, audible: false, frames: 0, last: None };
         };
+        let audible = sounds(levels, WHISPER).next().is_some();
         let least = background.clamp(SOFTEST_BACKGROUND, LOUDEST_BACKGROUND) + ABOVE_BACKGROUND;
         if top - background < RANGE || top < least {
-            return Self { background, least, top, frames: 0, last: None };
+            return Self { background, least, audible, frames: 0, last: None };
         }
-        let (mut recent, mut frames, mut last) = (0_u8, 0, None);
-        for (at, level) in levels.iter().enumerate() {
-            recent = recent << 1 | u8::from(*level > least);
-            // Three loud frames of the last five are a sound; fewer are a click.
-            if (recent & 0b1_1111).count_ones() >= 3 {
-                frames += 1;
-                if recent & 1 == 1 {
-                    last = Some(at + 1);
-                }
+        let (mut frames, mut last) = (0, None);
+        for at in sounds(levels, least) {
+            frames += 1;
+            if levels[at] > least {
+                last = Some(at + 1);
             }
         }
-        Self { background, least, top, frames, last }
+        Self { background, least, audible, frames, last }
     }
 
     /// Whether somebody has said something, as far as that can be told from the background.
@@ -114,8 +111,17 @@ impl Voice {
 
     /// Whether certainly nobody has: not even a whisper is so soft.
     pub fn is_silence(self) -> bool {
-        self.top < WHISPER
+        !self.audible
     }
+}
+
+/// The numbers of the frames that end a sound louder than this: three loud frames of the last five are one, fewer are a click.
+fn sounds(levels: &[f32], louder_than: f32) -> impl Iterator<Item = usize> {
+    let recent = levels.iter().scan(0_u8, move |recent, level| {
+        *recent = *recent << 1 | u8::from(*level > louder_than);
+        Some(*recent)
+    });
+    recent.enumerate().filter(|(_, recent)| (recent & 0b1_1111).count_ones() >= 3).map(|(at, _)| at)
 }
 
 /// 40 ms, looked at every 20 ms.

@@ -37,13 +37,22 @@ const SOFTEST: f32 = -55.0;
 const ABOVE_BACKGROUND: f32 = 8.0;
 /// No background is louder than this: loud music has no pauses, and is no silence.
 const LOUDEST_BACKGROUND: f32 = -36.0;
+/// From its softest tenth to its loudest, noise and hum change less than this, in dB; what has pauses changes more than the other.
+const STEADY: f32 = 4.0;
+const WITH_PAUSES: f32 = 12.0;
 
-/// The level below which a tenth of the frames are is taken for the background: even fast speakers breathe.
+/// The level below which a tenth of the frames are is taken for the background: even fast speakers breathe. Where their breath was
+/// cut off or made as loud as the rest, there is no background, but a voice that is never as steady as noise.
 fn heard(frames: &[(&[i16], f32)]) -> usize {
     let mut levels: Vec<f32> = frames.iter().map(|(_, level)| *level).collect();
     levels.sort_by(f32::total_cmp);
-    let background = levels.get(levels.len() / 10).copied().unwrap_or_default().min(LOUDEST_BACKGROUND);
-    let threshold = SOFTEST.max(background + ABOVE_BACKGROUND);
+    let tenth = |at: usize| levels.get(levels.len() * at / 10).copied().unwrap_or_default();
+    let changes = tenth(9) - tenth(1);
+    let threshold = if (STEADY..WITH_PAUSES).contains(&changes) {
+        SOFTEST
+    } else {
+        SOFTEST.max(tenth(1).min(LOUDEST_BACKGROUND) + ABOVE_BACKGROUND)
+    };
     let runs = frames.chunk_by(|(_, one), (_, other)| (*one > threshold) == (*other > threshold));
     // Less than three frames in a row are a click.
     runs.filter(|run| run.len() >= 3 && run[0].1 > threshold).map(<[_]>::len).sum()
@@ -110,6 +119,19 @@ mod tests {
     }
 
     #[test]
+    fn speech_without_a_pause_is_good() {
+        for name in SPOKEN {
+            for level in [-40.0, -33.0, -20.0] {
+                let trimmed = without_pauses(&speech(name, 8000, level));
+                assert_eq!(fault(&trimmed, 8000), None, "{name} at {level} dB");
+            }
+            let trimmed = without_pauses(&speech(name, 8000, -38.0));
+            let line = mixed(&noise(30.0, -46.0), &trimmed);
+            assert_eq!(fault(&line[..trimmed.len()], 8000), None, "{name} over noise");
+        }
+    }
+
+    #[test]
     fn speech_at_full_scale_is_good() {
         for name in SPOKEN {
             for rate in rates(name) {
@@ -171,6 +193,12 @@ mod tests {
         let frames: Vec<f32> = samples.chunks((rate / 50) as usize).map(level).filter(|level| *level > -50.0).collect();
         let active = frames.iter().sum::<f32>() / frames.len() as f32;
         amplified(&samples, decibels - active)
+    }
+
+    /// All that is within 14 dB of the loudest.
+    fn without_pauses(samples: &[i16]) -> Vec<i16> {
+        let loudest = samples.chunks(160).map(level).fold(f32::MIN, f32::max);
+        samples.chunks(160).filter(|frame| level(frame) > loudest - 14.0).flatten().copied().collect()
     }
 
     /// A prompt whose peak is so much louder than full scale.
