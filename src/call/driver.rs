@@ -16,7 +16,8 @@ use tokio::{
 use tracing::{debug, error, info};
 
 use super::{
-    Calls, key,
+    Calls,
+    key::{self, Keys, Way},
     question::{Asking, Outcome},
     record::RunningRecord,
     session::CallSession,
@@ -102,6 +103,11 @@ pub struct Driver {
     /// The media thread is gone, and tells nothing any more.
     media_gone: bool,
     deadline: Option<Instant>,
+    /// Since when the caller has us on hold, if that is so.
+    held_since: Option<Instant>,
+    /// When the latest recording began.
+    recording_since: Instant,
+    keys: Keys,
 }
 
 /// Which call it is, and what is known about its other end.
@@ -136,7 +142,7 @@ pub struct Line {
 /// What is playing, as far as the next key or effect must know.
 enum Playing {
     Nothing,
-    Phrase { interruptible: bool },
+    Phrase { interruptible: bool, paused: bool },
     Message(PlayingMessage),
 }
 
@@ -202,6 +208,9 @@ impl Driver {
             gone: false,
             media_gone: false,
             deadline: None,
+            held_since: None,
+            recording_since: Instant::now(),
+            keys: Keys::default(),
         }
     }
 
@@ -222,7 +231,7 @@ impl Driver {
                     self.fetching = None;
                     self.fetched(fetched)
                 }
-                () = due(self.deadline), if !self.gone => Some(Input::Timeout),
+                () = due(self.deadline), if !self.gone && !self.is_recording_on_hold() => Some(Input::Timeout),
                 () = sleep_until(began + self.menus.longest()), if !self.gone && overdue == Overdue::No => {
                     self.record.ended("it lasted too long");
                     overdue = Overdue::Now;
@@ -314,13 +323,18 @@ impl Driver {
 
     fn sip_event(&mut self, event: Event) -> Option<Input> {
         match event {
-            Event::Info { content_type, body } => self.key(key::of_info(&content_type, &body)?),
+            Event::Info { content_type, body } => {
+                let key = key::of_info(&content_type, &body)?;
+                if self.keys.is_new(key, Way::Info, Instant::now()) { self.key(key) } else { None }
+            }
             Event::Reoffer { offer } => {
                 self.session.reoffer(offer.as_deref());
+                self.held_or_resumed(Instant::now());
                 None
             }
             Event::Acknowledged { answer } => {
                 self.session.acknowledged(answer.as_deref());
+                self.held_or_resumed(Instant::now());
                 None
             }
             Event::Ended(reason) => {
@@ -330,20 +344,45 @@ impl Driver {
             }
             Event::Refreshed { answer } => {
                 self.session.refreshed(&answer);
+                self.held_or_resumed(Instant::now());
                 None
             }
             Event::Transferred(end) => {
                 let recorded = self.transfer.as_mut().and_then(|transfer| transfer.ended(end));
                 self.record_transfer(recorded);
+                // If the caller was silent meanwhile, that was for a reason; if nobody is there any more, we shall notice now.
+                self.session.listen_anew();
                 None
             }
             Event::Incoming(_) | Event::EarlyAnswer { .. } => None,
         }
     }
 
+    /// The clock of a recording stands still while the caller has us on hold, and so does what the menus wait for meanwhile.
+    fn held_or_resumed(&mut self, now: Instant) {
+        if self.session.is_on_hold() {
+            self.held_since.get_or_insert(now);
+        } else if let Some(since) = self.held_since.take()
+            && matches!(self.recording, Recording::Running(..))
+            && let Some(deadline) = &mut self.deadline
+        {
+            *deadline += now - since.max(self.recording_since);
+        }
+    }
+
+    fn is_recording_on_hold(&self) -> bool {
+        self.held_since.is_some() && matches!(self.recording, Recording::Running(..))
+    }
+
     fn media_event(&mut self, event: Option<MediaEvent>) -> Option<Input> {
         match event {
-            Some(MediaEvent::Digit { digit }) => self.key(digit),
+            Some(MediaEvent::Digit { digit }) => {
+                if self.keys.is_new(digit, Way::Media, Instant::now()) {
+                    self.key(digit)
+                } else {
+                    None
+                }
+            }
             Some(MediaEvent::PlaybackDone { id }) => (id == self.latest_play).then(|| self.playback_done()),
             Some(MediaEvent::RecordingDone { id, kept, ended_by, .. }) if id == self.latest_recording => {
                 self.recording_done(kept, ended_by)
@@ -385,7 +424,7 @@ impl Driver {
         {
             return None;
         }
-        if let Playing::Phrase { interruptible: true } = self.playing {
+        if let Playing::Phrase { interruptible: true, .. } = self.playing {
             self.stop_playing();
         }
         Some(Input::Digit(digit))
@@ -425,7 +464,10 @@ impl Driver {
         self.recording = Recording::Done { tape, kept };
         let ended_by = match ended_by {
             _ if self.gone => RecordingEnd::Hangup,
-            Media::Digit(key) => Digit::from_char(key).map_or(RecordingEnd::Stopped, RecordingEnd::Digit),
+            Media::Digit(key) => {
+                self.keys.is_new(key, Way::Media, Instant::now());
+                Digit::from_char(key).map_or(RecordingEnd::Stopped, RecordingEnd::Digit)
+            }
             Media::Silence => RecordingEnd::Silence,
             Media::Longest => RecordingEnd::Longest,
             Media::Stopped => RecordingEnd::Stopped,
@@ -440,7 +482,7 @@ impl Driver {
             match effect {
                 Effect::Play { items, language, interruptible } => {
                     self.leave_playing();
-                    self.playing = Playing::Phrase { interruptible };
+                    self.playing = Playing::Phrase { interruptible, paused: false };
                     self.fetching = Some(self.fetch(items, language));
                 }
                 Effect::PlayMessage { id, audio, from, playback } => {
@@ -521,8 +563,10 @@ impl Driver {
     }
 
     fn pause(&mut self, pause: bool) {
-        if let Playing::Message(message) = &mut self.playing {
-            message.paused = pause;
+        match &mut self.playing {
+            Playing::Nothing => {}
+            Playing::Phrase { paused, .. } => *paused = pause,
+            Playing::Message(message) => message.paused = pause,
         }
         if pause {
             self.session.media.pause_playing();
@@ -535,39 +579,40 @@ impl Driver {
     fn seek(&mut self, seek: Seek) {
         let position = self.position();
         let Playing::Message(message) = &mut self.playing else { return };
-        let Some(prepared) = &message.prepared else { return };
         message.from = match seek {
             Seek::Back(span) => position.saturating_sub(span),
-            Seek::Ahead(span) => (position + span).min(prepared.length()),
+            Seek::Ahead(span) => position + span,
             Seek::Start => Duration::ZERO,
         };
+        // One that is still being fetched will begin there.
+        let Some(prepared) = &message.prepared else { return };
+        message.from = message.from.min(prepared.length());
         let (clip, paused) = (prepared.from(message.from), message.paused);
-        self.play_message(clip, paused);
+        self.play(vec![clip], paused);
     }
 
-    fn play_message(&mut self, clip: Clip, paused: bool) {
-        self.play(vec![clip]);
+    fn play(&mut self, clips: Vec<Clip>, paused: bool) {
+        self.latest_play = PlayId(self.latest_play.0.wrapping_add(1));
+        self.session.media.play(self.latest_play, clips);
         if paused {
             self.session.media.pause_playing();
         }
-    }
-
-    fn play(&mut self, clips: Vec<Clip>) {
-        self.latest_play = PlayId(self.latest_play.0.wrapping_add(1));
-        self.session.media.play(self.latest_play, clips);
     }
 
     /// Puts what was fetched on the line, unless nothing could be.
     fn fetched(&mut self, fetched: Option<Fetched>) -> Option<Input> {
         let position = self.position();
         match (fetched, &mut self.playing) {
-            (Some(Fetched::Phrase(clips)), _) => self.play(clips),
+            (Some(Fetched::Phrase(clips)), playing) => {
+                let paused = matches!(playing, Playing::Phrase { paused: true, .. });
+                self.play(clips, paused);
+            }
             (Some(Fetched::Message(prepared)), Playing::Message(message)) => {
-                message.from = position;
-                let (clip, paused) = (prepared.from(position), message.paused);
+                message.from = position.min(prepared.length());
+                let (clip, paused) = (prepared.from(message.from), message.paused);
                 let wished = (message.playback != prepared.playback).then(|| (message.audio.clone(), message.playback));
                 message.prepared = Some(prepared);
-                self.play_message(clip, paused);
+                self.play(vec![clip], paused);
                 if let Some((audio, playback)) = wished {
                     self.fetching = Some(self.fetch_message(audio, playback));
                 }
@@ -648,6 +693,7 @@ impl Driver {
                     end_digits: DigitSet::of(&end_digits.iter().map(|digit| digit.as_char()).collect::<String>()),
                 });
                 self.recording = Recording::Running(tape, before);
+                self.recording_since = Instant::now();
                 None
             }
             Err(error) => {

@@ -220,9 +220,21 @@ impl CallSession {
         }
     }
 
+    /// Whether the caller has us on hold.
+    #[must_use]
+    pub fn is_on_hold(&self) -> bool {
+        !self.negotiated.direction_receive || self.negotiated.is_hold()
+    }
+
+    /// Waits for audio as if none had been expected so far.
+    pub fn listen_anew(&self) {
+        self.connect(false);
+        self.reconnect();
+    }
+
     /// Goes on with what a re-INVITE changed. Whoever holds us plays music at most: it is not recorded, and may cease.
     fn reconnect(&self) {
-        self.connect(self.negotiated.direction_receive && !self.negotiated.is_hold());
+        self.connect(!self.is_on_hold());
     }
 
     fn connect(&self, receive: bool) {
