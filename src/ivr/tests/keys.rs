@@ -1,9 +1,12 @@
 //! The key maps: keys in a row, and those of other systems.
 
 use super::*;
-use crate::domain::{
-    keys::{KeyProfile, MenuLength},
-    language::Grammar,
+use crate::{
+    domain::{
+        keys::{KeyProfile, MenuLength},
+        language::Grammar,
+    },
+    ivr::keymap::{self, MainAction},
 };
 
 /// A subscriber with this key map, at the main menu.
@@ -14,6 +17,14 @@ fn at_main_menu(keys: KeyProfile, held: &[Message]) -> Telephone {
 fn logged_in(mailbox: MailboxView, held: &[Message]) -> Telephone {
     let mut telephone = Telephone::call(Entry::Retrieval { mailbox: Some(mailbox) });
     telephone.press("49158730#").answer(Answer::Passcode(Verdict::Right)).answer(messages(held)).forget();
+    telephone
+}
+
+/// The same, while the first message of a list plays.
+fn listening(mailbox: MailboxView, keys: KeyProfile, list: MainAction, held: &[Message]) -> Telephone {
+    let (pressed, _) = keymap::of(keys).main.iter().find(|(_, action)| *action == list).expect("every map has it");
+    let mut telephone = logged_in(mailbox, held);
+    telephone.press(pressed).answer(messages(held)).listen();
     telephone
 }
 
@@ -174,19 +185,16 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(SESSIONS) })]
 
     #[test]
-    fn whatever_is_done_with_any_keys_in_any_language_nothing_is_owed(happenings in vec(happening(), 0..120), begun in 0u8..3) {
+    fn whatever_is_done_with_any_keys_in_any_language_nothing_is_owed(happenings in vec(happening(), 0..120), begun in 0u8..4) {
         for keys in KeyProfile::ALL {
             for language in Grammar::ALL {
                 let mailbox = in_language(keys, language);
-                let held = [message("a"), saved(message("b"))];
+                let held = [message("a"), saved(message("b")), deleted(message("c"))];
                 let telephone = match begun {
                     0 => Telephone::call(Entry::Deposit { mailbox }),
                     1 => logged_in(mailbox, &held),
-                    _ => {
-                        let mut telephone = logged_in(mailbox, &held);
-                        telephone.press(if keys == KeyProfile::Audix { "2" } else { "1" }).answer(messages(&held)).listen();
-                        telephone
-                    }
+                    2 => listening(mailbox, keys, MainAction::HearNew, &held),
+                    _ => listening(mailbox, keys, MainAction::HearDeleted, &held),
                 };
                 live_through(telephone, happenings.clone());
             }
