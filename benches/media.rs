@@ -37,6 +37,8 @@ const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const FRAME: Duration = Duration::from_millis(20);
 /// How many sockets the callers share.
 const SOCKETS: usize = 64;
+/// How many threads of an engine have names that begin with `media-`.
+const ENGINE_THREADS: usize = 4;
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -149,10 +151,15 @@ fn key(suite: Suite) -> MasterKey {
     MasterKey::new(suite, &[7; LONGEST_KEY]).expect("as long as the longest")
 }
 
+/// An engine, and its threads once all of them are there and those of the row before are gone.
+fn start() -> io::Result<(Arc<MediaEngine>, Threads)> {
+    Threads::find("media-", 0)?;
+    Ok((MediaEngine::start(MediaConfig::default())?, Threads::find("media-", ENGINE_THREADS)?))
+}
+
 fn record(calls: usize, seconds: u32, codec: Codec, suite: Option<Suite>) -> io::Result<f64> {
     let directory = std::env::var_os("BENCH_DIR").map_or_else(std::env::temp_dir, Into::into);
-    let engine = MediaEngine::start(MediaConfig::default())?;
-    let threads = Threads::find("media-")?;
+    let (engine, threads) = start()?;
     threads.pin(0);
     let sockets = sockets()?;
     let mut events = Vec::new();
@@ -194,8 +201,7 @@ fn record(calls: usize, seconds: u32, codec: Codec, suite: Option<Suite>) -> io:
 }
 
 fn play(calls: usize, seconds: u32, codec: Codec, suite: Option<Suite>) -> io::Result<f64> {
-    let engine = MediaEngine::start(MediaConfig::default())?;
-    let threads = Threads::find("media-")?;
+    let (engine, threads) = start()?;
     threads.pin(0);
     let sockets = sockets()?;
     let voice: Vec<i16> = voice().into_iter().cycle().take(seconds as usize * 16_000).collect();
@@ -377,16 +383,23 @@ fn on_core<T: Send + 'static>(core: usize, work: impl FnOnce() -> T + Send + 'st
 struct Threads(Vec<Pid>);
 
 impl Threads {
-    fn find(name: &str) -> io::Result<Self> {
-        let mut found = Vec::new();
-        for task in fs::read_dir("/proc/self/task")? {
-            let task = task?;
-            // Threads of the row before may be ending.
-            if fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.starts_with(name)) {
-                found.extend(task.file_name().to_str().and_then(|id| id.parse().ok()).and_then(Pid::from_raw));
+    /// Finds them as soon as there are so many: a thread takes its name after it began, and ends after its handle is dropped.
+    fn find(name: &str, count: usize) -> io::Result<Self> {
+        for _ in 0..500 {
+            let mut found = Vec::new();
+            for task in fs::read_dir("/proc/self/task")? {
+                let task = task?;
+                // It may end between the two.
+                if fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.starts_with(name)) {
+                    found.extend(task.file_name().to_str().and_then(|id| id.parse().ok()).and_then(Pid::from_raw));
+                }
             }
+            if found.len() == count {
+                return Ok(Self(found));
+            }
+            thread::sleep(Duration::from_millis(10));
         }
-        Ok(Self(found))
+        Err(io::Error::other(format!("there were never {count} threads {name}")))
     }
 
     fn pin(&self, core: usize) {
