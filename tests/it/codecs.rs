@@ -103,7 +103,7 @@ fn g729_of_others_is_kept_as_they_hear_it() {
     let theirs = samples(&fs::read(data("speech.s16le")).expect("three seconds"));
     let steps = [
         Step::Info('#'),
-        Step::Wait(Duration::from_secs(2)),
+        Step::Wait(Duration::from_secs(4)),
         Step::Speak(&data("speech.g729")),
         Step::Wait(Duration::from_millis(4500)),
     ];

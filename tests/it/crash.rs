@@ -383,7 +383,8 @@ async fn keep_calling(target: String, prefix: String, mut random: StdRng, attemp
                 enter(Phase::EndingByKey);
                 let at = call.line().position();
                 call.line().press("#");
-                if call.line().wait_for_audio(at, PATIENCE).await.is_none() {
+                // Where the line lost much of it, the caller is told instead that it was too short.
+                if !hears(&call, PromptId::ToSend, law, at).await {
                     return;
                 }
                 enter(Phase::Reviewing);

@@ -111,6 +111,7 @@ async fn keys_move_about_in_a_message() {
     subscriber.presses("0").await;
     subscriber.presses("#").await;
     subscriber.hears_audio("what comes three seconds later", &speech[second + 4000..]).await;
+    subscriber.hears(PromptId::ToDelete).await;
     subscriber.presses("3").await;
     subscriber.hears(PromptId::TodayAt).await;
     subscriber.hears(PromptId::Length).await;
