@@ -245,7 +245,7 @@ async fn deposit(
             let counts = store.counts(&mailbox.id, case.now).await?;
             let is_full = !rules::admits(counts.total());
             let mut view = MailboxView::of(&mailbox, is_full);
-            view.operator = transfer::has_operator(case.transfers, store, &mailbox, case.is_of_trusted_peer()).await?;
+            transfer::offer(case.transfers, store, &mut view, case.is_of_trusted_peer()).await?;
             let hears = greet(store, &mut view, candidate.forward, case.now).await?;
             reasoning.opens(hears, is_full);
             decision.opening = Ok(Entry::Deposit { mailbox: view });

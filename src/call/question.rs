@@ -244,7 +244,9 @@ impl Asking {
                 if opened.is_some() && mailbox != owner {
                     account::note_attempt(&self.calls, &self.line, &mailbox, PasscodeVerdict::Right, now).await;
                 }
-                Ok(Answer::Mailbox(opened.map(|mailbox| Box::new(MailboxView::of(&mailbox, false)))))
+                let Some(mailbox) = opened else { return Ok(Answer::Mailbox(None)) };
+                let view = transfer::subscribers_view(&self.calls.transfers, store, &mailbox, self.line.peer.is_some()).await?;
+                Ok(Answer::Mailbox(Some(Box::new(view))))
             }
         }
     }

@@ -19,7 +19,7 @@ use crate::{
         flooding::{CallerCounts, CallerLimits},
         mailbox::Mailbox,
     },
-    ivr::{Entry, MailboxView, Rejection, ScreeningWish},
+    ivr::{Entry, Rejection, ScreeningWish},
     store::{Store, StoreError, record},
 };
 
@@ -107,8 +107,9 @@ impl Screening {
                     turn_away(decision, Ok(Entry::Rejected(rejection)), why(rejection));
                 }
             }
-            (Ok(Entry::Retrieval { .. }), _) => {
-                let mailbox = mailbox.filter(|_| is_admitted).map(|mailbox| MailboxView::of(mailbox, false));
+            (Ok(Entry::Retrieval { mailbox: view }), _) => {
+                // The view says what its subscriber may do, such as calling back.
+                let mailbox = view.clone().filter(|_| is_admitted);
                 decision.opening = Ok(match call.wish {
                     Some(wish) => Entry::Screening { mailbox, wish },
                     None => Entry::Retrieval { mailbox },

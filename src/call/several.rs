@@ -195,7 +195,7 @@ pub async fn open(store: &Store, case: Case<'_>, decision: &mut Decision) -> Res
     };
     let mut view = MailboxView::of(&first.mailbox, is_full);
     view.also = Some(takers.map(|member| member.mailbox.id.clone()).collect());
-    view.operator = transfer::has_operator(case.transfers, store, &first.mailbox, case.is_of_trusted_peer()).await?;
+    transfer::offer(case.transfers, store, &mut view, case.is_of_trusted_peer()).await?;
     let hears = explain::greet(store, &mut view, forward, case.now).await?;
     let hears = match greeting {
         Some(greeting) => {

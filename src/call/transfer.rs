@@ -214,27 +214,31 @@ pub async fn subscribers_view(
     mailbox: &Mailbox,
     peer_is_trusted: bool,
 ) -> Result<MailboxView, StoreError> {
-    let may = transfers.call_back.enabled && peer_is_trusted;
-    let call_back = may && store.transfer_settings(&mailbox.id).await?.call_back;
-    Ok(MailboxView { call_back, ..MailboxView::of(mailbox, false) })
+    let mut view = MailboxView::of(mailbox, false);
+    offer(transfers, store, &mut view, peer_is_trusted).await?;
+    Ok(view)
 }
 
-/// Whether callers of a mailbox can be connected with its operator.
+/// Puts into a mailbox's view whether its callers can be connected with an operator, and whether its subscriber may call back: whoever
+/// hears its greeting may be either, and logs in from there.
 ///
 /// # Errors
 ///
 /// [`StoreError`].
-pub async fn has_operator(
+pub async fn offer(
     transfers: &Transfers,
     store: &Store,
-    mailbox: &Mailbox,
+    view: &mut MailboxView,
     peer_is_trusted: bool,
-) -> Result<bool, StoreError> {
-    if !peer_is_trusted || transfers.operators.is_empty() {
-        return Ok(false);
+) -> Result<(), StoreError> {
+    if !peer_is_trusted || (transfers.operators.is_empty() && !transfers.call_back.enabled) {
+        return Ok(());
     }
-    let operator = store.transfer_settings(&mailbox.id).await?.operator;
-    Ok(operator.is_some_and(|operator| transfers.operators.iter().any(|target| target.to_string() == operator)))
+    let settings = store.transfer_settings(&view.id).await?;
+    view.operator =
+        settings.operator.is_some_and(|operator| transfers.operators.iter().any(|target| target.to_string() == operator));
+    view.call_back = transfers.call_back.enabled && settings.call_back;
+    Ok(())
 }
 
 /// A wish to call back, and whom.

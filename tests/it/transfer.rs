@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use afterbeep::{audio::wav, ivr::PromptId};
+use afterbeep::{audio::wav, ivr::PromptId, phone::Phone};
 use serde_json::Value;
 
 use crate::support::{
@@ -281,6 +281,46 @@ async fn calling_back_is_off_until_it_is_switched_on_twice_and_never_for_a_line_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn calling_back_is_offered_whichever_way_a_subscriber_has_come_in() {
+    let server = Server::start(CALLING_BACK);
+    for number in ["1001", "1002", "1003", "5001"] {
+        server.add_mailbox(number, &[]);
+        server.run(&["mailbox", "set", number, "--call-back", "on"]);
+    }
+    server.run(&["mailbox", "owner", "add", "5001", "1003"]);
+    let store = server.store().await;
+    for number in ["1001", "1002", "1003"] {
+        server.leave_message_of(&store, number, Some(SENDER), true, &speech().0, afterbeep::server::now()).await;
+    }
+
+    let own_line = async {
+        let own_line = |phone: Phone| phone.header("P-Asserted-Identity", "<sip:1001@pbx.example>");
+        let mut subscriber = Caller::dial_as(&server, "*98", own_line).await;
+        subscriber.hears(PromptId::EnterPasscode).await;
+        subscriber.presses(&format!("{PASSCODE}#")).await;
+        expect_offered(subscriber).await;
+    };
+    let greeting = async {
+        let subscriber = Caller::dial(&server, "1002").await;
+        subscriber.presses(&format!("*{PASSCODE}#")).await;
+        expect_offered(subscriber).await;
+    };
+    let shared_mailbox = async {
+        let mut subscriber = Caller::log_in(&server, "1003").await;
+        for mailbox in ["1", "0"] {
+            subscriber.presses("4").await;
+            subscriber.hears(PromptId::ToCancel).await;
+            subscriber.presses(mailbox).await;
+            subscriber.hears(PromptId::ToOptions).await;
+        }
+        expect_offered(subscriber).await;
+    };
+    tokio::join!(own_line, greeting, shared_mailbox);
+
+    server.expect_tidiness();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn whether_the_network_vouches_for_a_number_is_kept_with_the_message() {
     let server = Server::start(CALLING_BACK);
     server.add_mailbox("1001", &[]);
@@ -391,6 +431,15 @@ async fn at_the_message(server: &Server) -> Caller {
     subscriber.presses("177").await;
     subscriber.hears(PromptId::MessageRestored).await;
     subscriber
+}
+
+/// A subscriber who is in is told of the key that calls back, at the menu of the first message.
+async fn expect_offered(mut subscriber: Caller) {
+    subscriber.presses("177").await;
+    subscriber.hears(PromptId::MessageRestored).await;
+    subscriber.presses("*").await;
+    subscriber.hears(PromptId::ToCallBack).await;
+    subscriber.hangs_up().await;
 }
 
 /// The subscriber hears that nobody can be called back from here, and the record says why.
