@@ -112,7 +112,7 @@ pub async fn answer(
         }
         AccountQuestion::ResetPasscode(administrator, Digits(number)) => {
             let Some(administrator) = administrator_of(calls, &administrator).await? else { return Ok(Answer::Failed) };
-            let Some(mailbox) = colleague(calls, &administrator, number).await? else {
+            let Some(mailbox) = colleague(calls, line, &administrator, number).await? else {
                 return Ok(Answer::Account(AccountAnswer::NewPasscode(None)));
             };
             let numbers: Vec<&str> =
@@ -153,9 +153,14 @@ async fn administrator_of(calls: &Calls, id: &MailboxId) -> Result<Option<Mailbo
 }
 
 /// The mailbox of the administrator's tenant with the number typed.
-async fn colleague(calls: &Calls, administrator: &Mailbox, number: String) -> Result<Option<Mailbox>, StoreError> {
+async fn colleague(
+    calls: &Calls,
+    line: &Line,
+    administrator: &Mailbox,
+    number: String,
+) -> Result<Option<Mailbox>, StoreError> {
     let dialled = Dialled { number, domain: administrator.tenant.clone() };
-    let mailbox = explain::find(&calls.store, &dialled, None).await?;
+    let mailbox = explain::find(&calls.store, &dialled, line.rule.as_ref()).await?;
     Ok(mailbox.filter(|mailbox| mailbox.tenant == administrator.tenant))
 }
 

@@ -5,9 +5,10 @@ use std::{error::Error, sync::Arc, time::Duration};
 use tokio::time::timeout;
 use tracing::{error, info};
 
-use super::{Calls, tape::Tape};
+use super::{Calls, explain, tape::Tape};
 use crate::{
     domain::{
+        dialling::DialRule,
         id::{MailboxId, MessageId, SendingId},
         mailbox::Mailbox,
         sending::SentKind,
@@ -24,18 +25,39 @@ const DELIVERING: Duration = Duration::from_secs(8);
 /// How many mailboxes that did not get a message are told.
 const TOLD: u32 = 20;
 
-/// Whom a number typed by a subscriber stands for: only mailboxes in use and lists of the same tenant.
+/// Whom a number typed by a subscriber stands for: only mailboxes in use and lists of the same tenant. It may be written otherwise than it
+/// was typed, as at a call to it.
 ///
 /// # Errors
 ///
 /// [`StoreError`] when the store cannot say.
-pub async fn find_addressee(store: &Store, sender: &MailboxId, number: &str) -> Result<Answer, StoreError> {
+pub async fn find_addressee(
+    store: &Store,
+    sender: &MailboxId,
+    number: &str,
+    rule: Option<&DialRule>,
+) -> Result<Answer, StoreError> {
     let Some(sender) = store.mailbox(sender).await? else { return Ok(Answer::MailboxGone) };
-    if let Some(mailbox) = store.find_mailbox(&sender.tenant, number).await? {
+    let forms = explain::forms(number, rule);
+    if let Some(mailbox) = find(store, &sender.tenant, &forms).await? {
         return Ok(Answer::Addressee(addressee(mailbox)));
     }
-    let list = store.find_list(&sender.tenant, Some(&sender.id), number).await?;
-    Ok(Answer::Addressee(list.map(|list| Addressee::List { id: list.id, number: list.number })))
+    for form in &forms {
+        if let Some(list) = store.find_list(&sender.tenant, Some(&sender.id), form).await? {
+            return Ok(Answer::Addressee(Some(Addressee::List { id: list.id, number: list.number })));
+        }
+    }
+    Ok(Answer::Addressee(None))
+}
+
+/// The mailbox of a tenant that a number means, by the first of these ways of writing it that is one's.
+async fn find(store: &Store, tenant: &str, forms: &[String]) -> Result<Option<Mailbox>, StoreError> {
+    for form in forms {
+        if let Some(mailbox) = store.find_mailbox(tenant, form).await? {
+            return Ok(Some(mailbox));
+        }
+    }
+    Ok(None)
 }
 
 /// Whom a reply to a message goes to: the mailbox that sent it, or the caller's, if somebody vouched for the caller's number.
@@ -43,7 +65,7 @@ pub async fn find_addressee(store: &Store, sender: &MailboxId, number: &str) -> 
 /// # Errors
 ///
 /// [`StoreError`] when the store cannot say.
-pub async fn find_sender(calls: &Calls, message: &MessageId) -> Result<Answer, StoreError> {
+pub async fn find_sender(calls: &Calls, message: &MessageId, rule: Option<&DialRule>) -> Result<Answer, StoreError> {
     let store = &calls.store;
     let Some(message) = store.message(message, (calls.now)()).await? else { return Ok(Answer::Conflict(None)) };
     let sender = match (message.sent, message.caller.number) {
@@ -52,7 +74,7 @@ pub async fn find_sender(calls: &Calls, message: &MessageId) -> Result<Answer, S
             None => None,
         },
         (None, Some(number)) if message.caller_verified => match store.mailbox(&message.mailbox).await? {
-            Some(mailbox) => store.find_mailbox(&mailbox.tenant, &number).await?,
+            Some(mailbox) => find(store, &mailbox.tenant, &explain::stored_forms(&number, rule)).await?,
             None => return Ok(Answer::MailboxGone),
         },
         (None, _) => None,

@@ -28,6 +28,7 @@ use crate::{
     audio::{codec::Codec, stretch::stretch, volume::amplify, wav},
     domain::{
         caller::Caller,
+        dialling::DialRule,
         id::{AudioKey, CallId, MailboxId, MessageId},
         language::LanguageCode,
         listening::Playback,
@@ -135,6 +136,8 @@ pub struct Line {
     pub believed: bool,
     /// Whether it is the own line of the mailbox whose passcode was typed last.
     pub own_line: bool,
+    /// How numbers are written where it came from, if that is known.
+    pub rule: Option<DialRule>,
     /// Who sent it, if that is a trusted peer: the only one that can be asked to connect the caller with somebody else.
     pub peer: Option<TrustedPeer>,
 }

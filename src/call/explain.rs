@@ -309,6 +309,13 @@ pub async fn find(store: &Store, dialled: &Dialled, rule: Option<&DialRule>) -> 
     Ok(found)
 }
 
+/// How a number that was kept with a message may be written. Whatever another peer's rule would make of one that is not in E.164, it may
+/// be somebody else's.
+pub(super) fn stored_forms(number: &str, rule: Option<&DialRule>) -> Vec<String> {
+    forms(number, rule.filter(|_| number.starts_with('+')))
+}
+
+/// How a number that was dialled may be written.
 pub(super) fn forms(number: &str, rule: Option<&DialRule>) -> Vec<String> {
     rule.map_or_else(|| vec![number.to_owned()], |rule| rule.forms(number))
 }

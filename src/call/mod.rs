@@ -195,7 +195,7 @@ impl Calls {
             }
         };
         let (caller, verified) = (identity.caller, identity.is_verified);
-        let peer = trusted.then_some(TrustedPeer { address: invite.source, local: invite.local, rule });
+        let peer = trusted.then_some(TrustedPeer { address: invite.source, local: invite.local, rule: rule.clone() });
         let called = mailbox.as_ref().and_then(|mailbox| reasoning.called(&mailbox.number));
         let believed = trusted || line.is_some();
         let guesser = guesser(&caller, believed, invite.source.ip());
@@ -225,6 +225,7 @@ impl Calls {
             phrases,
             believed,
             own_line: false,
+            rule,
             peer,
         };
         driver::Driver::new(self, session, line, entry, record).run(stop).await;
@@ -386,6 +387,7 @@ mod tests {
             id: CallId::random(),
             caller: Caller::private(),
             verified: false,
+            rule: None,
             peer: None,
             called: None,
             guesser: String::new(),

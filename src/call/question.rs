@@ -157,7 +157,7 @@ impl Asking {
             | Question::CallBack(..) => Ok(Answer::Failed),
             Question::FindMailbox(Digits(number)) => {
                 let dialled = Dialled { number, domain: self.line.domain };
-                let mailbox = explain::find(store, &dialled, None).await?.filter(|mailbox| mailbox.enabled);
+                let mailbox = explain::find(store, &dialled, self.line.rule.as_ref()).await?.filter(|mailbox| mailbox.enabled);
                 let mailbox = mailbox.filter(|mailbox| self.calls.screening.admits(mailbox, self.line.source));
                 mailbox.iter().for_each(|mailbox| _ = Span::current().record("mailbox.id", field::display(&mailbox.id)));
                 let Some(mailbox) = mailbox else { return Ok(Answer::Mailbox(None)) };
@@ -180,10 +180,13 @@ impl Asking {
             Question::ListMessages { mailbox, tenant, part } => {
                 let messages = store.list(&mailbox, &part, now).await?;
                 let more = messages.len() >= part.limit as usize;
-                let numbers: Vec<&str> = messages.iter().filter_map(vouched_number).collect();
+                let rule = self.line.rule.as_ref();
+                let forms = |message| vouched_number(message).map_or_else(Vec::new, |number| explain::stored_forms(number, rule));
+                let forms: Vec<Vec<String>> = messages.iter().map(forms).collect();
+                let numbers: Vec<&str> = forms.iter().flatten().map(String::as_str).collect();
                 let names = store.spoken_names(&tenant, &numbers).await?;
-                let listed = messages.into_iter().map(|message| Listed {
-                    caller_name: vouched_number(&message).and_then(|number| names.get(number).cloned()),
+                let listed = messages.into_iter().zip(&forms).map(|(message, forms)| Listed {
+                    caller_name: forms.iter().find_map(|form| names.get(form).cloned()),
                     message,
                 });
                 Ok(Answer::Messages(Page { now, messages: listed.collect(), more }))
@@ -231,8 +234,10 @@ impl Asking {
                 store.refuse_anonymous(&mailbox, refuse).await?;
                 Ok(Answer::AnonymousRefused(refuse))
             }
-            Question::FindAddressee { sender, number: Digits(number) } => compose::find_addressee(store, &sender, &number).await,
-            Question::FindSender(message) => compose::find_sender(&self.calls, &message).await,
+            Question::FindAddressee { sender, number: Digits(number) } => {
+                compose::find_addressee(store, &sender, &number, self.line.rule.as_ref()).await
+            }
+            Question::FindSender(message) => compose::find_sender(&self.calls, &message, self.line.rule.as_ref()).await,
             Question::SharedMailboxes(owner) => {
                 let shared = store.shared_mailboxes(&owner, now).await?.into_iter().filter(|(mailbox, _)| mailbox.enabled);
                 let shared = shared.map(|(it, counts)| SharedMailbox { view: MailboxView::of(&it, false), new: counts.new });

@@ -2,10 +2,15 @@
 
 use afterbeep::{
     audio::wav,
-    domain::{id::SendingId, message::Marks, rules, sending::SentKind, time::Timestamp},
+    domain::{
+        greeting::GreetingKind, id::SendingId, mailbox_log::Origin, message::Marks, rules, sending::SentKind, time::Timestamp,
+    },
     ivr::PromptId,
     phone::{Phone, listen},
-    store::sending::{Content, NewSending, Recipients},
+    store::{
+        greeting::GreetingChange,
+        sending::{Content, NewSending, Recipients},
+    },
 };
 use serde_json::{Value, json};
 
@@ -213,6 +218,46 @@ async fn a_caller_on_an_own_line_gets_a_reply_and_a_stranger_none() {
     let [reply] = &server.messages("1002")[..] else { panic!("one reply") };
     assert_eq!((&reply["sent"], &reply["urgent"], &reply["caller_number"]), (&json!("reply"), &json!(true), &json!("1001")));
     expect_speech(&server.audio("1002")[0]);
+    server.expect_tidiness();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_colleague_is_named_found_and_answered_however_the_number_is_written() {
+    let server = Server::start("dial_rules = [\"any country=1 national=1 international=011 length=10\"]\n");
+    for number in ["1001", "2025550101"] {
+        server.add_mailbox(number, &[]);
+    }
+    let name = words(PromptId::PasscodeLine);
+    let store = server.store().await;
+    let colleague = store.find_mailbox("", "2025550101").await.unwrap().expect("a mailbox");
+    let change = GreetingChange { mailbox: &colleague.id, kind: GreetingKind::Name, by: &Origin::command() };
+    store.set_greeting_wav(change, None, wav::from_samples(&name), now()).await.unwrap();
+    let asserted = |phone: Phone| phone.header("P-Asserted-Identity", "<tel:+1-202-555-0101>");
+    let mut caller = Caller::dial_as(&server, "1001", asserted).await;
+    caller.skips_to_the_beep().await;
+    caller.says(&words(PromptId::Welcome)).await;
+    caller.hangs_up().await;
+    server.wait_for_messages("1001", 1);
+
+    let mut subscriber = Caller::log_in(&server, "1001").await;
+    subscriber.hears(PromptId::New1).await;
+    subscriber.presses("13").await;
+    subscriber.hears_audio("the colleague's name", &name).await;
+    subscriber.presses("88").await;
+    subscriber.hears(PromptId::ReplyTo).await;
+    subscriber.hears(PromptId::RecordMessage).await;
+    subscriber.hangs_up().await;
+    let mut colleague = Caller::log_in(&server, "12025550101").await;
+    colleague.hears(PromptId::NoMessages).await;
+    colleague.hangs_up().await;
+    let mut subscriber = Caller::log_in(&server, "1001").await;
+    subscriber.hears(PromptId::ToHelp).await;
+    subscriber.presses("3").await;
+    subscriber.hears(PromptId::EnterAddressee).await;
+    subscriber.presses("12025550101#").await;
+    subscriber.hears(PromptId::AnotherAddressee).await;
+    subscriber.hangs_up().await;
+
     server.expect_tidiness();
 }
 
