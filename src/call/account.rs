@@ -153,12 +153,7 @@ async fn administrator_of(calls: &Calls, id: &MailboxId) -> Result<Option<Mailbo
 }
 
 /// The mailbox of the administrator's tenant with the number typed.
-async fn colleague(
-    calls: &Calls,
-    line: &Line,
-    administrator: &Mailbox,
-    number: String,
-) -> Result<Option<Mailbox>, StoreError> {
+async fn colleague(calls: &Calls, line: &Line, administrator: &Mailbox, number: String) -> Result<Option<Mailbox>, StoreError> {
     let dialled = Dialled { number, domain: administrator.tenant.clone() };
     let mailbox = explain::find(&calls.store, &dialled, line.rule.as_ref()).await?;
     Ok(mailbox.filter(|mailbox| mailbox.tenant == administrator.tenant))

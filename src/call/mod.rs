@@ -195,7 +195,7 @@ impl Calls {
             }
         };
         let (caller, verified) = (identity.caller, identity.is_verified);
-        let peer = trusted.then_some(TrustedPeer { address: invite.source, local: invite.local, rule: rule.clone() });
+        let peer = trusted.then_some(TrustedPeer { address: invite.source, local: invite.local });
         let called = mailbox.as_ref().and_then(|mailbox| reasoning.called(&mailbox.number));
         let believed = trusted || line.is_some();
         let guesser = guesser(&caller, believed, invite.source.ip());

@@ -12,7 +12,6 @@ use super::Calls;
 use crate::{
     domain::{
         destination::{self, Caller, Destinations, E164, Refusal, Wish},
-        dialling::DialRule,
         id::{CallId, MailboxId, MessageId},
         mailbox::Mailbox,
         rules,
@@ -60,8 +59,6 @@ pub struct TrustedPeer {
     pub address: SocketAddr,
     /// The address of ours that it knows.
     pub local: SocketAddr,
-    /// How it writes numbers.
-    pub rule: Option<DialRule>,
 }
 
 impl TrustedPeer {
@@ -271,7 +268,6 @@ impl<'a> Case<'a> {
             mailbox_allows: state.mailbox_allows,
             peer_is_trusted: self.peer.is_some(),
             caller: Caller { number: self.number.as_deref(), is_verified: self.is_verified },
-            rule: self.peer.and_then(|peer| peer.rule.as_ref()),
             lists: &lists,
             of_mailbox: (state.of_mailbox, rules.of_mailbox),
             of_service: (state.of_service, rules.of_service),

@@ -175,7 +175,7 @@ struct Checked {
 }
 
 async fn check(place: &Workplace, number: &str, whose: &Whose, json: bool) -> anyhow::Result<()> {
-    let number = E164::of(number, None).context("write the number in E.164, with its plus, such as +442079460123")?;
+    let number = E164::of(number).context("write the number in E.164, with its plus, such as +442079460123")?;
     let tenant = Scope::Tenant(whose.tenant.clone().unwrap_or_default());
     let lists = Lists {
         service: place.config.call_back.destinations()?,

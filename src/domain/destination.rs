@@ -12,19 +12,23 @@ use super::{access::Level, dialling::DialRule};
 /// The most entries of one list.
 pub const MOST_ENTRIES: usize = 1000;
 
+/// How many digits a number in North America's numbering plan has, its country's code included.
+const NORTH_AMERICAN_DIGITS: usize = 11;
+
 /// A telephone number in E.164.
 #[derive(Clone, PartialEq, Eq)]
 pub struct E164(String);
 
 impl E164 {
-    /// The number as a trusted peer, which writes numbers by `rule`, wrote it. None when it is no telephone number of anybody
-    /// outside, or when it cannot be known which.
+    /// The number, if it is one of somebody outside and it is certain of whom: written with its plus. How another peer would read a number
+    /// without one says nothing about whose it is.
     #[must_use]
-    pub fn of(number: &str, rule: Option<&DialRule>) -> Option<Self> {
+    pub fn of(number: &str) -> Option<Self> {
         // With a plus it is the same number by any rule.
-        let any = DialRule::default();
-        let rule = if number.starts_with('+') { Some(&any) } else { rule };
-        Some(Self(rule?.e164(number)?.trim_start_matches('+').to_owned()))
+        let global = number.starts_with('+').then(|| DialRule::default().e164(number)).flatten()?;
+        let digits = global.trim_start_matches('+');
+        // In North America's numbering plan every number has eleven digits. What has more may be dialled without the rest.
+        (!digits.starts_with('1') || digits.len() == NORTH_AMERICAN_DIGITS).then(|| Self(digits.to_owned()))
     }
 
     /// Its digits, the country's code first.
@@ -52,7 +56,7 @@ impl E164 {
 
     /// The area code of a number in North America's numbering plan.
     fn area_code(&self) -> Option<&str> {
-        (self.0.len() == 11 && self.0.starts_with('1')).then(|| &self.0[1..4])
+        self.0.starts_with('1').then(|| &self.0[1..4])
     }
 }
 
@@ -94,9 +98,11 @@ const AREAS_ABROAD_IN_ZONE_1: [&str; 27] = [
 pub struct Prefix(String);
 
 impl Prefix {
-    fn covers(&self, number: &E164) -> bool {
-        // The code of the United States and Canada alone does not stand for the other countries that share it.
-        number.digits().starts_with(&self.0) && !(number.is_abroad_in_zone_1() && self.0.len() < 4)
+    fn covers(&self, number: &E164, is_allowed: bool) -> bool {
+        // Where the code of the United States and Canada alone is allowed, the other countries that share it are not; where it is denied,
+        // they are.
+        let is_too_wide = is_allowed && number.is_abroad_in_zone_1() && self.0.len() < 4;
+        number.digits().starts_with(&self.0) && !is_too_wide
     }
 }
 
@@ -182,7 +188,7 @@ impl Destinations {
 
     /// The entry that decides about a number: the one with the most digits.
     fn verdict(&self, number: &E164) -> Option<bool> {
-        let covering = self.0.iter().filter(|(prefix, _)| prefix.covers(number));
+        let covering = self.0.iter().filter(|(prefix, is_allowed)| prefix.covers(number, *is_allowed));
         covering.max_by_key(|(prefix, _)| prefix.0.len()).map(|(_, is_allowed)| *is_allowed)
     }
 }
@@ -239,8 +245,6 @@ pub struct Wish<'a> {
     pub peer_is_trusted: bool,
     /// Who is called back.
     pub caller: Caller<'a>,
-    /// How the trusted peer writes numbers.
-    pub rule: Option<&'a DialRule>,
     /// Where may be called.
     pub lists: &'a Lists,
     /// What the mailbox has called back so far, and may.
@@ -321,7 +325,7 @@ pub fn decide(wish: &Wish<'_>) -> Result<E164, Refusal> {
     if !wish.caller.is_verified {
         return Err(Refusal::Unverified);
     }
-    let number = E164::of(number, wish.rule).ok_or(Refusal::NoTelephone)?;
+    let number = E164::of(number).ok_or(Refusal::NoTelephone)?;
     if number.premium().is_some() {
         return Err(Refusal::Premium);
     }
@@ -431,15 +435,17 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_what_the_peer_that_wrote_it_means() {
-        let britain: DialRule = "country=44 national=0 international=00".parse().unwrap();
-        let read = |number, rule| E164::of(number, rule).map(|number| number.to_string());
+    fn a_number_is_certain_with_its_plus_only() {
+        let read = |number| E164::of(number).map(|number| number.to_string());
 
-        assert_eq!(read("02079460123", Some(&britain)).as_deref(), Some("+442079460123"));
-        assert_eq!(read("09098790000", Some(&britain)).as_deref(), Some("+449098790000"));
-        assert_eq!(read("+33142685300", None).as_deref(), Some("+33142685300"));
-        for number in ["02079460123", "1002", "+1", "+0442079460123", "+44abc", "", "+44207946012345678", "sip:x"] {
-            assert_eq!(read(number, None), None, "{number}");
+        assert_eq!(read("+33142685300").as_deref(), Some("+33142685300"));
+        assert_eq!(read("+12125550123").as_deref(), Some("+12125550123"));
+        for number in ["02079460123", "442079460123", "1002", "+1", "+0442079460123", "+44abc", "", "+44207946012345678", "sip:x"]
+        {
+            assert_eq!(read(number), None, "{number}");
+        }
+        for number in ["+1212555012", "+121255501230", "+187655501230"] {
+            assert_eq!(read(number), None, "{number}");
         }
     }
 
@@ -469,6 +475,10 @@ mod tests {
         assert_eq!(allowed(&["+1"], "+18765550123"), None);
         assert_eq!(allowed(&["+18"], "+18095550123"), None);
         assert_eq!(allowed(&["+1876"], "+18765550123"), Some(true));
+        let denied = list(&["+1876"], &["+1"]);
+        assert_eq!(denied.verdict(&number_of("+12125550123")), Some(false));
+        assert_eq!(denied.verdict(&number_of("+18095550123")), Some(false));
+        assert_eq!(denied.verdict(&number_of("+18765550123")), Some(true));
     }
 
     #[test]
@@ -573,8 +583,7 @@ mod tests {
 
         #[test]
         fn no_text_makes_us_panic(number in ".*", prefix in ".*") {
-            let _ = (E164::of(&number, None), E164::of(&number, Some(&"country=1 length=10".parse().unwrap())));
-            let _ = E164::of(&number, None).map(|number| (number.premium(), number.is_abroad_in_zone_1()));
+            let _ = E164::of(&number).map(|number| (number.premium(), number.is_abroad_in_zone_1()));
             let _ = prefix.parse::<Prefix>();
         }
     }
@@ -585,7 +594,6 @@ mod tests {
             mailbox_allows: true,
             peer_is_trusted: true,
             caller: Caller { number: Some("+442079460123"), is_verified: true },
-            rule: None,
             lists,
             of_mailbox: (Calls::default(), MOST),
             of_service: (Calls::default(), MOST),
@@ -599,6 +607,6 @@ mod tests {
     }
 
     fn number_of(text: &str) -> E164 {
-        E164::of(text, None).unwrap()
+        E164::of(text).unwrap()
     }
 }

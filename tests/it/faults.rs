@@ -215,6 +215,7 @@ async fn a_call_whose_media_thread_is_gone_ends_and_leaves_its_message() {
         id: CallId::random(),
         caller: Caller::private(),
         verified: false,
+        rule: None,
         peer: None,
         called: None,
         guesser: "nobody".to_owned(),

@@ -96,7 +96,7 @@ async fn of_calls_back_at_once_only_so_many_are_made_as_may_be(house: House) {
 }
 
 fn number() -> E164 {
-    E164::of("+442079460123", None).unwrap()
+    E164::of("+442079460123").unwrap()
 }
 
 fn list(prefixes: &[&str]) -> Destinations {
