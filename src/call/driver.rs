@@ -95,6 +95,8 @@ pub struct Driver {
     changing_to: Option<(MailboxId, MailboxId)>,
     /// The shared mailbox that is open, and its owner, who does what is done there.
     acting: Option<(MailboxId, MailboxId)>,
+    /// Whether it was the own line from which the passcode was typed.
+    logged_in_on_own_line: bool,
     /// What the other side was asked for last; its answer is awaited in `asked`.
     transfer: Option<Transfer>,
     /// Where messages were when something else replaced them.
@@ -206,6 +208,7 @@ impl Driver {
             storing: None,
             changing_to: None,
             acting: None,
+            logged_in_on_own_line: false,
             transfer: None,
             stopped_at: HashMap::new(),
             gone: false,
@@ -751,9 +754,13 @@ impl Driver {
             _ => None,
         };
         match &question {
-            ivr::Question::CheckPasscode { own_line, .. } => self.line.own_line = *own_line,
-            // An owner's line is not the shared mailbox's own.
-            ivr::Question::OpenMailbox { mailbox, owner } if mailbox != owner => self.line.own_line = false,
+            ivr::Question::CheckPasscode { own_line, .. } => {
+                (self.line.own_line, self.logged_in_on_own_line) = (*own_line, *own_line);
+            }
+            // An owner's line is not the shared mailbox's own. Back in the owner's, it is what it was.
+            ivr::Question::OpenMailbox { mailbox, owner } => {
+                self.line.own_line = mailbox == owner && self.logged_in_on_own_line;
+            }
             _ => {}
         }
         if let Some((Tape::Message(journal), _)) = &taken {

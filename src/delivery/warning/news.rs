@@ -61,7 +61,8 @@ pub(super) fn words(event: &Event, by: &Origin, last: bool, number: &MailboxNumb
         | Event::PhraseChanged { .. } => (
             format!("Your mailbox {number} was opened from a new phone"),
             [
-                format!("On {moment}, your mailbox {number} was opened with its passcode {from}, for the first time from there."),
+                // An owner of a shared mailbox opens it with the passcode of the own one.
+                format!("On {moment}, your mailbox {number} was opened {from}, for the first time from there."),
                 advice,
             ],
         ),
