@@ -486,6 +486,10 @@ async fn insert(connection: &mut AnyConnection, message: &Message, now: Timestam
     if is_known(connection, &message.id).await? {
         return Ok(Written::Already);
     }
+    // A caller who was let in is heard to the end; what another mailbox sends may come long after this one was disabled.
+    if message.sent.is_some() && !mailbox.flag("enabled")? {
+        return Ok(Written::NoMailbox);
+    }
     let objects = if message.sent.is_some() { Objects::Shared } else { Objects::New };
     let added = add(connection, &mailbox, message, objects, now).await?;
     let Some(Added { counts, mails }) = added else { return Ok(Written::Full) };
@@ -497,7 +501,7 @@ async fn insert(connection: &mut AnyConnection, message: &Message, now: Timestam
 pub(super) async fn take_turn(connection: &mut AnyConnection, mailbox: &MailboxId) -> Result<Option<AnyRow>, sqlx::Error> {
     let rows = sqlx::query(
         "UPDATE mailboxes SET deposit_turn = deposit_turn + 1 WHERE id = $1
-         RETURNING email, voice_to_email_since, fullness_told",
+         RETURNING email, voice_to_email_since, fullness_told, enabled",
     )
     .bind(mailbox.as_str())
     .fetch_all(connection)

@@ -37,6 +37,7 @@ on_both_databases! {
     two_senders_at_once_do_not_overfill_a_mailbox
     nothing_is_sent_while_the_audio_store_is_down
     nobody_is_no_recipient
+    a_mailbox_that_was_disabled_before_its_turn_gets_nothing
     what_was_delivered_is_forgotten_after_a_week
 }
 
@@ -299,6 +300,19 @@ async fn nobody_is_no_recipient(house: House) {
     }
 
     assert!(house.audio_files().is_empty());
+}
+
+async fn a_mailbox_that_was_disabled_before_its_turn_gets_nothing(house: House) {
+    let [sender, one, two, ..] = mailboxes(&house).await;
+    let new = NewSending { to: these(&[&one, &two]), ..sending(&sender, SentKind::Sent, recording()) };
+    house.store.send(new.clone(), NOW).await.unwrap();
+    let off = MailboxChange { enabled: Some(false), ..MailboxChange::default() };
+    house.store.update_mailbox(&one.id, off, NOW).await.unwrap();
+
+    let progress = house.store.deliver(&new.id, NOW).await.unwrap();
+
+    assert_eq!(progress, Progress { delivered: 1, gone: 1, ..Progress::default() });
+    assert_eq!(house.store.counts(&one.id, NOW).await.unwrap().total(), 0);
 }
 
 async fn what_was_delivered_is_forgotten_after_a_week(house: House) {
