@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     audio::wav,
-    domain::{id::OutboxId, mailbox::Mailbox, rules, time::Timestamp},
+    domain::{mailbox::Mailbox, rules, time::Timestamp},
     store::{
         ChangeError, Store, StoreError,
         outbox::{Errand, OutboxItem},
@@ -311,12 +311,12 @@ impl Post {
     async fn note_accepted(&self, item: &OutboxItem, at: Timestamp) -> Result<(), StoreError> {
         let (reply, noted) = oneshot::channel();
         // Only when the notary is gone, as the process ends, is it done here.
-        if self.accepted.send(Accepted { item: item.id.clone(), at, reply }).await.is_ok()
+        if self.accepted.send(Accepted { item: item.clone(), at, reply }).await.is_ok()
             && let Ok(noted) = noted.await
         {
             return noted;
         }
-        self.store.complete(&item.id, at).await
+        self.store.complete(item, at).await
     }
 
     async fn note_failure(&self, item: &OutboxItem, failure: &Failure) -> Result<(), StoreError> {
@@ -360,7 +360,7 @@ impl Post {
 
 /// A mail that the relay has accepted, on its way into the store.
 struct Accepted {
-    item: OutboxId,
+    item: OutboxItem,
     at: Timestamp,
     reply: oneshot::Sender<Result<(), StoreError>>,
 }
@@ -383,12 +383,12 @@ async fn note_in_groups(store: Store, mut accepted: mpsc::Receiver<Accepted>) {
     }
 }
 
-async fn note(store: &Store, item: &OutboxId, at: Timestamp) -> Result<(), StoreError> {
+async fn note(store: &Store, item: &OutboxItem, at: Timestamp) -> Result<(), StoreError> {
     for pause in NOTING {
         match store.complete(item, at).await {
             Ok(()) => return Ok(()),
             Err(error) => {
-                tracing::warn!(outbox.id = %item, error = &error as &dyn Error, "that a mail was accepted could not be noted; trying again");
+                tracing::warn!(outbox.id = %item.id, error = &error as &dyn Error, "that a mail was accepted could not be noted; trying again");
                 tokio::time::sleep(pause).await;
             }
         }
@@ -452,7 +452,7 @@ fn now() -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::id::MailboxId;
+    use crate::domain::id::{MailboxId, OutboxId};
 
     const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 

@@ -349,12 +349,8 @@ impl Store {
 
 /// Switching voice-to-email off: mails on their way are called back, mailed messages get their life back.
 async fn take_back_from_mail(connection: &mut AnyConnection, id: &MailboxId, now: Timestamp) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM outbox WHERE mailbox_id = $1 AND kind = 'message' AND dead_at IS NULL")
-        .bind(id.as_str())
-        .execute(&mut *connection)
-        .await?;
     let mailed = sqlx::query(
-        "SELECT * FROM messages WHERE mailbox_id = $1 AND mailed_at IS NOT NULL AND saved_at IS NULL AND expires_at > $2",
+        "SELECT * FROM messages WHERE mailbox_id = $1 AND mailed_at IS NOT NULL AND saved_at IS NULL AND expires_at > $2 ORDER BY id",
     )
     .bind(id.as_str())
     .bind(now.as_millis())
@@ -368,6 +364,11 @@ async fn take_back_from_mail(connection: &mut AnyConnection, id: &MailboxId, now
             .execute(&mut *connection)
             .await?;
     }
+    // After the messages, as in every transaction that changes both, so that no two ever wait for each other.
+    sqlx::query("DELETE FROM outbox WHERE mailbox_id = $1 AND kind = 'message' AND dead_at IS NULL")
+        .bind(id.as_str())
+        .execute(&mut *connection)
+        .await?;
     Ok(())
 }
 

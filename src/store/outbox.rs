@@ -3,11 +3,13 @@
 //! A row is claimed with a lease. Who does not report back in time, because it crashed or lost the database, loses the lease, and
 //! the next one tries; the receiver tells a repetition by the stable id.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use sqlx::{AnyConnection, any::AnyRow};
 use tokio::sync::Notify;
 
-use super::{ChangeError, Store, StoreError, database::Columns as _, deposit::StoredFullness as _, message};
+use super::{ChangeError, Store, StoreError, database::Columns as _, deleted, deposit::StoredFullness as _};
 use crate::domain::{
     credential::Notice,
     id::{MailboxId, MessageId, OutboxId},
@@ -67,6 +69,18 @@ pub enum Errand {
 }
 
 impl Errand {
+    /// The message that it is about, if it is about one.
+    fn message(&self) -> Option<&MessageId> {
+        match self {
+            Self::Message { message } | Self::Copy { message } => Some(message),
+            Self::Fullness { .. }
+            | Self::Expiring { .. }
+            | Self::RemoteAccessLocked
+            | Self::Credential { .. }
+            | Self::Noticed { .. } => None,
+        }
+    }
+
     /// The stored name of its kind.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -158,9 +172,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Database`]; an item that is not there any more is no error.
-    pub async fn complete(&self, id: &OutboxId, now: Timestamp) -> Result<(), StoreError> {
-        self.complete_all(&[(id.clone(), now)]).await
+    /// [`StoreError::Database`]; an item that is not there any more is no error: what it was about was mailed all the same.
+    pub async fn complete(&self, item: &OutboxItem, now: Timestamp) -> Result<(), StoreError> {
+        self.complete_all(&[(item.clone(), now)]).await
     }
 
     /// [`complete`](Self::complete)s several items, each with its moment, in one transaction: what comes in bursts need not
@@ -169,22 +183,37 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Database`]; then none is completed.
-    pub async fn complete_all(&self, accepted: &[(OutboxId, Timestamp)]) -> Result<(), StoreError> {
+    pub async fn complete_all(&self, accepted: &[(OutboxItem, Timestamp)]) -> Result<(), StoreError> {
+        // Whoever takes several takes mailboxes, then messages, then items, each in order, so that no two ever wait for each other.
+        let mut accepted: Vec<_> = accepted.iter().collect();
+        accepted.sort_by(|(a, _), (b, _)| (&a.mailbox, a.errand.message()).cmp(&(&b.mailbox, b.errand.message())));
         let mut transaction = self.0.database.begin().await?;
-        let mut items = Vec::with_capacity(accepted.len());
-        for (id, at) in accepted {
-            let rows = sqlx::query("DELETE FROM outbox WHERE id = $1 RETURNING *")
-                .bind(id.as_str())
-                .fetch_all(&mut *transaction)
-                .await?;
-            if let Some(row) = rows.first() {
-                items.push((read(row)?, *at));
+        let mut mails = HashMap::new();
+        for (item, _) in &accepted {
+            if !mails.contains_key(&item.mailbox) {
+                let mailbox =
+                    sqlx::query("UPDATE mailboxes SET mail_problem = NULL WHERE id = $1 RETURNING voice_to_email_since")
+                        .bind(item.mailbox.as_str())
+                        .fetch_all(&mut *transaction)
+                        .await?;
+                let since = mailbox.first().map(|row| row.maybe_moment("voice_to_email_since")).transpose()?.flatten();
+                mails.insert(&item.mailbox, since.is_some());
             }
         }
-        // Every node takes mailboxes in the same order, so that two never wait for each other.
-        items.sort_by(|(a, _), (b, _)| a.mailbox.cmp(&b.mailbox));
-        for (item, at) in &items {
-            complete(&mut transaction, item, *at).await?;
+        for (item, at) in &accepted {
+            if let Errand::Message { message } = &item.errand {
+                mailed(&mut transaction, message, mails.get(&item.mailbox) == Some(&true), *at).await?;
+            }
+        }
+        for (item, _) in &accepted {
+            sqlx::query("DELETE FROM outbox WHERE id = $1").bind(item.id.as_str()).execute(&mut *transaction).await?;
+            // A message that was deleted and restored while its mail was on its way waits to be mailed anew.
+            if let Errand::Message { message } = &item.errand {
+                sqlx::query("DELETE FROM outbox WHERE message_id = $1 AND kind = 'message'")
+                    .bind(message.as_str())
+                    .execute(&mut *transaction)
+                    .await?;
+            }
         }
         transaction.commit().await?;
         Ok(())
@@ -217,22 +246,24 @@ impl Store {
     /// [`StoreError::Database`].
     pub async fn dead(&self, id: &OutboxId, error: &str, now: Timestamp) -> Result<(), StoreError> {
         let mut transaction = self.0.database.begin().await?;
-        let rows = sqlx::query(
+        // The mailbox comes first, as everywhere, so that no two ever wait for each other.
+        sqlx::query(
+            "UPDATE mailboxes SET mail_problem = $2
+             WHERE id IN (SELECT mailbox_id FROM outbox WHERE id = $1 AND dead_at IS NULL)",
+        )
+        .bind(id.as_str())
+        .bind(storable(error))
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query(
             "UPDATE outbox SET dead_at = $2, leased_until = NULL, attempts = attempts + 1, last_error = $3
-             WHERE id = $1 AND dead_at IS NULL RETURNING mailbox_id",
+             WHERE id = $1 AND dead_at IS NULL",
         )
         .bind(id.as_str())
         .bind(now.as_millis())
         .bind(storable(error))
-        .fetch_all(&mut *transaction)
+        .execute(&mut *transaction)
         .await?;
-        if let Some(row) = rows.first() {
-            sqlx::query("UPDATE mailboxes SET mail_problem = $2 WHERE id = $1")
-                .bind(row.text("mailbox_id")?)
-                .bind(storable(error))
-                .execute(&mut *transaction)
-                .await?;
-        }
         transaction.commit().await?;
         Ok(())
     }
@@ -245,6 +276,35 @@ impl Store {
     pub async fn list_outbox(&self) -> Result<Vec<OutboxItem>, StoreError> {
         let rows = sqlx::query("SELECT * FROM outbox ORDER BY created_at, id").fetch_all(self.0.database.reader()).await?;
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// Items that are due and have been tried for as long as anything is, oldest first, up to `limit`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn overdue_outbox(&self, limit: u32, now: Timestamp) -> Result<Vec<OutboxItem>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM outbox WHERE due_at <= $1 AND dead_at IS NULL AND created_at <= $2 ORDER BY created_at, id LIMIT $3",
+        )
+        .bind(now.as_millis())
+        .bind(now.before(rules::DELIVERY_LIFE).as_millis())
+        .bind(i64::from(limit))
+        .fetch_all(self.0.database.reader())
+        .await?;
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// How many items wait to be sent; dead ones do not.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn waiting_outbox(&self) -> Result<u32, StoreError> {
+        let row = sqlx::query("SELECT COUNT(*) AS waiting FROM outbox WHERE dead_at IS NULL")
+            .fetch_one(self.0.database.reader())
+            .await?;
+        Ok(row.count("waiting")?)
     }
 
     /// Makes an item, dead or waiting, due now, with a whole delivery life before it.
@@ -372,31 +432,20 @@ impl Store {
     }
 }
 
-/// Notes at the mailbox and the message that an item was accepted.
-async fn complete(connection: &mut AnyConnection, item: &OutboxItem, now: Timestamp) -> Result<(), StoreError> {
-    let mailbox = sqlx::query("UPDATE mailboxes SET mail_problem = NULL WHERE id = $1 RETURNING voice_to_email_since")
-        .bind(item.mailbox.as_str())
-        .fetch_all(&mut *connection)
-        .await?;
-    let mut still_on = false;
-    if let Some(row) = mailbox.first() {
-        still_on = row.maybe_moment("voice_to_email_since")?.is_some();
-    }
-    if let Errand::Message { message: id } = &item.errand
-        && let Some(message) = message::find(&mut *connection, id, now).await?
-    {
-        // Switched off while the mail was on its way: the message keeps its full life.
-        let expires_at = if still_on { rules::expiry_after_mail(&message, now) } else { message.expires_at };
-        sqlx::query(
-            "UPDATE messages SET mailed_at = $2, expires_at = CASE WHEN saved_at IS NULL THEN $3 ELSE expires_at END
-             WHERE id = $1",
-        )
-        .bind(id.as_str())
-        .bind(now.as_millis())
-        .bind(expires_at.as_millis())
-        .execute(&mut *connection)
-        .await?;
-    }
+/// Notes at a message that its mail was accepted, be it in the deleted list by now: once, at the first time. Switched off while the mail
+/// was on its way, the message keeps its full life.
+async fn mailed(connection: &mut AnyConnection, id: &MessageId, still_on: bool, now: Timestamp) -> Result<(), StoreError> {
+    let Some(message) = deleted::find_anywhere(&mut *connection, id, now).await? else { return Ok(()) };
+    let expires_at = if still_on { rules::expiry_after_mail(&message, now) } else { message.expires_at };
+    sqlx::query(
+        "UPDATE messages SET mailed_at = $2, expires_at = CASE WHEN saved_at IS NULL THEN $3 ELSE expires_at END
+         WHERE id = $1 AND mailed_at IS NULL",
+    )
+    .bind(id.as_str())
+    .bind(now.as_millis())
+    .bind(expires_at.as_millis())
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
@@ -406,14 +455,7 @@ pub(super) async fn insert(
     errand: &Errand,
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    let message = match errand {
-        Errand::Message { message } | Errand::Copy { message } => Some(message.as_str()),
-        Errand::Fullness { .. }
-        | Errand::Expiring { .. }
-        | Errand::RemoteAccessLocked
-        | Errand::Credential { .. }
-        | Errand::Noticed { .. } => None,
-    };
+    let message = errand.message().map(MessageId::as_str);
     let payload = serde_json::to_string(errand).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
     sqlx::query(
         "INSERT INTO outbox (id, kind, mailbox_id, message_id, payload, created_at, due_at, attempts)

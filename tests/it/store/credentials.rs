@@ -137,7 +137,7 @@ async fn mails(house: &House, now: Timestamp) -> Vec<Notice> {
         if let Errand::Credential { notice, .. } = item.errand {
             notices.push(notice);
         }
-        house.store.complete(&item.id, now).await.unwrap();
+        house.store.complete(&item, now).await.unwrap();
     }
     notices
 }

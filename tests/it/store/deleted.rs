@@ -181,7 +181,7 @@ async fn what_is_deleted_is_not_mailed_and_what_is_restored_is(house: House) {
 
     let outbox = house.store.list_outbox().await.unwrap();
     assert_eq!(outbox.into_iter().map(|item| item.errand).collect::<Vec<_>>(), [Errand::Message { message: message.id.clone() }]);
-    let item = &house.store.list_outbox().await.unwrap()[0].id;
+    let item = &house.store.list_outbox().await.unwrap()[0];
     house.store.complete(item, NOW.after(DAY)).await.unwrap();
     house.store.move_to_deleted(&message.id, 3, NOW.after(DAY)).await.unwrap();
     house.store.restore(&message.id, 4, NOW.after(DAY)).await.unwrap();
@@ -222,7 +222,7 @@ async fn a_copy_is_mailed_once_and_changes_nothing_about_the_message(house: Hous
 
     let outbox = house.store.list_outbox().await.unwrap();
     assert_eq!(outbox.iter().map(|item| item.errand.clone()).collect::<Vec<_>>(), [Errand::Copy { message: message.id.clone() }]);
-    house.store.complete(&outbox[0].id, NOW.after(DAY)).await.unwrap();
+    house.store.complete(&outbox[0], NOW.after(DAY)).await.unwrap();
     assert_eq!(house.store.message(&message.id, NOW.after(DAY)).await.unwrap(), Some(message.clone()));
     house.store.mail_copy(&message.id, NOW.after(DAY)).await.unwrap();
     assert_eq!(house.store.list_outbox().await.unwrap().len(), 1, "another copy of another day");

@@ -197,7 +197,7 @@ async fn switching_voice_to_email_off_gives_lives_back(house: House) {
     let mailed_and_saved = house.deposit(&mailbox.id, NOW.after(Duration::from_secs(1))).await;
     let accepted = NOW.after(DAY);
     for item in house.store.claim_outbox(10, DAY, NOW.after(Duration::from_secs(2))).await.unwrap() {
-        house.store.complete(&item.id, accepted).await.unwrap();
+        house.store.complete(&item, accepted).await.unwrap();
     }
     let on_its_way = house.deposit(&mailbox.id, NOW.after(2 * DAY)).await;
     let saved = house.store.save(&mailed_and_saved.id, 1, NOW.after(2 * DAY)).await.unwrap();
@@ -206,7 +206,7 @@ async fn switching_voice_to_email_off_gives_lives_back(house: House) {
     let [sending] = &house.store.claim_outbox(10, DAY, NOW.after(2 * DAY)).await.unwrap()[..] else { panic!("one is due") };
 
     house.store.update_mailbox(&mailbox.id, switch(false), NOW.after(3 * DAY)).await.unwrap();
-    house.store.complete(&sending.id, NOW.after(3 * DAY)).await.unwrap();
+    house.store.complete(sending, NOW.after(3 * DAY)).await.unwrap();
 
     let expiry = async |id| house.store.message(id, NOW).await.unwrap().unwrap().expires_at;
     assert_eq!(expiry(&mailed.id).await, NOW.after(rules::MESSAGE_LIFE));

@@ -25,6 +25,9 @@ on_both_databases! {
     a_dead_item_stays_to_be_seen_and_can_be_tried_again
     an_accepted_mail_or_a_new_address_clears_the_mail_problem
     what_is_sent_about_a_deleted_message_goes_with_it
+    a_mail_that_is_accepted_while_its_message_is_being_deleted_is_not_sent_again
+    mails_are_accepted_while_messages_are_deleted_and_mailing_is_switched_off
+    only_what_is_due_and_was_tried_for_long_enough_is_overdue
     a_message_about_to_expire_is_warned_of_once
     saved_and_mailed_messages_expire_without_a_warning
     a_mailbox_that_had_no_address_is_warned_of_fullness_later
@@ -76,8 +79,8 @@ async fn an_accepted_mail_starts_the_three_days(house: House) {
     let item = claim_one(&house).await;
     let accepted = NOW.after(DAY);
 
-    house.store.complete(&item.id, accepted).await.unwrap();
-    house.store.complete(&item.id, accepted.after(DAY)).await.unwrap();
+    house.store.complete(&item, accepted).await.unwrap();
+    house.store.complete(&item, accepted.after(DAY)).await.unwrap();
 
     let mailed = house.store.message(&message.id, NOW).await.unwrap().unwrap();
     assert_eq!((mailed.mailed_at, mailed.expires_at), (Some(accepted), accepted.after(rules::MAILED_LIFE)));
@@ -94,7 +97,7 @@ async fn a_saved_message_keeps_its_life_when_its_mail_is_accepted(house: House) 
     let item = claim_one(&house).await;
     let saved = house.store.save(&message.id, 1, NOW.after(DAY)).await.unwrap();
 
-    house.store.complete(&item.id, NOW.after(2 * DAY)).await.unwrap();
+    house.store.complete(&item, NOW.after(2 * DAY)).await.unwrap();
 
     let mailed = house.store.message(&message.id, NOW).await.unwrap().unwrap();
     assert_eq!((mailed.mailed_at, mailed.expires_at), (Some(NOW.after(2 * DAY)), saved.expires_at));
@@ -152,7 +155,7 @@ async fn an_accepted_mail_or_a_new_address_clears_the_mail_problem(house: House)
             house.store.update_mailbox(&mailbox, change, NOW).await.unwrap();
         } else {
             house.deposit(&mailbox, NOW).await;
-            house.store.complete(&claim_one(&house).await.id, NOW).await.unwrap();
+            house.store.complete(&claim_one(&house).await, NOW).await.unwrap();
         }
         assert_eq!(problem().await, None);
     }
@@ -164,10 +167,73 @@ async fn what_is_sent_about_a_deleted_message_goes_with_it(house: House) {
     let item = claim_one(&house).await;
 
     house.store.delete(&message.id, 1, NOW).await.unwrap();
-    house.store.complete(&item.id, NOW).await.unwrap();
+    house.store.complete(&item, NOW).await.unwrap();
     house.store.retry_at(&item.id, NOW, "late").await.unwrap();
 
     assert_eq!(house.store.list_outbox().await.unwrap(), []);
+}
+
+async fn a_mail_that_is_accepted_while_its_message_is_being_deleted_is_not_sent_again(house: House) {
+    let mailbox = mailing_mailbox(&house).await;
+    for restored_first in [false, true] {
+        let message = house.deposit(&mailbox, NOW).await;
+        let item = claim_one(&house).await;
+        house.store.move_to_deleted(&message.id, 1, NOW).await.unwrap();
+        if restored_first {
+            house.store.restore(&message.id, 2, NOW).await.unwrap();
+            house.store.complete(&item, NOW).await.unwrap();
+        } else {
+            house.store.complete(&item, NOW).await.unwrap();
+            house.store.restore(&message.id, 2, NOW).await.unwrap();
+        }
+
+        let mailed = house.store.message(&message.id, NOW).await.unwrap().unwrap();
+        assert_eq!((mailed.mailed_at, mailed.expires_at), (Some(NOW), NOW.after(rules::MAILED_LIFE)));
+        assert_eq!(house.store.list_outbox().await.unwrap(), []);
+    }
+}
+
+async fn mails_are_accepted_while_messages_are_deleted_and_mailing_is_switched_off(house: House) {
+    let mailbox = mailing_mailbox(&house).await;
+    for _ in 0..4 {
+        let switch = |on| MailboxChange { voice_to_email: Some(on), ..MailboxChange::default() };
+        house.store.update_mailbox(&mailbox, switch(true), NOW).await.unwrap();
+        house.fill(&mailbox, 40).await;
+        let items = house.store.claim_outbox(100, LEASE, NOW.after(DAY)).await.unwrap();
+        let accepted: Vec<_> = items.iter().rev().map(|item| (item.clone(), NOW)).collect();
+        let messages = house.store.messages(&mailbox, NOW).await.unwrap();
+
+        let deletions = futures_util::future::join_all(
+            messages.iter().map(|message| house.store.move_to_deleted(&message.id, message.version, NOW)),
+        );
+        let (completed, given_up, deleted, off) = tokio::join!(
+            house.store.complete_all(&accepted),
+            futures_util::future::join_all(items.iter().map(|item| house.store.dead(&item.id, "550 no", NOW))),
+            deletions,
+            house.store.update_mailbox(&mailbox, switch(false), NOW),
+        );
+
+        completed.unwrap();
+        assert!(given_up.iter().all(Result::is_ok) && deleted.iter().all(Result::is_ok), "{given_up:?} {deleted:?}");
+        off.unwrap();
+        assert_eq!(house.store.list_outbox().await.unwrap(), []);
+    }
+}
+
+async fn only_what_is_due_and_was_tried_for_long_enough_is_overdue(house: House) {
+    let mailbox = mailing_mailbox(&house).await;
+    house.fill(&mailbox, 3).await;
+    let items = house.store.list_outbox().await.unwrap();
+    let end = items[1].created_at.after(rules::DELIVERY_LIFE);
+    house.store.retry_at(&items[0].id, end.after(MILLISECOND), "451 later").await.unwrap();
+
+    let overdue = house.store.overdue_outbox(10, end).await.unwrap();
+    let waiting = house.store.waiting_outbox().await.unwrap();
+    house.store.dead(&items[1].id, "451 later", end).await.unwrap();
+
+    assert_eq!(overdue.iter().map(|item| &item.id).collect::<Vec<_>>(), [&items[1].id]);
+    assert_eq!((waiting, house.store.waiting_outbox().await.unwrap()), (3, 2));
+    assert_eq!(house.store.overdue_outbox(10, end).await.unwrap(), []);
 }
 
 async fn a_message_about_to_expire_is_warned_of_once(house: House) {
@@ -189,7 +255,7 @@ async fn a_message_about_to_expire_is_warned_of_once(house: House) {
 async fn saved_and_mailed_messages_expire_without_a_warning(house: House) {
     let mailbox = mailing_mailbox(&house).await;
     house.deposit(&mailbox, NOW).await;
-    house.store.complete(&claim_one(&house).await.id, NOW).await.unwrap();
+    house.store.complete(&claim_one(&house).await, NOW).await.unwrap();
     let off = MailboxChange { voice_to_email: Some(false), ..MailboxChange::default() };
     house.store.update_mailbox(&mailbox, off, NOW).await.unwrap();
     let saved = house.deposit(&mailbox, NOW).await;
