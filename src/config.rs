@@ -327,7 +327,7 @@ settings! {
 
     /// Call records: what `afterbeep calls` shows, with full numbers.
     records: RecordSettings {
-        /// How long they are kept. `"0s"` keeps none.
+        /// How long they, and what the logs of mailboxes tell, are kept. `"0s"` keeps no records of calls; then the logs are kept for 90 days.
         #[serde(with = "span")]
         keep: Duration = rules::RECORD_LIFE, r#""30d""#;
     }

@@ -17,6 +17,8 @@ use crate::{
 
 /// How old audio without a message must be before it counts as left over.
 const ORPHAN_AGE: Duration = Duration::from_hours(24);
+/// How many mails are looked at together that have been tried for long enough.
+const HANDFUL: u32 = 200;
 /// How long a job is locked at most: a node that dies while it runs one keeps nobody else from it for longer.
 const LEASE: Duration = Duration::from_mins(15);
 
@@ -221,24 +223,34 @@ async fn work(job: Job, store: &Store, at: Timestamp) -> Result<Report, StoreErr
             let (given_up, waiting) = give_up_old_mails(store, at).await?;
             Ok(Report::Retried { spool, given_up, waiting })
         }
-        Job::PruneRecords => Ok(Report::Pruned { records: store.prune_records(at.before(store.keep_records())).await? }),
+        Job::PruneRecords => {
+            let keep = store.keep_records();
+            let records = store.prune_records(at.before(keep)).await?;
+            store.prune_logs(at.before(logs_are_kept(keep))).await?;
+            Ok(Report::Pruned { records })
+        }
     }
+}
+
+/// How long the logs of mailboxes are kept: as long as the records of calls; who wants none of these has said nothing about those.
+fn logs_are_kept(records: Duration) -> Duration {
+    if records.is_zero() { rules::RECORD_LIFE } else { records }
 }
 
 /// Ends what has been tried for long enough, also while the relay is down and its breaker lets nothing through.
 async fn give_up_old_mails(store: &Store, at: Timestamp) -> Result<(u32, u32), StoreError> {
-    let (mut given_up, mut waiting) = (0, 0);
-    for item in store.list_outbox().await?.iter().filter(|item| item.dead_at.is_none()) {
-        let due = item.due_at <= at;
-        if due && rules::is_delivery_over(item.created_at, at) {
+    let mut given_up = 0;
+    loop {
+        let overdue = store.overdue_outbox(HANDFUL, at).await?;
+        for item in &overdue {
             let last = item.last_error.as_deref().unwrap_or("the relay could not be used");
             store.dead(&item.id, last, at).await?;
             given_up += 1;
-        } else {
-            waiting += 1;
+        }
+        if overdue.len() < HANDFUL as usize {
+            return Ok((given_up, store.waiting_outbox().await?));
         }
     }
-    Ok((given_up, waiting))
 }
 
 fn now() -> Timestamp {
@@ -255,6 +267,14 @@ mod tests {
             assert_eq!(job.name().parse::<Job>().unwrap(), job);
         }
         assert!("expire".parse::<Job>().is_err());
+    }
+
+    #[test]
+    fn who_wants_no_call_records_has_logs_of_mailboxes_all_the_same() {
+        let day = Duration::from_hours(24);
+
+        assert_eq!(logs_are_kept(day), day);
+        assert_eq!(logs_are_kept(Duration::ZERO), rules::RECORD_LIFE);
     }
 
     #[test]

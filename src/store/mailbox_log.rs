@@ -179,9 +179,11 @@ pub(super) async fn note(
     Ok(mails)
 }
 
-/// Forgets what is older than `moment`.
+/// Forgets what is older than `moment`: here, and of the passwords of lines.
 pub(super) async fn prune(connection: &mut AnyConnection, moment: Timestamp) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM mailbox_log WHERE last_at < $1").bind(moment.as_millis()).execute(connection).await?;
+    for sql in ["DELETE FROM mailbox_log WHERE last_at < $1", "DELETE FROM access_log WHERE last_at < $1"] {
+        sqlx::query(sql).bind(moment.as_millis()).execute(&mut *connection).await?;
+    }
     Ok(())
 }
 

@@ -354,8 +354,7 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// Removes the records of calls that began before `moment`, and what the logs of mailboxes tell of before it. Answers how many
-    /// records.
+    /// Removes the records of calls that began before `moment`. Answers how many.
     ///
     /// # Errors
     ///
@@ -375,13 +374,22 @@ impl Store {
             transaction.commit().await?;
             let pruned = u32::try_from(pruned.rows_affected()).unwrap_or(u32::MAX);
             if pruned == 0 {
-                let mut transaction = self.0.database.begin().await?;
-                mailbox_log::prune(&mut transaction, moment).await?;
-                transaction.commit().await?;
                 return Ok(removed);
             }
             removed = removed.saturating_add(pruned);
         }
+    }
+
+    /// Removes what the logs of mailboxes and of their lines' passwords tell of before `moment`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn prune_logs(&self, moment: Timestamp) -> Result<(), StoreError> {
+        let mut transaction = self.0.database.begin().await?;
+        mailbox_log::prune(&mut transaction, moment).await?;
+        transaction.commit().await?;
+        Ok(())
     }
 
     /// Says of this node's calls that were going on when it stopped dead that they broke off. For the start, before any call.

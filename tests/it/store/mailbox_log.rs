@@ -9,7 +9,7 @@ use afterbeep::{
         mailbox_log::{Channel, Event, MOST_ENTRIES, Origin},
         time::Timestamp,
     },
-    store::mailbox::MailboxChange,
+    store::{credential::CredentialUse, mailbox::MailboxChange},
 };
 
 use super::{DAY, House, NOW, on_both_databases};
@@ -114,9 +114,15 @@ async fn old_entries_are_pruned_with_the_records(house: House) {
         house.store.note_login(&mailbox, &own_line(), &CallId::random(), NOW.after(days * DAY)).await.unwrap();
     }
 
-    house.store.prune_records(NOW.after(DAY)).await.unwrap();
+    for days in [0, 1, 2] {
+        let used = CredentialUse { mailbox: &mailbox, address: [192, 0, 2, 7].into(), agent: None, admitted: false };
+        house.store.note_credential_use(&used, NOW.after(days * DAY)).await.unwrap();
+    }
+
+    house.store.prune_logs(NOW.after(DAY)).await.unwrap();
 
     assert_eq!(house.store.mailbox_log(&mailbox, 10).await.unwrap().len(), 2);
+    assert_eq!(house.store.access_log(None, 10).await.unwrap().len(), 2);
     house.store.remove_mailbox(&mailbox, NOW).await.unwrap();
     assert_eq!(house.store.mailbox_log(&MailboxId::from_stored("x"), 10).await.unwrap().len(), 0);
 }
