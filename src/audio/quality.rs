@@ -18,8 +18,7 @@ pub enum Fault {
 /// Quiet speech is not silent, and speech that reaches full scale is not clipped.
 #[must_use]
 pub fn fault(samples: &[i16], rate: u32) -> Option<Fault> {
-    let frame = usize::try_from(rate / 50).unwrap_or(usize::MAX).max(1);
-    let frames: Vec<(&[i16], f32)> = samples.chunks_exact(frame).map(|samples| (samples, level(samples))).collect();
+    let frames = frames(samples, rate);
     if heard(&frames) < SHORTEST {
         Some(Fault::Silent)
     } else if share_at_the_peak(&frames) > MOST_AT_THE_PEAK {
@@ -27,6 +26,19 @@ pub fn fault(samples: &[i16], rate: u32) -> Option<Fault> {
     } else {
         None
     }
+}
+
+/// Whether the tops of the waves of a recording at `rate` samples a second are cut off: of its own samples, for another rate smooths
+/// them.
+#[must_use]
+pub fn is_clipped(samples: &[i16], rate: u32) -> bool {
+    share_at_the_peak(&frames(samples, rate)) > MOST_AT_THE_PEAK
+}
+
+/// Frames of 20 ms with their levels.
+fn frames(samples: &[i16], rate: u32) -> Vec<(&[i16], f32)> {
+    let frame = usize::try_from(rate / 50).unwrap_or(usize::MAX).max(1);
+    samples.chunks_exact(frame).map(|samples| (samples, level(samples))).collect()
 }
 
 /// The fewest frames of 20 ms in which something is heard: even a short name has 160 ms.

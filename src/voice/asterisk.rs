@@ -1,17 +1,21 @@
 //! The sounds of an Asterisk as a voice: which of its files, one after the other, say one of our prompts.
 //!
-//! Its menus name the keys of its own key map, so most of ours cannot be said by it; numbers, dates, counts and plain sentences can.
+//! Its menus name the keys of its own key map, so ours cannot be said by it: neither "To save this message," nor, lest the voice change in
+//! mid-sentence, "press nine". Numbers, dates, counts and plain sentences can.
 //! The names of the files are those of Asterisk's core sounds, in English, French and Spanish.
 
 use std::path::Path;
 
 use super::{
-    Source,
+    Recording, Source,
     check::Finding,
     folder::{Contents, recording},
     needed,
 };
-use crate::domain::language::{Grammar, LanguageCode};
+use crate::{
+    domain::language::{Grammar, LanguageCode},
+    ivr::prompts::PromptId,
+};
 
 /// Adds every prompt that the sounds in `folder` can say.
 pub(super) fn read(folder: &Path, code: &LanguageCode, grammar: Grammar, contents: &mut Contents) {
@@ -22,13 +26,20 @@ pub(super) fn read(folder: &Path, code: &LanguageCode, grammar: Grammar, content
         if !paths.iter().all(|path| path.is_file()) {
             continue;
         }
-        let pieces: Result<Vec<_>, _> = paths.iter().map(|path| recording(path)).collect();
+        let pieces: Result<Vec<_>, _> = paths.iter().map(|path| recording(path, Source::Asterisk)).collect();
         match pieces {
-            Ok(pieces) => _ = contents.recordings.insert(prompt, (Source::Asterisk, pieces.concat())),
+            Ok(pieces) => _ = contents.recordings.insert(prompt, Recording::joined(Source::Asterisk, &pieces)),
             Err(problem) => contents.findings.push(Finding::new(code, prompt.name(), problem)),
         }
     }
+    // "This message lasts two seconds" is one sentence, "The message is two seconds long" the other.
+    if grammar == Grammar::English && !contents.recordings.contains_key(&PromptId::Length) {
+        contents.recordings.retain(|prompt, _| !LONG.contains(prompt));
+    }
 }
+
+/// What ends the sentence that begins with [`PromptId::Length`].
+const LONG: [PromptId; 4] = [PromptId::SecondLong, PromptId::SecondsLong, PromptId::MinuteLong, PromptId::MinutesLong];
 
 /// The files, without `.wav`, that say the prompt with this name; `None` if none do.
 #[must_use]
@@ -38,7 +49,7 @@ pub fn files(grammar: Grammar, prompt: &str) -> Option<Vec<String>> {
 }
 
 /// Whole sentences, the same in every language.
-const SENTENCES: [(&str, &str); 23] = [
+const SENTENCES: [(&str, &str); 24] = [
     ("goodbye", "vm-goodbye"),
     ("one-moment", "one-moment-please"),
     ("something-wrong", "something-terribly-wrong"),
@@ -54,6 +65,7 @@ const SENTENCES: [(&str, &str); 23] = [
     ("from", "vm-from-phonenumber"),
     ("from-phone", "vm-from-phonenumber"),
     ("from-unknown-number", "vm-unknown-caller"),
+    ("from-private-caller", "vm-unknown-caller"),
     ("length", "vm-duration"),
     ("record-greeting", "vm-rec-unv"),
     ("record-name", "vm-rec-name"),
@@ -72,8 +84,6 @@ fn owned<const N: usize>(files: [&str; N]) -> Vec<String> {
 fn word(grammar: Grammar, prompt: &str) -> Option<Vec<String>> {
     use Grammar::{English, French, Spanish};
     Some(owned(match (grammar, prompt) {
-        (_, "press-star") => ["vm-press", "digits/star"],
-        (_, "press-pound") => ["vm-press", "digits/pound"],
         (_, "first-message") => ["vm-first", "vm-message"],
         (_, "last-message") => ["vm-last", "vm-message"],
         (English | French, "today-at") => ["digits/today", "digits/at"],
@@ -91,10 +101,10 @@ fn word(grammar: Grammar, prompt: &str) -> Option<Vec<String>> {
                 (_, "thousand") => "digits/thousand",
                 (_, "minute") => "minute",
                 (_, "minutes") => "minutes",
-                (_, "second-long") if grammar != English => "second",
-                (_, "seconds-long") if grammar != English => "seconds",
-                (_, "minute-long") if grammar != English => "minute",
-                (_, "minutes-long") if grammar != English => "minutes",
+                (_, "second-long") => "second",
+                (_, "seconds-long") => "seconds",
+                (_, "minute-long") => "minute",
+                (_, "minutes-long") => "minutes",
                 (Spanish, "today-at") => "digits/today",
                 (Spanish, "yesterday-at") => "digits/yesterday",
                 (Spanish, "in-the-afternoon") => "digits/afternoon",
@@ -146,7 +156,7 @@ const MONTHS: [&str; 12] =
 /// Asterisk's week begins on Sunday.
 const WEEKDAYS: [&str; 7] = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
 
-/// What comes in families: digits, numbers, days, months, hours, minutes and keys.
+/// What comes in families: digits, numbers, days, months, hours and minutes.
 fn family(grammar: Grammar, prompt: &str) -> Option<Vec<String>> {
     use Grammar::{English, French, Spanish};
     let file = |name: String| Some(vec![name]);
@@ -166,7 +176,6 @@ fn family(grammar: Grammar, prompt: &str) -> Option<Vec<String>> {
     let amount: u32 = amount.parse().ok()?;
     match (name, form) {
         ("digit", "" | "end") => file(format!("digits/{amount}")),
-        ("press", "") => Some(vec!["vm-press".to_owned(), format!("digits/{amount}")]),
         ("oh", "") => Some(vec!["digits/oh".to_owned(), format!("digits/{amount}")]),
         ("number", "") => number(grammar, amount),
         ("number", "m") => masculine(amount),
@@ -239,7 +248,8 @@ mod tests {
             (English, "number-42", "digits/40 digits/2"),
             (English, "day-21", "digits/20 digits/h-1"),
             (English, "sunday-at", "digits/day-0 digits/at"),
-            (English, "press-7", "vm-press digits/7"),
+            (English, "seconds-long", "seconds"),
+            (English, "from-private-caller", "vm-unknown-caller"),
             (French, "number-71", "digits/60 digits/et digits/11"),
             (French, "number-81", "digits/80 digits/1"),
             (French, "number-95", "digits/80 digits/15"),
@@ -254,7 +264,28 @@ mod tests {
             assert_eq!(files(grammar, prompt).unwrap_or_default().join(" "), said, "{prompt}");
         }
         assert_eq!(files(French, "hour-21"), None);
-        assert_eq!(files(English, "to-block"), None);
+        for prompt in ["to-block", "press-7", "press-star", "press-pound"] {
+            assert_eq!(files(English, prompt), None, "{prompt}");
+        }
+    }
+
+    #[test]
+    fn a_sentence_that_begins_in_our_words_ends_in_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let spoken = crate::voice::Voice::ours(Grammar::English).prompt(PromptId::Goodbye, 16_000).unwrap();
+        let sound = |name: &str| {
+            std::fs::write(dir.path().join(format!("{name}.wav")), crate::audio::wav::from_samples_at(16_000, &spoken)).unwrap();
+        };
+        let read = || {
+            let mut contents = Contents { recordings: std::collections::BTreeMap::new(), findings: vec![], is_whole: true };
+            read(dir.path(), &"en".parse().unwrap(), Grammar::English, &mut contents);
+            contents.recordings.into_keys().collect::<Vec<_>>()
+        };
+
+        sound("seconds");
+        assert_eq!(read(), []);
+        sound("vm-duration");
+        assert!(read().contains(&PromptId::SecondsLong) && read().contains(&PromptId::Length));
     }
 
     #[test]

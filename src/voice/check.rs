@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, fmt};
 
 use crate::{
-    audio::WIDE_RATE,
+    audio::{WIDE_RATE, quality},
     domain::language::{Grammar, LanguageCode},
     ivr::prompts::PromptId,
+    voice::Recording,
 };
 
 /// Something wrong with one prompt of one language.
@@ -64,7 +65,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("is missing; ours is said"),
-            Self::Unknown => f.write_str("is no prompt that this language needs"),
+            Self::Unknown => f.write_str("is no WAV file of a prompt that this language needs"),
             Self::Unreadable(why) => write!(f, "cannot be used: {why}"),
             Self::Rate(rate) => write!(f, "has {rate} samples a second; it needs 8000 at least, better 16,000"),
             Self::Empty => f.write_str("is empty or silent"),
@@ -106,27 +107,32 @@ const CLIPPED_SAMPLES: usize = 3;
 /// What is shorter says nothing: 60 ms.
 const SHORTEST: usize = WIDE_RATE as usize * 60 / 1000;
 
-/// What is wrong with the recordings of a language, of 16,000 samples a second.
+/// Whether the peaks of a file's own samples are cut off: flat at full scale, or so often at their peak that what wrote the file made
+/// their tops uneven afterwards, as G.711 does.
+pub fn is_clipped(samples: &[i16], rate: u32) -> bool {
+    let is_flat = |run: &[i16]| run.len() >= CLIPPED_SAMPLES && run[0].unsigned_abs() >= CLIPPED;
+    samples.chunk_by(|a, b| a == b).any(is_flat) || quality::is_clipped(samples, rate)
+}
+
+/// What is wrong with the recordings of a language.
 ///
-/// They are compared with each other when they are most of what the language needs, else with ours, among which they are heard.
-pub fn faults<'a>(
-    language: &LanguageCode,
-    grammar: Grammar,
-    recordings: impl Iterator<Item = (PromptId, &'a [i16])>,
-) -> Vec<Finding> {
+/// They are compared with each other when none of ours is heard, else with ours, among which they are heard.
+pub fn faults(language: &LanguageCode, grammar: Grammar, recordings: &BTreeMap<PromptId, Recording>) -> Vec<Finding> {
     let needed = PromptId::ALL.iter().filter(|prompt| prompt.is_needed_by(grammar)).count();
-    let recordings: BTreeMap<PromptId, &[i16]> = recordings.collect();
-    let levels: BTreeMap<PromptId, f64> =
-        recordings.iter().map(|(prompt, samples)| (*prompt, level(samples))).filter(|(_, level)| *level > SILENT).collect();
-    let usual = if levels.len() * 2 > needed { median(levels.values().copied().collect()) } else { OUR_LEVEL };
+    let levels: BTreeMap<PromptId, f64> = recordings
+        .iter()
+        .map(|(prompt, recording)| (*prompt, level(&recording.samples)))
+        .filter(|(_, level)| *level > SILENT)
+        .collect();
+    let usual = if recordings.len() >= needed { median(levels.values().copied().collect()) } else { OUR_LEVEL };
     let mut findings = vec![];
-    for (prompt, samples) in recordings {
+    for (prompt, Recording { samples, is_clipped, .. }) in recordings {
         let mut found = |problem| findings.push(Finding::new(language, prompt.name(), problem));
-        let Some(level) = levels.get(&prompt).filter(|_| samples.len() >= SHORTEST) else {
+        let Some(level) = levels.get(prompt).filter(|_| samples.len() >= SHORTEST) else {
             found(Problem::Empty);
             continue;
         };
-        if samples.chunk_by(|a, b| a == b).any(|run| run.len() >= CLIPPED_SAMPLES && run[0].unsigned_abs() >= CLIPPED) {
+        if *is_clipped {
             found(Problem::Clipped);
         }
         let loud = |edge: &[i16]| edge.iter().any(|sample| sample.unsigned_abs() > EDGE);
@@ -162,19 +168,30 @@ fn median(mut levels: Vec<f64>) -> f64 {
 mod tests {
     use super::*;
     use crate::{
+        audio::import::Imported,
         domain::language::Languages,
-        voice::{Voice, Voices},
+        voice::{Source, Voice, Voices},
     };
 
     #[test]
     fn nothing_is_wrong_with_our_own_prompts() {
         for (code, voice) in Voices::ours().all() {
-            let recordings: Vec<(PromptId, Vec<i16>)> =
-                voice.prompts().map(|(prompt, _)| (prompt, voice.prompt(prompt, WIDE_RATE).unwrap())).collect();
-            let recordings = recordings.iter().map(|(prompt, samples)| (*prompt, samples.as_slice()));
-
-            assert_eq!(faults(code, voice.grammar, recordings), [], "{code}");
+            assert_eq!(voice.faults_of_ours(code), [], "{code}");
         }
+    }
+
+    #[test]
+    fn prompts_are_as_loud_as_each_other_or_as_ours_if_one_of_ours_is_among_them() {
+        let english = Languages::default().spoken(None, None).code;
+        let voice = Voice::ours(Grammar::English);
+        let softer = |prompt| voice.prompt(prompt, WIDE_RATE).unwrap().iter().map(|sample| sample / 2).collect::<Vec<_>>();
+        let mut pack: BTreeMap<_, _> = voice.prompts().map(|(prompt, _)| (prompt, recording(&softer(prompt)))).collect();
+        let prompts = pack.len();
+
+        assert_eq!(faults(&english, Grammar::English, &pack), []);
+        pack.remove(&PromptId::Goodbye);
+        let told = faults(&english, Grammar::English, &pack);
+        assert_eq!(told.iter().filter(|finding| matches!(finding.problem, Problem::Uneven(..-5.0))).count(), prompts - 1);
     }
 
     #[test]
@@ -196,7 +213,11 @@ mod tests {
 
     fn problems(samples: &[i16]) -> Vec<Problem> {
         let english = Languages::default().spoken(None, None).code;
-        let found = faults(&english, Grammar::English, [(PromptId::Goodbye, samples)].into_iter());
+        let found = faults(&english, Grammar::English, &BTreeMap::from([(PromptId::Goodbye, recording(samples))]));
         found.into_iter().map(|finding| finding.problem).collect()
+    }
+
+    fn recording(samples: &[i16]) -> Recording {
+        Recording::new(Source::Folder, &Imported { rate: WIDE_RATE, samples: samples.to_vec() })
     }
 }

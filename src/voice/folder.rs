@@ -9,19 +9,19 @@ use std::{
 use serde::Deserialize;
 
 use super::{
-    LONGEST_PROMPT, Source, asterisk,
+    LONGEST_PROMPT, Recording, Source, asterisk,
     check::{Finding, Problem},
 };
 use crate::{
-    audio::{SAMPLE_RATE, WIDE_RATE, wav},
+    audio::{SAMPLE_RATE, import, wav::WavError},
     domain::language::{Grammar, LanguageCode},
     ivr::prompts::PromptId,
 };
 
 /// What one language's folder holds.
 pub struct Contents {
-    /// The recordings that can be used, at 16,000 samples a second.
-    pub recordings: BTreeMap<PromptId, (Source, Vec<i16>)>,
+    /// The recordings that can be used.
+    pub recordings: BTreeMap<PromptId, Recording>,
     /// The files that cannot.
     pub findings: Vec<Finding>,
     /// Whether it is meant to have every prompt, and not only to replace some.
@@ -99,12 +99,13 @@ pub fn read(folder: &Path) -> Result<Vec<(LanguageCode, Grammar, Contents)>, Fol
             entries(sounds)?;
             asterisk::read(sounds, &code, grammar, &mut contents);
         }
-        for wav in entries(&path)?.into_iter().filter(|path| path.extension().is_some_and(|it| it == "wav")) {
-            let name = wav.file_stem().unwrap_or_default().to_string_lossy();
-            match PromptId::named(&name).filter(|prompt| prompt.is_needed_by(grammar)) {
+        for file in entries(&path)?.into_iter().filter(|path| is_meant_to_be_heard(path)) {
+            let is_wav = file.extension().is_some_and(|it| it.eq_ignore_ascii_case("wav"));
+            let name = if is_wav { file.file_stem() } else { file.file_name() }.unwrap_or_default().to_string_lossy();
+            match PromptId::named(&name).filter(|prompt| is_wav && prompt.is_needed_by(grammar)) {
                 None => contents.findings.push(Finding::new(&code, &name, Problem::Unknown)),
-                Some(prompt) => match recording(&wav) {
-                    Ok(samples) => _ = contents.recordings.insert(prompt, (Source::Folder, samples)),
+                Some(prompt) => match recording(&file, Source::Folder) {
+                    Ok(recording) => _ = contents.recordings.insert(prompt, recording),
                     Err(problem) => contents.findings.push(Finding::new(&code, &name, problem)),
                 },
             }
@@ -112,6 +113,12 @@ pub fn read(folder: &Path) -> Result<Vec<(LanguageCode, Grammar, Contents)>, Fol
         languages.push((code, grammar, contents));
     }
     Ok(languages)
+}
+
+/// Whether somebody who put this here wanted it to be heard: not what file managers and the like leave behind.
+fn is_meant_to_be_heard(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.is_file() && name != LANGUAGE_FILE && !name.starts_with('.')
 }
 
 /// The folder of one language.
@@ -154,15 +161,88 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, FolderError> {
     Ok(paths)
 }
 
-/// A WAV of any common form, at 16,000 samples a second.
-pub(super) fn recording(path: &Path) -> Result<Vec<i16>, Problem> {
+/// What is in a WAV of any common form.
+pub(super) fn recording(path: &Path, source: Source) -> Result<Recording, Problem> {
     let size = fs::metadata(path).map_err(|error| Problem::Unreadable(error.to_string()))?.len();
     if size > LARGEST_FILE {
         return Err(Problem::Unreadable(format!("the file has more than {} MB", LARGEST_FILE >> 20)));
     }
     let bytes = fs::read(path).map_err(|error| Problem::Unreadable(error.to_string()))?;
-    if let Some(rate) = wav::rate(&bytes).filter(|rate| *rate < SAMPLE_RATE) {
-        return Err(Problem::Rate(rate));
+    match import::read(&bytes, LONGEST_PROMPT) {
+        Ok(audio) if audio.rate < SAMPLE_RATE => Err(Problem::Rate(audio.rate)),
+        Ok(audio) => Ok(Recording::new(source, &audio)),
+        Err(WavError::Rate(rate)) if rate < SAMPLE_RATE => Err(Problem::Rate(rate)),
+        Err(error) => Err(Problem::Unreadable(error.to_string())),
     }
-    wav::read_at(WIDE_RATE, &bytes, LONGEST_PROMPT).map_err(|error| Problem::Unreadable(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        audio::{WIDE_RATE, law::Law, resample::resample, wav},
+        voice::{Voice, Voices},
+    };
+
+    #[test]
+    fn whatever_is_not_heard_is_reported() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("en");
+        fs::create_dir_all(folder.join("sounds")).unwrap();
+        let spoken = Voice::ours(Grammar::English).prompt(PromptId::Goodbye, WIDE_RATE).unwrap();
+        fs::write(folder.join("goodbye.WAV"), wav::from_samples_at(WIDE_RATE, &spoken)).unwrap();
+        fs::write(folder.join("press-1.wav"), g711(Law::Mu, &resample(&spoken, WIDE_RATE, SAMPLE_RATE))).unwrap();
+        for name in ["goodbye.mp3", "at", "hello.wav", ".DS_Store", LANGUAGE_FILE] {
+            fs::write(folder.join(name), "").unwrap();
+        }
+
+        let voices = Voices::with_folder(dir.path()).unwrap();
+
+        assert_eq!(
+            voices.summary().iter().map(|(_, kind, prompts)| (*kind, prompts.clone())).collect::<Vec<_>>(),
+            [("unknown", vec!["at", "goodbye.mp3", "hello"])]
+        );
+        let (_, english) = voices.all().find(|(code, _)| code.as_str() == "en").unwrap();
+        let replaced: Vec<_> = english.prompts().filter(|(_, source)| *source == Source::Folder).map(|(it, _)| it).collect();
+        assert!(
+            replaced.len() == 2 && replaced.contains(&PromptId::Goodbye) && replaced.contains(&PromptId::Press1),
+            "{replaced:?}"
+        );
+    }
+
+    #[test]
+    fn a_clipped_file_is_told_at_every_rate() {
+        let spoken = Voice::ours(Grammar::English).prompt(PromptId::Goodbye, WIDE_RATE).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("goodbye.wav");
+        for rate in [8000, 16_000, 44_100] {
+            for (decibels, is_clipped) in [(0.0, false), (20.0, true)] {
+                let samples = resample(&spoken, WIDE_RATE, rate);
+                let peak = samples.iter().map(|sample| f32::from(*sample).abs()).fold(0.0, f32::max);
+                let gain = 32_000.0 / peak * 10.0_f32.powf(decibels / 20.0);
+                let samples: Vec<i16> = samples.iter().map(|sample| (f32::from(*sample) * gain) as i16).collect();
+                let mut files = vec![wav::from_samples_at(rate, &samples)];
+                if rate == 8000 {
+                    files.extend(Law::ALL.map(|law| g711(law, &samples)));
+                }
+                for file in files {
+                    fs::write(&path, file).unwrap();
+
+                    assert_eq!(recording(&path, Source::Folder).unwrap().is_clipped, is_clipped, "{rate} {decibels}");
+                }
+            }
+        }
+    }
+
+    /// A WAV of G.711 at 8000 Hz.
+    fn g711(law: Law, samples: &[i16]) -> Vec<u8> {
+        let form: u16 = if law == Law::A { 6 } else { 7 };
+        let data = law.encoded(samples);
+        let mut file = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0".to_vec();
+        file.extend(form.to_le_bytes());
+        file.extend(b"\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data");
+        file.extend(u32::try_from(data.len()).unwrap().to_le_bytes());
+        file.extend(data);
+        file
+    }
 }

@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use crate::{
-    audio::{WIDE_RATE, resample::resample, wav},
+    audio::{WIDE_RATE, import::Imported, resample::resample, wav},
     domain::language::{Grammar, LanguageCode, Languages},
     ivr::prompts::PromptId,
 };
@@ -31,10 +31,34 @@ pub struct Voices {
 pub struct Voice {
     /// How its phrases are put together.
     pub grammar: Grammar,
-    /// The operator's recordings, which outweigh ours: 16,000 samples a second.
-    recordings: BTreeMap<PromptId, (Source, Vec<i16>)>,
+    /// The operator's recordings, which outweigh ours.
+    recordings: BTreeMap<PromptId, Recording>,
     /// What was wrong with the operator's files.
     findings: Vec<Finding>,
+}
+
+/// A recording of a prompt.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    /// Where it comes from.
+    pub source: Source,
+    /// 16,000 a second.
+    pub samples: Vec<i16>,
+    /// Whether its peaks are cut off, as its file has them.
+    pub is_clipped: bool,
+}
+
+impl Recording {
+    fn new(source: Source, audio: &Imported) -> Self {
+        let samples = resample(&audio.samples, audio.rate, WIDE_RATE);
+        Self { source, samples, is_clipped: check::is_clipped(&audio.samples, audio.rate) }
+    }
+
+    /// One after the other.
+    fn joined(source: Source, pieces: &[Self]) -> Self {
+        let samples = pieces.iter().flat_map(|piece| piece.samples.iter().copied()).collect();
+        Self { source, samples, is_clipped: pieces.iter().any(|piece| piece.is_clipped) }
+    }
 }
 
 /// Where the recording of a prompt comes from.
@@ -118,8 +142,7 @@ impl Voice {
 
     fn of(code: &LanguageCode, grammar: Grammar, contents: folder::Contents) -> Self {
         let mut findings = contents.findings;
-        let heard = contents.recordings.iter().map(|(prompt, (_, samples))| (*prompt, samples.as_slice()));
-        findings.extend(check::faults(code, grammar, heard));
+        findings.extend(check::faults(code, grammar, &contents.recordings));
         // One of our languages lacks nothing; a new one, or the sounds of somebody else, should be complete.
         if contents.is_whole {
             let missing = needed(grammar).filter(|prompt| !contents.recordings.contains_key(prompt));
@@ -131,7 +154,7 @@ impl Voice {
     /// A prompt at a rate in samples a second: the operator's recording, else ours.
     #[must_use]
     pub fn prompt(&self, prompt: PromptId, rate: u32) -> Option<Vec<i16>> {
-        if let Some((_, samples)) = self.recordings.get(&prompt) {
+        if let Some(Recording { samples, .. }) = self.recordings.get(&prompt) {
             return Some(if rate == WIDE_RATE { samples.clone() } else { resample(samples, WIDE_RATE, rate) });
         }
         let samples = wav::read_at(rate, prompt.embedded(self.grammar)?, LONGEST_PROMPT);
@@ -142,13 +165,15 @@ impl Voice {
     #[must_use]
     pub fn faults_of_ours(&self, code: &LanguageCode) -> Vec<Finding> {
         let ours = self.prompts().filter(|(_, source)| *source == Source::Ours);
-        let ours: Vec<_> = ours.filter_map(|(prompt, _)| Some((prompt, self.prompt(prompt, WIDE_RATE)?))).collect();
-        check::faults(code, self.grammar, ours.iter().map(|(prompt, samples)| (*prompt, samples.as_slice())))
+        let recording = |samples| Recording::new(Source::Ours, &Imported { rate: WIDE_RATE, samples });
+        let ours = ours.filter_map(|(prompt, _)| Some((prompt, recording(self.prompt(prompt, WIDE_RATE)?)))).collect();
+        check::faults(code, self.grammar, &ours)
     }
 
     /// The prompts that its grammar needs, and where each comes from.
     pub fn prompts(&self) -> impl Iterator<Item = (PromptId, Source)> {
-        needed(self.grammar).map(|prompt| (prompt, self.recordings.get(&prompt).map_or(Source::Ours, |(source, _)| *source)))
+        needed(self.grammar)
+            .map(|prompt| (prompt, self.recordings.get(&prompt).map_or(Source::Ours, |recording| recording.source)))
     }
 }
 
