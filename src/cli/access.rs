@@ -30,6 +30,7 @@ pub enum AccessCommand {
     },
     /// Show which list decides, and who is on it
     Show {
+        /// What is admitted or kept out
         purpose: PurposeArg,
         #[command(flatten)]
         whose: Whose,
@@ -39,6 +40,7 @@ pub enum AccessCommand {
     },
     /// Make a list, or put another in its place; an empty one admits nobody
     Set {
+        /// What is admitted or kept out
         purpose: PurposeArg,
         /// Addresses (192.0.2.1), ranges (192.0.2.10-192.0.2.20), networks (192.0.2.0/24, 192.0.2.0/255.255.255.0,
         /// 2001:db8::/32), separated by commas or as arguments of their own
@@ -51,6 +53,7 @@ pub enum AccessCommand {
     },
     /// Put more addresses on a list that is there
     Add {
+        /// What is admitted or kept out
         purpose: PurposeArg,
         /// As for `set`
         #[arg(value_name = "ADDRESSES", required = true)]
@@ -62,6 +65,7 @@ pub enum AccessCommand {
     },
     /// Take addresses off a list, or without any the whole list away, so that the next wider one decides
     Remove {
+        /// What is admitted or kept out
         purpose: PurposeArg,
         /// Entries as `show` prints them
         #[arg(value_name = "ADDRESSES")]
@@ -88,7 +92,9 @@ pub enum AccessCommand {
     },
     /// Say whether an address is admitted, and which list decides
     Check {
+        /// What is admitted or kept out
         purpose: PurposeArg,
+        /// The address, IPv4 or IPv6
         #[arg(value_name = "ADDRESS")]
         address: IpAddr,
         #[command(flatten)]

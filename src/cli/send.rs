@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{output, workplace::Workplace};
 use crate::{
-    audio::{SAMPLE_RATE, WIDE_RATE, wav},
+    audio::import,
     domain::{
         id::SendingId,
         mailbox::MailboxNumber,
@@ -20,7 +20,7 @@ use crate::{
     store::sending::{Content, ListedSending, NewSending, Progress, Recipients},
 };
 
-/// The largest file that is read, in bytes: five minutes in any usual PCM form are less.
+/// The largest file that is read, in bytes: five minutes in any usual form are less.
 const LARGEST_FILE: u64 = 256 * 1024 * 1024;
 /// How many mailboxes that did not get it are named.
 const NAMED: u32 = 100;
@@ -28,7 +28,7 @@ const NAMED: u32 = 100;
 #[derive(Args, Debug)]
 #[command(group(ArgGroup::new("recipients").required(true).args(["to", "all"])))]
 pub struct SendArgs {
-    /// The WAV file, of any PCM form, 300 s at most
+    /// The WAV file, of any common form, 300 s at most
     file: PathBuf,
     /// A mailbox or a distribution list to send it to; can be given several times
     #[arg(long, value_name = "NUMBER")]
@@ -94,14 +94,12 @@ fn recording(args: &SendArgs) -> anyhow::Result<Vec<u8>> {
         bail!("{} is too large for a message", file.display());
     }
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let is_wide = hound::WavReader::new(&bytes[..]).is_ok_and(|reader| reader.spec().sample_rate >= WIDE_RATE);
-    let rate = if is_wide { WIDE_RATE } else { SAMPLE_RATE };
-    let samples =
-        wav::read_at(rate, &bytes, rules::LONGEST_MESSAGE).with_context(|| format!("{} cannot be a message", file.display()))?;
-    if samples.is_empty() {
+    let audio =
+        import::read(&bytes, rules::LONGEST_MESSAGE).with_context(|| format!("{} cannot be a message", file.display()))?;
+    if audio.samples.is_empty() {
         bail!("{} has no audio in it", file.display());
     }
-    Ok(wav::from_samples_at(rate, &samples))
+    Ok(audio.to_wav())
 }
 
 async fn recipients(

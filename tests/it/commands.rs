@@ -203,6 +203,21 @@ async fn messages_are_listed_exported_and_deleted_beside_a_running_server() {
     assert!(store.audio(&messages[1].audio).await.is_err());
 }
 
+#[test]
+fn a_message_of_mulaw_is_sent() {
+    let operator = Operator::new();
+    operator.succeeds(&["mailbox", "add", "1001"]);
+    let audio: Vec<u8> = (0..16_000_u32).map(|sample| (sample % 251) as u8).collect();
+    let mut file = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x07\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data\x80\x3e\0\0".to_vec();
+    file.extend(audio);
+    std::fs::write(operator.folder.path().join("news.wav"), file).unwrap();
+
+    let sent = operator.json(&["message", "send", "news.wav", "--to", "1001", "--json"]);
+
+    assert_eq!(sent["delivered"], 1);
+    assert_eq!(operator.json(&["message", "list", "1001", "--json"])[0]["duration_seconds"], 2.0);
+}
+
 #[tokio::test]
 async fn a_locked_mailbox_is_shown_and_unlocked() {
     let operator = Operator::new();
@@ -385,6 +400,14 @@ fn every_command_explains_itself_and_takes_a_configuration_file() {
         arguments.push("--help".to_owned());
         let help = operator.succeeds(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
         assert!(help.contains("--config <FILE>"), "{arguments:?}: {help}");
+        // Its description stands beside an argument, or below it in a long help.
+        let told = help.lines().skip_while(|line| *line != "Arguments:").skip(1).take_while(|line| *line != "Options:");
+        let told: Vec<&str> = told.collect();
+        for (at, line) in told.iter().enumerate().filter(|(_, line)| line.starts_with("  <") || line.starts_with("  [")) {
+            let beside = line.trim().split_once("  ").is_some_and(|(_, told)| !told.trim().is_empty());
+            let below = told.get(at + 1).is_some_and(|next| next.starts_with("      ") && !next.trim().starts_with("Possible"));
+            assert!((beside && !line.contains("  [possible")) || below, "{arguments:?}: {line}");
+        }
         let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| line.starts_with("  "));
         for name in listed.filter(|line| !line.starts_with("   ")).filter_map(|line| line.split_whitespace().next()) {
             if name != "help" {
