@@ -145,6 +145,7 @@ async fn migrate(pool: &AnyPool, kind: Kind) -> Result<(), StoreError> {
         migration(14, "called lists", include_str!("../../migrations/0014_called_lists.sql")),
         migration(19, "shared actions", include_str!("../../migrations/0019_shared_actions.sql")),
         migration(20, "deleted lists", include_str!("../../migrations/0020_deleted_lists.sql")),
+        migration(21, "previous ends", include_str!("../../migrations/0021_previous_ends.sql")),
     ]);
     // A newer release may have added tables already: an older node beside it, in a rolling upgrade, goes on.
     migrator.set_ignore_missing(true);

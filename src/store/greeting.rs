@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use sqlx::AnyConnection;
+use sqlx::{AnyConnection, any::AnyRow};
 
 use super::{
     ChangeError, Store, StoreError, audio,
@@ -66,9 +66,24 @@ impl From<StoreError> for RecordingError {
     }
 }
 
+/// A recording of a mailbox, and when it ends.
+struct Recorded {
+    audio: AudioKey,
+    until: Option<Timestamp>,
+}
+
+/// When a new temporary greeting ends.
+#[derive(Clone, Copy)]
+enum End {
+    /// At this moment, or never by itself.
+    At(Option<Timestamp>),
+    /// When the one before was to end, if that is still ahead: other words do not change how long it is heard.
+    AsBefore,
+}
+
 /// What becomes of the current recording.
 enum Next<'a> {
-    Is(&'a AudioKey, Option<Timestamp>),
+    Is(&'a AudioKey, End),
     IsNone,
     IsThePrevious,
 }
@@ -96,7 +111,7 @@ impl Store {
     }
 
     /// Makes the first `kept` of a recording the mailbox's greeting or name. The old one is kept as the previous one, and the one
-    /// before that goes when the new one is in place.
+    /// before that goes when the new one is in place. A temporary greeting ends when the one before was to end, if that is still ahead.
     ///
     /// # Errors
     ///
@@ -110,7 +125,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<AudioKey, RecordingError> {
         let wav = finished(scratch, kept).await?;
-        Ok(self.set_greeting_wav(change, None, wav, now).await?)
+        Ok(self.put_greeting(change, End::AsBefore, wav, now).await?)
     }
 
     /// Makes a WAV (mono, 16-bit, 8000 or 16,000 Hz) that was looked at before the mailbox's greeting or name. `until` is when a
@@ -126,8 +141,18 @@ impl Store {
         wav: Vec<u8>,
         now: Timestamp,
     ) -> Result<AudioKey, ChangeError> {
+        self.put_greeting(change, End::At(until), wav, now).await
+    }
+
+    async fn put_greeting(
+        &self,
+        change: GreetingChange<'_>,
+        end: End,
+        wav: Vec<u8>,
+        now: Timestamp,
+    ) -> Result<AudioKey, ChangeError> {
         let key = self.put_audio(wav).await?;
-        match self.change_greeting(change, Next::Is(&key, until), now).await {
+        match self.change_greeting(change, Next::Is(&key, end), now).await {
             Ok(_) => Ok(key),
             Err(error) => {
                 // After any other error it may have been referred to: the sweep judges.
@@ -148,7 +173,8 @@ impl Store {
         self.change_greeting(change, Next::IsNone, now).await
     }
 
-    /// Brings the recording back that was there before the current one, which becomes the previous one; whether there was one.
+    /// Brings the recording back that was there before the current one, which becomes the previous one; whether there was one. A
+    /// temporary greeting ends when it was to end, if that is still ahead.
     ///
     /// # Errors
     ///
@@ -248,8 +274,12 @@ impl Store {
         let current = current(&mut transaction, mailbox, kind).await?;
         let previous = take_previous(&mut transaction, mailbox, kind).await?;
         let how = match next {
-            Next::Is(new, until) => {
+            Next::Is(new, end) => {
                 audio::claim(&mut transaction, new).await?;
+                let until = match end {
+                    End::At(until) => until,
+                    End::AsBefore => current.as_ref().and_then(|current| still_ahead(current.until, now)),
+                };
                 put(&mut transaction, mailbox, kind, Some((new, until))).await?;
                 Change::Replaced
             }
@@ -260,7 +290,7 @@ impl Store {
             }
             Next::IsThePrevious => {
                 let Some(previous) = &previous else { return Ok(false) };
-                put(&mut transaction, mailbox, kind, Some((previous, None))).await?;
+                put(&mut transaction, mailbox, kind, Some((&previous.audio, still_ahead(previous.until, now)))).await?;
                 Change::BroughtBack
             }
         };
@@ -271,15 +301,16 @@ impl Store {
             (_, current) => (current, previous),
         };
         if let Some(kept) = &kept {
-            sqlx::query("INSERT INTO previous_greetings (mailbox_id, kind, audio) VALUES ($1, $2, $3)")
+            sqlx::query("INSERT INTO previous_greetings (mailbox_id, kind, audio, ends_at) VALUES ($1, $2, $3, $4)")
                 .bind(mailbox.as_str())
                 .bind(kind.as_str())
-                .bind(kept.as_str())
+                .bind(kept.audio.as_str())
+                .bind(kept.until.map(Timestamp::as_millis))
                 .execute(&mut *transaction)
                 .await?;
         }
         if let Some(dropped) = &dropped {
-            audio::mark_removed(&mut transaction, dropped, now).await?;
+            audio::mark_removed(&mut transaction, &dropped.audio, now).await?;
         }
         // At a first login one mail tells of it all.
         let event = Event::GreetingChanged { greeting: kind, how };
@@ -290,7 +321,7 @@ impl Store {
         transaction.commit().await?;
         self.announce_mail(mails);
         if let Some(dropped) = dropped {
-            self.remove_marked_audio(&[dropped]).await;
+            self.remove_marked_audio(&[dropped.audio]).await;
         }
         Ok(true)
     }
@@ -313,32 +344,44 @@ async fn current(
     connection: &mut AnyConnection,
     mailbox: &MailboxId,
     kind: GreetingKind,
-) -> Result<Option<AudioKey>, sqlx::Error> {
+) -> Result<Option<Recorded>, sqlx::Error> {
     let sql = match kind {
-        GreetingKind::Standard => "SELECT greeting AS audio FROM mailboxes WHERE id = $1",
-        GreetingKind::Name => "SELECT spoken_name AS audio FROM mailboxes WHERE id = $1",
-        GreetingKind::Temporary => "SELECT audio FROM temporary_greetings WHERE mailbox_id = $1",
-        GreetingKind::Forwarded(_) => "SELECT audio FROM forward_greetings WHERE mailbox_id = $1 AND forward = $2",
+        GreetingKind::Standard => "SELECT greeting AS audio, CAST(NULL AS BIGINT) AS ends_at FROM mailboxes WHERE id = $1",
+        GreetingKind::Name => "SELECT spoken_name AS audio, CAST(NULL AS BIGINT) AS ends_at FROM mailboxes WHERE id = $1",
+        GreetingKind::Temporary => "SELECT audio, ends_at FROM temporary_greetings WHERE mailbox_id = $1",
+        GreetingKind::Forwarded(_) => {
+            "SELECT audio, CAST(NULL AS BIGINT) AS ends_at FROM forward_greetings WHERE mailbox_id = $1 AND forward = $2"
+        }
     };
     let mut query = sqlx::query(sql).bind(mailbox.as_str());
     if let GreetingKind::Forwarded(forward) = kind {
         query = query.bind(forward.as_str());
     }
     let row = query.fetch_optional(connection).await?;
-    Ok(row.map(|row| row.maybe_text("audio")).transpose()?.flatten().map(AudioKey::from_stored))
+    Ok(row.as_ref().map(recorded).transpose()?.flatten())
 }
 
 async fn take_previous(
     connection: &mut AnyConnection,
     mailbox: &MailboxId,
     kind: GreetingKind,
-) -> Result<Option<AudioKey>, sqlx::Error> {
-    let rows = sqlx::query("DELETE FROM previous_greetings WHERE mailbox_id = $1 AND kind = $2 RETURNING audio")
+) -> Result<Option<Recorded>, sqlx::Error> {
+    let rows = sqlx::query("DELETE FROM previous_greetings WHERE mailbox_id = $1 AND kind = $2 RETURNING audio, ends_at")
         .bind(mailbox.as_str())
         .bind(kind.as_str())
         .fetch_all(connection)
         .await?;
-    rows.first().map(|row| row.text("audio").map(AudioKey::from_stored)).transpose()
+    Ok(rows.first().map(recorded).transpose()?.flatten())
+}
+
+fn recorded(row: &AnyRow) -> Result<Option<Recorded>, sqlx::Error> {
+    let Some(audio) = row.maybe_text("audio")?.map(AudioKey::from_stored) else { return Ok(None) };
+    Ok(Some(Recorded { audio, until: row.maybe_moment("ends_at")? }))
+}
+
+/// The end of a greeting, unless it has passed: a greeting that is recorded or brought back is to be heard.
+fn still_ahead(until: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    until.filter(|until| *until > now)
 }
 
 async fn put(

@@ -11,6 +11,7 @@ use afterbeep::{
         mailbox::Due,
         mailbox_log::{Change, Channel, Event, Origin},
         tenant_phrase::TenantPhrase,
+        time::Timestamp,
     },
     store::{
         ChangeError,
@@ -28,6 +29,7 @@ on_both_databases! {
     every_greeting_can_be_brought_back_once_more
     of_two_changes_at_once_each_keeps_what_it_replaced
     a_temporary_greeting_has_an_end_or_none
+    a_temporary_greeting_keeps_an_end_that_is_ahead_when_it_is_recorded_anew_or_brought_back
     a_silent_or_distorted_recording_is_no_greeting
     a_recording_that_is_not_accepted_leaves_nothing
     a_greeting_needs_a_mailbox
@@ -128,6 +130,35 @@ async fn a_temporary_greeting_has_an_end_or_none(house: House) {
     assert_eq!(kept().await, Some(Temporary { until: None }));
     house.store.remove_greeting(change, NOW).await.unwrap();
     assert_eq!(kept().await, None);
+}
+
+async fn a_temporary_greeting_keeps_an_end_that_is_ahead_when_it_is_recorded_anew_or_brought_back(house: House) {
+    let mailbox = house.mailbox("1001").await.id;
+    let change = change(&mailbox, GreetingKind::Temporary);
+    let ends = async || house.store.mailbox(&mailbox).await.unwrap().unwrap().temporary.map(|temporary| temporary.until);
+    let until = NOW.after(DAY);
+    house.store.set_greeting_wav(change, Some(until), vec![1], NOW).await.unwrap();
+
+    record(&house, change, NOW.after(Duration::from_mins(1))).await;
+    assert_eq!(ends().await, Some(Some(until)), "recorded anew");
+    house.store.set_greeting_wav(change, None, vec![2], NOW).await.unwrap();
+    assert_eq!(ends().await, Some(None), "a command that names no end means none");
+    house.store.bring_back_greeting(change, NOW).await.unwrap();
+    assert_eq!(ends().await, Some(Some(until)), "brought back");
+    house.store.remove_greeting(change, NOW).await.unwrap();
+    house.store.bring_back_greeting(change, NOW).await.unwrap();
+    assert_eq!(ends().await, Some(Some(until)), "brought back after its removal");
+
+    record(&house, change, until).await;
+    assert_eq!(ends().await, Some(None), "an end that has passed");
+    house.store.bring_back_greeting(change, until).await.unwrap();
+    assert_eq!(ends().await, Some(None), "what had ended is to be heard when it is brought back");
+}
+
+async fn record(house: &House, change: GreetingChange<'_>, now: Timestamp) {
+    let scratch = house.store.create_scratch(Encoding::Mulaw).await.unwrap();
+    scratch.audio_file().unwrap().write_all(&Law::Mu.encoded(&spoken(2.0))).unwrap();
+    house.store.set_greeting(change, scratch, Duration::from_secs(2), now).await.unwrap();
 }
 
 async fn a_silent_or_distorted_recording_is_no_greeting(house: House) {
