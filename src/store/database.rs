@@ -146,6 +146,7 @@ async fn migrate(pool: &AnyPool, kind: Kind) -> Result<(), StoreError> {
         migration(19, "shared actions", include_str!("../../migrations/0019_shared_actions.sql")),
         migration(20, "deleted lists", include_str!("../../migrations/0020_deleted_lists.sql")),
         migration(21, "previous ends", include_str!("../../migrations/0021_previous_ends.sql")),
+        migration(22, "turns", include_str!("../../migrations/0022_turns.sql")),
     ]);
     // A newer release may have added tables already: an older node beside it, in a rolling upgrade, goes on.
     migrator.set_ignore_missing(true);
@@ -206,6 +207,13 @@ impl Columns for AnyRow {
     fn maybe_integer(&self, column: &str) -> Result<Option<i64>, sqlx::Error> {
         self.try_get(column)
     }
+}
+
+/// From here to the commit, those who change `what` take turns: each sees what the one before has changed. Taken before anything else, so
+/// that nobody who has the turn waits for somebody who waits for it.
+pub(super) async fn take_turn(connection: &mut AnyConnection, what: &'static str) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE turns SET turn = turn + 1 WHERE what = $1").bind(what).execute(connection).await?;
+    Ok(())
 }
 
 /// `$1, $2, …` for `count` values, numbered from `first`.

@@ -4,7 +4,7 @@ use sqlx::{AnyConnection, any::AnyRow};
 
 use super::{
     ChangeError, Store, StoreError, audio,
-    database::{Columns as _, placeholders},
+    database::{self, Columns as _, placeholders},
     mailbox,
 };
 use crate::domain::{
@@ -73,6 +73,7 @@ impl Store {
         let id = ListId::random();
         let owner = new.owner.as_ref().map_or("", MailboxId::as_str);
         let mut transaction = self.0.database.begin().await?;
+        database::take_turn(&mut transaction, "numbers").await?;
         let taken = sqlx::query("SELECT mailbox_id FROM mailbox_numbers WHERE tenant = $1 AND number = $2")
             .bind(&new.tenant)
             .bind(new.number.as_str())

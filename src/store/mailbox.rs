@@ -3,8 +3,9 @@
 use sqlx::{AnyConnection, AnyPool, any::AnyRow};
 
 use super::{
-    ChangeError, Store, StoreError, access, audio, database::Columns as _, destination, distribution, greeting, message,
-    passcode, shared, subscription,
+    ChangeError, Store, StoreError, access, audio,
+    database::{self, Columns as _},
+    destination, distribution, greeting, message, passcode, shared, subscription,
 };
 use crate::domain::{
     greeting::Temporary,
@@ -82,7 +83,7 @@ pub struct MailboxPage {
 /// Why a mailbox was not made or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum MailboxError {
-    /// Another mailbox of the tenant has this number or alias, or it was given twice.
+    /// Another mailbox of the tenant, or a distribution list, has this number or alias, or it was given twice.
     #[error("the number {0} is already taken")]
     NumberTaken(MailboxNumber),
     /// There is no such mailbox.
@@ -109,6 +110,7 @@ impl Store {
         let hash = self.hash(&new.passcode).await?;
         let id = MailboxId::random();
         let mut transaction = self.0.database.begin().await?;
+        database::take_turn(&mut transaction, "numbers").await?;
         sqlx::query(
             "INSERT INTO mailboxes (id, tenant, number, name, email, voice_to_email_since, time_zone, language, enabled, enrolled,
                                     passcode_hash, fullness_told, remote_failures, deposit_turn, created_at)
@@ -213,6 +215,9 @@ impl Store {
     /// [`MailboxError::Gone`] when there is no such mailbox, [`MailboxError::NumberTaken`] when a new number or alias is another's.
     pub async fn update_mailbox(&self, id: &MailboxId, change: MailboxChange, now: Timestamp) -> Result<Mailbox, MailboxError> {
         let mut transaction = self.0.database.begin().await?;
+        if change.number.is_some() || change.aliases.is_some() {
+            database::take_turn(&mut transaction, "numbers").await?;
+        }
         // Deposits and other changes wait here.
         sqlx::query("UPDATE mailboxes SET deposit_turn = deposit_turn + 1 WHERE id = $1")
             .bind(id.as_str())
@@ -391,6 +396,17 @@ async fn insert_numbers(
         .execute(&mut *connection)
         .await?;
         if inserted.rows_affected() == 0 {
+            return Err(MailboxError::NumberTaken(number.clone()));
+        }
+    }
+    for number in std::iter::once(number).chain(aliases) {
+        let lists = sqlx::query("SELECT id FROM distribution_lists WHERE tenant = $1 AND number = $2 AND owner = ''")
+            .bind(tenant)
+            .bind(number.as_str())
+            .fetch_all(&mut *connection)
+            .await?;
+        // A mailbox is meant before a list: that would never be reached again.
+        if !lists.is_empty() {
             return Err(MailboxError::NumberTaken(number.clone()));
         }
     }

@@ -3,7 +3,10 @@
 use afterbeep::{
     audio::wav,
     domain::{id::MailboxId, mailbox::Mailbox, rules},
-    store::distribution::{ListError, NewList},
+    store::{
+        distribution::{ListError, NewList},
+        mailbox::{MailboxChange, MailboxError},
+    },
 };
 
 use super::{House, NOW, new_mailbox, on_both_databases};
@@ -61,6 +64,17 @@ async fn a_number_is_given_once(house: House) {
         assert!(matches!(refused, Err(ListError::NumberTaken(taken)) if taken.as_str() == number));
     }
     assert!(house.store.create_list(&list("70", Some(&ann.id), &[]), NOW).await.is_ok());
+    let refused = house.store.create_mailbox(new_mailbox("70"), NOW).await;
+    assert!(matches!(refused, Err(MailboxError::NumberTaken(taken)) if taken.as_str() == "70"));
+    let alias = MailboxChange { aliases: Some(vec!["70".parse().unwrap()]), ..MailboxChange::default() };
+    let refused = house.store.update_mailbox(&ann.id, alias, NOW).await;
+    assert!(matches!(refused, Err(MailboxError::NumberTaken(taken)) if taken.as_str() == "70"));
+    for number in ["71", "72", "73"] {
+        let tenants = list(number, None, &[]);
+        let (one, other) =
+            tokio::join!(house.store.create_list(&tenants, NOW), house.store.create_mailbox(new_mailbox(number), NOW));
+        assert!(one.is_ok() != other.is_ok(), "both or neither have {number}");
+    }
 }
 
 async fn only_mailboxes_of_its_tenant_can_be_in_a_list(house: House) {
