@@ -101,11 +101,8 @@ impl Whose {
 
 async fn enter(place: &Workplace, whose: &Whose, prefixes: Vec<Prefix>, is_allowed: bool) -> anyhow::Result<()> {
     let scope = whose.scope(place).await?;
-    let mut list = place.store.destinations(&scope).await?;
-    for prefix in prefixes {
-        list = list.with(prefix, is_allowed)?;
-    }
-    place.store.set_destinations(&scope, &list, place.now).await?;
+    let enter = |list: Destinations| prefixes.into_iter().try_fold(list, |list, prefix| list.with(prefix, is_allowed));
+    place.store.change_destinations(&scope, place.now, enter).await??;
     if is_allowed && !place.config.call_back.enabled {
         eprintln!("afterbeep: calling back is off: set call_back.enabled, and `afterbeep mailbox set NUMBER --call-back on`");
     }
@@ -114,12 +111,12 @@ async fn enter(place: &Workplace, whose: &Whose, prefixes: Vec<Prefix>, is_allow
 
 async fn remove(place: &Workplace, whose: &Whose, prefixes: &[Prefix]) -> anyhow::Result<()> {
     let scope = whose.scope(place).await?;
-    let mut list = place.store.destinations(&scope).await?;
-    for prefix in prefixes {
-        list = list.without(prefix).with_context(|| format!("{prefix} is not on the list; see `afterbeep destinations list`"))?;
-    }
-    place.store.set_destinations(&scope, &list, place.now).await?;
-    Ok(())
+    let take_off = |list: Destinations| {
+        prefixes.iter().try_fold(list, |list, prefix| {
+            list.without(prefix).with_context(|| format!("{prefix} is not on the list; see `afterbeep destinations list`"))
+        })
+    };
+    place.store.change_destinations(&scope, place.now, take_off).await?
 }
 
 #[derive(Serialize)]

@@ -2,7 +2,10 @@
 
 use sqlx::{AnyConnection, any::AnyRow};
 
-use super::{Store, StoreError, database::Columns as _};
+use super::{
+    Store, StoreError,
+    database::{self, Columns as _},
+};
 use crate::domain::{
     access::Scope,
     destination::{Calls, Destinations, E164, Lists, Prefix, Refusal},
@@ -79,6 +82,11 @@ impl Store {
     /// [`StoreError::Database`], also when there is no such mailbox.
     pub async fn change_transfer_settings(&self, mailbox: &MailboxId, change: TransferChange) -> Result<(), StoreError> {
         let mut transaction = self.0.database.begin().await?;
+        // Two who change it take turns at the mailbox: each changes what the other has left.
+        sqlx::query("UPDATE mailboxes SET deposit_turn = deposit_turn + 1 WHERE id = $1")
+            .bind(mailbox.as_str())
+            .execute(&mut *transaction)
+            .await?;
         let before = settings(&mut transaction, mailbox).await?;
         sqlx::query(
             "INSERT INTO mailbox_transfers (mailbox_id, operator, call_back) VALUES ($1, $2, $3)
@@ -126,14 +134,24 @@ impl Store {
         Ok(lists)
     }
 
-    /// Puts a list in the place of the one there was.
+    /// Changes a list by `change`, which may refuse. Changes take turns, so that none undoes another.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Database`].
-    pub async fn set_destinations(&self, scope: &Scope, list: &Destinations, now: Timestamp) -> Result<(), StoreError> {
-        let Some((scope, subject)) = stored_scope(scope) else { return Ok(()) };
+    /// The refusal inside, then nothing is changed; [`StoreError::Database`], or [`StoreError::Unreadable`].
+    pub async fn change_destinations<E>(
+        &self,
+        scope: &Scope,
+        now: Timestamp,
+        change: impl FnOnce(Destinations) -> Result<Destinations, E>,
+    ) -> Result<Result<(), E>, StoreError> {
         let mut transaction = self.0.database.begin().await?;
+        database::take_turn(&mut transaction, "destinations").await?;
+        let list = match change(list(&mut transaction, scope).await?) {
+            Ok(list) => list,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let Some((scope, subject)) = stored_scope(scope) else { return Ok(Ok(())) };
         sqlx::query("DELETE FROM destinations WHERE scope = $1 AND subject = $2")
             .bind(scope)
             .bind(subject)
@@ -150,7 +168,7 @@ impl Store {
                 .await?;
         }
         transaction.commit().await?;
-        Ok(())
+        Ok(Ok(()))
     }
 
     /// Who left a message of a mailbox, if it is still there.

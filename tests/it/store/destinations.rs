@@ -17,6 +17,7 @@ use super::{DAY, House, NOW, on_both_databases};
 on_both_databases! {
     what_a_mailbox_may_is_nothing_until_it_is_changed
     lists_are_kept_for_tenants_and_mailboxes_and_go_with_the_mailbox
+    changes_at_once_do_not_undo_each_other
     calls_back_are_counted_for_an_hour_a_day_and_until_they_end
     of_calls_back_at_once_only_so_many_are_made_as_may_be
 }
@@ -43,9 +44,12 @@ async fn lists_are_kept_for_tenants_and_mailboxes_and_go_with_the_mailbox(house:
     let change = TransferChange { operator: None, call_back: Some(true) };
     house.store.change_transfer_settings(&mailbox.id, change).await.unwrap();
 
-    house.store.set_destinations(&tenant, &list(&["+33", "+44"]), NOW).await.unwrap();
-    house.store.set_destinations(&own, &list(&["+1"]), NOW).await.unwrap();
-    house.store.set_destinations(&tenant, &list(&["+33"]), NOW).await.unwrap();
+    allow(&house, &tenant, "+33").await;
+    allow(&house, &tenant, "+44").await;
+    allow(&house, &own, "+1").await;
+    let off = |list: Destinations| list.without(&"+44".parse().unwrap()).ok_or(());
+    house.store.change_destinations(&tenant, NOW, off).await.unwrap().unwrap();
+    assert_eq!(house.store.change_destinations(&tenant, NOW, off).await.unwrap(), Err(()));
 
     assert_eq!(house.store.destinations(&tenant).await.unwrap(), list(&["+33"]));
     let kept = house.store.all_destinations().await.unwrap();
@@ -56,6 +60,33 @@ async fn lists_are_kept_for_tenants_and_mailboxes_and_go_with_the_mailbox(house:
 
     house.store.remove_mailbox(&mailbox.id, NOW).await.unwrap();
     assert_eq!(house.store.destinations(&own).await.unwrap(), Destinations::default());
+}
+
+async fn changes_at_once_do_not_undo_each_other(house: House) {
+    let (mailbox, tenant) = (house.mailbox("1001").await.id, Scope::Tenant("a.example".to_owned()));
+    let prefixes: Vec<String> = (30..50).map(|code| format!("+{code}")).collect();
+
+    join_all(prefixes.iter().map(|prefix| allow(&house, &tenant, prefix))).await;
+    for number in ["100", "101", "102"] {
+        let operator = TransferChange { operator: Some(Some(number.to_owned())), call_back: None };
+        let (one, two) = tokio::join!(
+            house.store.change_transfer_settings(&mailbox, operator),
+            house.store.change_transfer_settings(&mailbox, TransferChange { operator: None, call_back: Some(true) }),
+        );
+        one.unwrap();
+        two.unwrap();
+        let both = TransferSettings { operator: Some(number.to_owned()), call_back: true };
+        assert_eq!(house.store.transfer_settings(&mailbox).await.unwrap(), both);
+        let neither = TransferChange { operator: Some(None), call_back: Some(false) };
+        house.store.change_transfer_settings(&mailbox, neither).await.unwrap();
+    }
+
+    assert_eq!(house.store.destinations(&tenant).await.unwrap().entries().count(), prefixes.len());
+}
+
+async fn allow(house: &House, scope: &Scope, prefix: &str) {
+    let enter = |list: Destinations| list.with(prefix.parse().unwrap(), true);
+    house.store.change_destinations(scope, NOW, enter).await.unwrap().unwrap();
 }
 
 async fn calls_back_are_counted_for_an_hour_a_day_and_until_they_end(house: House) {
