@@ -1,4 +1,4 @@
-//! A key card as a PDF of one A4 page: two columns, in a type as large as fits. The fonts are those every reader has.
+//! A key card as a PDF of one A4 page: in a type as large as fits, with as many columns as leave room for it. The fonts are those every reader has.
 
 use pdf_writer::{Content, Finish as _, Name, Pdf, Rect, Ref, Str, TextStr};
 
@@ -7,7 +7,9 @@ use super::card::{Card, Row, Section};
 /// A4, in points.
 const PAGE: (f32, f32) = (595.0, 842.0);
 const MARGIN: f32 = 36.0;
-const BETWEEN_COLUMNS: f32 = 22.0;
+const BETWEEN_COLUMNS: f32 = 16.0;
+/// How many columns are tried.
+const COLUMNS: [u8; 2] = [2, 3];
 /// The type's sizes that are tried, in points.
 const SIZES: [f32; 9] = [10.0, 9.5, 9.0, 8.5, 8.0, 7.5, 7.0, 6.5, 6.0];
 /// From one line to the next, in the type's size.
@@ -31,9 +33,9 @@ impl Card {
     /// The page; always the same bytes for the same card.
     #[must_use]
     pub fn pdf(&self) -> Vec<u8> {
-        let content = SIZES.iter().find_map(|size| self.laid_out(*size, false));
+        let content = SIZES.iter().find_map(|size| COLUMNS.iter().find_map(|columns| self.laid_out(*size, *columns, false)));
         // A card that fits in no type is cut off at the foot of its page.
-        let content = content.or_else(|| self.laid_out(SIZES[SIZES.len() - 1], true)).unwrap_or_default();
+        let content = content.or_else(|| self.laid_out(SIZES[SIZES.len() - 1], COLUMNS[0], true)).unwrap_or_default();
         let mut references = (1..).map(Ref::new);
         let mut reference = || references.next().unwrap_or(Ref::new(1));
         let (catalog, pages, page, regular, bold, contents, information) =
@@ -56,7 +58,7 @@ impl Card {
     }
 
     /// The drawing of the page; `None` if it does not fit in this size.
-    fn laid_out(&self, size: f32, cut_off: bool) -> Option<Vec<u8>> {
+    fn laid_out(&self, size: f32, columns: u8, cut_off: bool) -> Option<Vec<u8>> {
         let width = PAGE.0 - 2.0 * MARGIN;
         let mut sheet = Sheet { content: Content::new(), size };
         let mut top = PAGE.1 - MARGIN - 16.0;
@@ -67,14 +69,15 @@ impl Card {
             sheet.text(REGULAR, size, MARGIN, top, &rule);
         }
         top -= size * 1.6;
-        let column = (width - BETWEEN_COLUMNS) / 2.0;
-        let (mut left, mut at) = (MARGIN, top);
+        let column = (width - BETWEEN_COLUMNS * f32::from(columns - 1)) / f32::from(columns);
+        let (mut left, mut at, mut further) = (MARGIN, top, columns - 1);
         for section in &self.sections {
             if at - height(section, size, column) < MARGIN && at < top {
-                if left > MARGIN && !cut_off {
+                if further > 0 {
+                    (left, at, further) = (left + column + BETWEEN_COLUMNS, top, further - 1);
+                } else if !cut_off {
                     return None;
                 }
-                (left, at) = (MARGIN + column + BETWEEN_COLUMNS, top);
             }
             if at - height(section, size, column) < MARGIN && !cut_off {
                 return None;
@@ -193,7 +196,10 @@ mod tests {
             for profile in KeyProfile::ALL {
                 let card = Card::new(profile, language, &Service::default());
 
-                assert!(SIZES.iter().any(|size| *size >= 7.0 && card.laid_out(*size, false).is_some()), "{profile} {language:?}");
+                let fits = |size: f32| COLUMNS.iter().any(|columns| card.laid_out(size, *columns, false).is_some());
+                let largest = SIZES.into_iter().find(|size| fits(*size));
+
+                assert!(largest.is_some_and(|size| size >= 7.5), "{profile} {language:?}: {largest:?}");
             }
         }
     }
