@@ -42,7 +42,10 @@ enum State {
     },
     /// The journal is being opened.
     Preparing,
-    Beep,
+    Beep {
+        /// Whether what follows goes behind what was recorded before, be it as good as nothing.
+        goes_on: bool,
+    },
     Recording {
         /// Whether a key was pressed that pauses it.
         pausing: bool,
@@ -108,7 +111,7 @@ impl Deposit {
             State::Greeting => self.greeting(input, call),
             State::TurnedAway { speaking } => self.turned_away(speaking, input, call),
             State::Preparing => self.preparing(input, call),
-            State::Beep => self.beep(input, call),
+            State::Beep { goes_on } => self.beep(goes_on, input, call),
             State::Recording { pausing } => self.recording(pausing, input, call),
             State::Paused(asking) => self.paused(asking, input, call),
             State::Review(asking) => self.review(asking, input, call),
@@ -118,7 +121,7 @@ impl Deposit {
 
     pub fn wait(&self) -> Wait {
         match &self.state {
-            State::Greeting | State::TurnedAway { speaking: true } | State::Beep => Wait::Phrase,
+            State::Greeting | State::TurnedAway { speaking: true } | State::Beep { .. } => Wait::Phrase,
             State::TurnedAway { speaking: false } => Wait::Keys(LAST_CHANCE),
             State::Preparing | State::Storing => Wait::Answer,
             State::Recording { .. } => Wait::Recording(rules::room_in_message(self.taken)),
@@ -171,7 +174,7 @@ impl Deposit {
                     call.effect(Effect::MarkMessage(self.marks));
                 }
                 call.beep();
-                self.at(State::Beep)
+                self.at(State::Beep { goes_on: false })
             }
             Input::Answer(Answer::MailboxFull) => Self::turn_away(call, self.mailbox),
             Input::Answer(Answer::MailboxGone) => Self::turn_away(call, None),
@@ -186,10 +189,10 @@ impl Deposit {
         }
     }
 
-    fn beep(self, input: Input, call: &mut Call) -> Moment {
+    fn beep(self, goes_on: bool, input: Input, call: &mut Call) -> Moment {
         match input {
             // Who is adding to a message wants neither to log in nor to go elsewhere.
-            Input::Digit(_) if !self.taken.is_zero() => self.at(State::Beep),
+            Input::Digit(_) if goes_on => self.at(State::Beep { goes_on }),
             Input::Digit(digit) => match call.key(call.keys().greeting, digit) {
                 Meaning::Does(GreetingAction::LogIn) => {
                     call.discard_recording();
@@ -197,22 +200,22 @@ impl Deposit {
                 }
                 Meaning::Does(GreetingAction::Operator) if call.may_reach_operator(self.mailbox.as_ref()) => {
                     call.discard_recording();
-                    self.operator(State::Beep, call)
+                    self.operator(State::Beep { goes_on }, call)
                 }
                 Meaning::Does(GreetingAction::Operator | GreetingAction::SkipGreeting) | Meaning::Begins | Meaning::Nothing => {
-                    self.at(State::Beep)
+                    self.at(State::Beep { goes_on })
                 }
             },
             Input::PlaybackDone | Input::PlaybackFailed | Input::Timeout => {
-                if self.taken.is_zero() {
-                    call.record(RecordKind::Message, rules::LONGEST_MESSAGE);
-                } else {
+                if goes_on {
                     call.record_more(rules::room_in_message(self.taken));
+                } else {
+                    call.record(RecordKind::Message, rules::LONGEST_MESSAGE);
                 }
                 self.at(State::Recording { pausing: false })
             }
             Input::Hangup => self.keep_or_drop(call),
-            Input::RecordingDone { .. } | Input::Answer(_) => self.at(State::Beep),
+            Input::RecordingDone { .. } | Input::Answer(_) => self.at(State::Beep { goes_on }),
         }
     }
 
@@ -279,7 +282,7 @@ impl Deposit {
             return self.recorded(taken, RecordingEnd::Longest, call);
         }
         call.beep();
-        self.at(State::Beep)
+        self.at(State::Beep { goes_on: true })
     }
 
     /// After a hang-up: what was said is kept, if it is a message already.

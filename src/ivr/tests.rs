@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use super::*;
-use crate::domain::{caller::Caller, language::Grammar, message::Counts, rules};
+use crate::domain::{caller::Caller, language::Grammar, message::Counts, rules, sending::SentKind};
 
 mod account;
 mod admin;
@@ -108,6 +108,7 @@ impl Telephone {
                 }
                 Effect::PlayMessage { .. } => {
                     assert!(!self.hung_up, "played to nobody: {effect:?}");
+                    assert!(self.let_in, "nobody has given the passcode: {effect:?}");
                     self.playing = true;
                 }
                 Effect::StopPlaying => self.playing = false,
@@ -129,9 +130,11 @@ impl Telephone {
                 Effect::DiscardRecording => self.end_recording(&[Recording::Ready, Recording::Done]),
                 Effect::Ask(question) => {
                     assert_eq!(self.open, None, "two questions at once");
-                    let is_ours =
-                        matches!(question, Question::SetGreeting(..) | Question::ChangePasscode(..) | Question::Account(_));
-                    assert!(self.let_in || !is_ours, "nobody has given the passcode: {effect:?}");
+                    assert!(self.let_in || is_for_anybody(question), "nobody has given the passcode: {effect:?}");
+                    if let Question::SendMessage(letter) = question {
+                        let is_private = letter.about.as_ref().is_some_and(|message| message.as_str() == PRIVATE);
+                        assert!(letter.kind != SentKind::Forwarded || !is_private, "forwarded what is private");
+                    }
                     if takes_the_recording(question) {
                         self.end_recording(&[Recording::Done]);
                     }
@@ -218,6 +221,15 @@ impl Telephone {
     fn forget(&mut self) -> &mut Self {
         self.effects.clear();
         self
+    }
+}
+
+/// Whether it may be asked for somebody who has not given the passcode.
+fn is_for_anybody(question: &Question) -> bool {
+    match question {
+        Question::PrepareRecording { kind, .. } => *kind == RecordKind::Message,
+        Question::FindMailbox(_) | Question::CheckPasscode { .. } | Question::StoreMessage | Question::ConnectOperator(_) => true,
+        _ => false,
     }
 }
 
@@ -405,6 +417,14 @@ fn message(name: &str) -> Message {
     }
 }
 
+/// The message with this name that is private in random sessions.
+const PRIVATE: &str = "p";
+
+/// A message as a random session finds it.
+fn held(name: &str) -> Message {
+    Message { private: name == PRIVATE, ..message(name) }
+}
+
 fn saved(message: Message) -> Message {
     Message { saved_at: Some(NOW.parse().unwrap()), stamp_at: NOW.parse().unwrap(), version: message.version + 1, ..message }
 }
@@ -479,6 +499,9 @@ fn happening() -> impl Strategy<Value = Happening> {
         RecordingEnd::Longest,
         RecordingEnd::Stopped,
         RecordingEnd::Failed,
+        // It pauses a message, in some key maps.
+        RecordingEnd::Digit(Digit::Eight),
+        RecordingEnd::Digit(Digit::Three),
         RecordingEnd::Digit(Digit::Pound),
         RecordingEnd::Hangup,
     ]);
@@ -488,7 +511,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => Just(Happening::PlaybackFailed),
         12 => Just(Happening::Answer),
         1 => any::<Index>().prop_map(Happening::Astray),
-        6 => (0u64..8_000, end).prop_map(|(millis, end)| Happening::Recorded(millis, end)),
+        6 => (prop_oneof![1 => Just(0u64), 7 => 0u64..8_000], end).prop_map(|(millis, end)| Happening::Recorded(millis, end)),
         2 => Just(Happening::Timeout),
         1 => Just(Happening::Silence),
         1 => Just(Happening::End),
@@ -502,17 +525,18 @@ fn fitting(question: &Question, at: usize) -> Answer {
         messages(&[]),
         messages(&[message("a")]),
         messages(&[message("a"), Message { interrupted: true, ..message("b") }, saved(message("c")), heard(message("d"))]),
+        messages(&[held(PRIVATE), message("a")]),
     ];
     match question {
         Question::PrepareRecording { .. } => Answer::RecordingReady,
         Question::FindMailbox(_) => Answer::Mailbox(Some(Box::new(mailboxes[at % 3].clone()))),
         Question::CheckPasscode { .. } => Answer::Passcode(if at.is_multiple_of(5) { Verdict::Wrong } else { Verdict::Right }),
         Question::StoreMessage => Answer::Stored,
-        Question::CountMessages(_) => match &lists[at % 3] {
+        Question::CountMessages(_) => match &lists[at % 4] {
             Answer::Messages(page) => counted(page),
             other => other.clone(),
         },
-        Question::ListMessages { part, .. } => match lists[at % 3].clone() {
+        Question::ListMessages { part, .. } => match lists[at % 4].clone() {
             Answer::Messages(mut page) => {
                 page.messages.retain(|listed| listed.message.folder() == part.folder);
                 page.more = at.is_multiple_of(2) && !page.messages.is_empty();
@@ -520,10 +544,10 @@ fn fitting(question: &Question, at: usize) -> Answer {
             }
             other => other,
         },
-        Question::MarkHeard(id, _) => Answer::Changed(Box::new(heard(message(id.as_str())))),
-        Question::Save(id, _) => Answer::Changed(Box::new(saved(message(id.as_str())))),
-        Question::KeepAsNew(id, _) | Question::Restore(id, _) => Answer::Changed(Box::new(message(id.as_str()))),
-        Question::Delete(id, _) => Answer::Changed(Box::new(deleted(message(id.as_str())))),
+        Question::MarkHeard(id, _) => Answer::Changed(Box::new(heard(held(id.as_str())))),
+        Question::Save(id, _) => Answer::Changed(Box::new(saved(held(id.as_str())))),
+        Question::KeepAsNew(id, _) | Question::Restore(id, _) => Answer::Changed(Box::new(held(id.as_str()))),
+        Question::Delete(id, _) => Answer::Changed(Box::new(deleted(held(id.as_str())))),
         Question::Mail(_) if at.is_multiple_of(2) => Answer::NoMailAddress,
         Question::Mail(_) | Question::Prefer(..) | Question::SetGreeting(..) | Question::ChangePasscode(..) => Answer::Done,
         Question::Account(question) => account::fitting(question, at),

@@ -395,3 +395,13 @@ fn a_message_that_is_being_left_when_the_call_has_lasted_too_long_is_kept_whole(
     telephone.answer(Answer::Stored);
     assert_eq!(telephone.look(), "");
 }
+
+#[test]
+fn a_pause_before_the_first_word_goes_on_with_the_same_recording() {
+    let mut telephone = Telephone::call(Entry::Deposit { mailbox: mailbox() });
+    telephone.listen().answer(Answer::RecordingReady).listen().speak(0.0, RecordingEnd::Digit(Digit::Eight)).forget();
+
+    telephone.press("8").press("*").listen();
+
+    assert_eq!(telephone.look(), "BEEP, record 300s more");
+}
