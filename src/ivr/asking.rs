@@ -97,7 +97,7 @@ impl DigitEntry {
         }
     }
 
-    pub fn digit(mut self, digit: Digit, call: &mut Call) -> Typed {
+    fn digit(mut self, digit: Digit, call: &mut Call) -> Typed {
         self.asking = self.asking.silent();
         match digit {
             Digit::Pound => Typed::Complete(self.typed),
@@ -116,11 +116,11 @@ impl DigitEntry {
         }
     }
 
-    pub fn silent(self) -> Typed {
+    fn silent(self) -> Typed {
         Typed::More(Self { asking: self.asking.silent(), ..self })
     }
 
-    pub fn nothing_came(self, call: &mut Call) -> Typed {
+    fn nothing_came(self, call: &mut Call) -> Typed {
         if !self.typed.is_empty() {
             return Typed::Complete(self.typed);
         }

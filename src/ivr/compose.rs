@@ -126,14 +126,7 @@ impl Compose {
     }
 
     fn addressing(mut self, entry: DigitEntry, input: Input, call: &mut Call) -> Step {
-        let typed = match input {
-            Input::Digit(digit) => entry.digit(digit, call),
-            Input::PlaybackDone | Input::PlaybackFailed => entry.silent(),
-            Input::Timeout => entry.nothing_came(call),
-            Input::Hangup => return cancelled(),
-            Input::RecordingDone { .. } | Input::Answer(_) => Typed::More(entry),
-        };
-        match typed {
+        match entry.step(input, call) {
             Typed::More(entry) => self.at(State::Addressing(entry)),
             Typed::Complete(number) if !number.is_empty() => {
                 call.ask(Question::FindAddressee { sender: self.letter.sender.clone(), number: Digits(number) });

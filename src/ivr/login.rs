@@ -88,14 +88,7 @@ impl Login {
     }
 
     fn number(self, entry: DigitEntry, input: Input, call: &mut Call) -> Moment {
-        let typed = match input {
-            Input::Digit(digit) => entry.digit(digit, call),
-            Input::PlaybackDone | Input::PlaybackFailed => entry.silent(),
-            Input::Timeout => entry.nothing_came(call),
-            Input::Hangup => return Moment::Over,
-            Input::RecordingDone { .. } | Input::Answer(_) => Typed::More(entry),
-        };
-        match typed {
+        match entry.step(input, call) {
             Typed::More(entry) => self.at(State::Number(entry)),
             Typed::Complete(number) if !number.is_empty() => {
                 call.ask(Question::FindMailbox(Digits(number)));
@@ -134,11 +127,7 @@ impl Login {
                 call.hand_back(digit);
                 Typed::Complete(entry.typed().to_owned())
             }
-            Input::Digit(digit) => entry.digit(digit, call),
-            Input::PlaybackDone | Input::PlaybackFailed => entry.silent(),
-            Input::Timeout => entry.nothing_came(call),
-            Input::Hangup => return Moment::Over,
-            Input::RecordingDone { .. } | Input::Answer(_) => Typed::More(entry),
+            other => entry.step(other, call),
         };
         match typed {
             Typed::More(entry) => self.at(State::Passcode(entry)),
