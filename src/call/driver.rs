@@ -271,6 +271,10 @@ impl Driver {
         if let Some(tape) = outcome.tape {
             self.recording = Recording::Prepared(tape);
         }
+        if let Some(deposited) = outcome.deposited {
+            // Of several mailboxes the first may have become full.
+            self.storing = Some(deposited);
+        }
         if let Some(recorded) = outcome.recorded {
             self.record.transfer(*recorded);
         }

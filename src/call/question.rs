@@ -57,6 +57,8 @@ pub struct Outcome {
     pub answer: Result<Answer, Box<Handing>>,
     /// The tape that was prepared.
     pub tape: Option<Tape>,
+    /// The message that was deposited: of several mailboxes, that of the first which took it.
+    pub deposited: Option<MessageId>,
     /// A transfer for the record of the call.
     pub recorded: Option<Box<RecordedTransfer>>,
 }
@@ -64,7 +66,7 @@ pub struct Outcome {
 impl Outcome {
     /// Nothing but an answer.
     pub fn answer(answer: Answer) -> Self {
-        Self { answer: Ok(answer), tape: None, recorded: None }
+        Self { answer: Ok(answer), tape: None, deposited: None, recorded: None }
     }
 }
 
@@ -82,10 +84,10 @@ impl Asking {
                 Outcome::answer(compose::send(&self.calls, *letter, self.recording).await)
             }
             // A deposit has time limits of its own: it must not be dropped half-way.
-            None if matches!(question, Question::StoreMessage) => Outcome::answer(self.store_message().await),
+            None if matches!(question, Question::StoreMessage) => self.store_message().await,
             None => match timeout(PATIENCE, self.decide(&question)).await.unwrap_or_else(|_| Err(silent())) {
                 Ok(Some(Decided::Answered(answer, recorded))) => Outcome { recorded, ..Outcome::answer(answer) },
-                Ok(Some(Decided::Handed(handing))) => Outcome { answer: Err(handing), tape: None, recorded: None },
+                Ok(Some(Decided::Handed(handing))) => Outcome { answer: Err(handing), ..Outcome::answer(Answer::Done) },
                 Ok(None) => {
                     let doing = self.acting.clone().zip(deed(&question));
                     let calls = self.calls.clone();
@@ -256,17 +258,20 @@ impl Asking {
         }
     }
 
-    async fn store_message(self) -> Answer {
-        let Some((Tape::Message(journal), kept)) = self.recording else { return Answer::Failed };
+    async fn store_message(self) -> Outcome {
+        let Some((Tape::Message(journal), kept)) = self.recording else { return Outcome::answer(Answer::Failed) };
         // What became of it is in the store's log.
-        match self.calls.store.deposit(*journal, kept, (self.calls.now)(), false).await {
+        Outcome::answer(match self.calls.store.deposit(*journal, kept, (self.calls.now)(), false).await {
+            Ok(deposited) => {
+                return Outcome { deposited: Some(deposited.message.id), ..Outcome::answer(Answer::Stored) };
+            }
             // What waits in the spool is safe: for the caller it is as good as stored.
-            Ok(_) | Err(DepositError::Later(_)) => Answer::Stored,
+            Err(DepositError::Later(_)) => Answer::Stored,
             Err(DepositError::MailboxFull) => Answer::MailboxFull,
             Err(DepositError::Pointless) => Answer::MailboxGone,
             Err(DepositError::NothingSaid) => Answer::NothingSaid,
             Err(DepositError::TooShort | DepositError::Expired) => Answer::Failed,
-        }
+        })
     }
 
     async fn changed(&self, id: &MessageId, change: Result<Message, ChangeError>) -> Result<Answer, StoreError> {

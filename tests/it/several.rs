@@ -55,6 +55,28 @@ async fn mailboxes_that_a_trusted_peer_names_together_get_a_message_each() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn the_record_names_the_message_that_there_is() {
+    let server = Server::start("");
+    for number in ["1001", "1002"] {
+        server.add_mailbox(number, &[]);
+    }
+
+    let mut caller = Caller::dial(&server, "1001&1002").await;
+    caller.skips_to_the_beep().await;
+    caller.says(&words(FIRST_PHRASE)).await;
+    server.run(&["mailbox", "remove", "1001"]);
+    caller.hangs_up().await;
+
+    let message = &server.wait_for_messages("1002", 1)[0];
+    let recorded = eventually("the record of the call", || {
+        let records: Vec<Value> = serde_json::from_str(&server.run(&["calls", "--json"])).expect("a JSON array");
+        records.into_iter().find(|record| record["message_id"].is_string())
+    });
+    assert_eq!(recorded["message_id"], message["id"]);
+    server.expect_tidiness();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn each_copy_is_heard_and_deleted_by_its_subscriber_alone() {
     let server = Server::start(TRUSTING);
     server.add_mailbox("1001", &[]);
