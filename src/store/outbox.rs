@@ -386,7 +386,7 @@ impl Store {
     ///
     /// [`StoreError::Database`].
     pub async fn warn_full(&self, now: Timestamp) -> Result<u32, StoreError> {
-        let mut transaction = self.0.database.begin().await?;
+        // Counting all mailboxes takes a while: nobody waits for it with a deposit.
         let rows = sqlx::query(
             "SELECT m.id, m.email, m.fullness_told, COUNT(v.id) AS held FROM mailboxes m
              LEFT JOIN messages v ON v.mailbox_id = m.id AND v.expires_at > $1 AND v.deleted_at IS NULL
@@ -395,7 +395,7 @@ impl Store {
         )
         .bind(now.as_millis())
         .bind(i64::from(rules::MAILBOX_CAPACITY / 2))
-        .fetch_all(&mut *transaction)
+        .fetch_all(self.0.database.reader())
         .await?;
         let mut warned = 0;
         for row in &rows {
@@ -408,12 +408,20 @@ impl Store {
             if level == told || (level > told && !has_email) {
                 continue;
             }
-            if set_fullness_told(&mut transaction, &mailbox, level).await? && level > told {
+            let mut transaction = self.0.database.begin().await?;
+            // Unless a deposit has told something else meanwhile.
+            let updated = sqlx::query("UPDATE mailboxes SET fullness_told = $2 WHERE id = $1 AND fullness_told = $3")
+                .bind(mailbox.as_str())
+                .bind(level.to_stored())
+                .bind(told.to_stored())
+                .execute(&mut *transaction)
+                .await?;
+            if updated.rows_affected() > 0 && level > told {
                 insert(&mut transaction, &mailbox, &Errand::Fullness { held }, now).await?;
                 warned += 1;
             }
+            transaction.commit().await?;
         }
-        transaction.commit().await?;
         Ok(self.announce(warned))
     }
 
