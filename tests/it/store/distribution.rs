@@ -155,7 +155,7 @@ async fn a_list_that_callers_reach_has_fifty_members_at_most(house: House) {
 async fn whoever_changes_a_list_at_once_takes_turns(house: House) {
     let most = rules::MAILBOXES_AT_ONCE;
     house.add_mailboxes(most as u32 + 10).await;
-    let ids: Vec<MailboxId> = (1..=most + 10).map(|n| MailboxId::from_stored(format!("m{n}"))).collect();
+    let ids: Vec<MailboxId> = (2..=most + 10).map(|n| MailboxId::from_stored(format!("m{n}"))).collect();
 
     for round in 0..5 {
         let made = house.store.create_list(&list(&format!("70{round}"), None, &[]), NOW).await.unwrap();
