@@ -29,11 +29,13 @@ use crate::{
 impl Line {
     /// Where the call comes from, as the logs of mailboxes tell it. A number that nobody vouches for is none.
     pub fn origin(&self) -> Origin {
-        Origin {
-            channel: if self.own_line { Channel::OwnLine } else { Channel::Phone },
-            number: self.caller.number.clone().filter(|_| self.believed),
-            address: Some(credential::place(self.source)),
-        }
+        let number = self.caller.number.clone().filter(|_| self.believed);
+        let channel = match number {
+            _ if self.own_line => Channel::OwnLine,
+            Some(_) if !self.verified => Channel::UnsureNumber,
+            Some(_) | None => Channel::Phone,
+        };
+        Origin { channel, number, address: Some(credential::place(self.source)) }
     }
 }
 

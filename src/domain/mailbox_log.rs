@@ -105,13 +105,15 @@ pub enum Channel {
     OwnLine,
     /// By any other phone.
     Phone,
+    /// By a phone that shows a number which nobody vouches for: the caller may have made it up.
+    UnsureNumber,
     /// By a command of the operator's.
     Command,
 }
 
 impl Channel {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::OwnLine, Self::Phone, Self::Command];
+    pub const ALL: [Self; 4] = [Self::OwnLine, Self::Phone, Self::UnsureNumber, Self::Command];
 
     /// The word for it.
     #[must_use]
@@ -119,6 +121,7 @@ impl Channel {
         match self {
             Self::OwnLine => "own-line",
             Self::Phone => "phone",
+            Self::UnsureNumber => "unsure-number",
             Self::Command => "command",
         }
     }
@@ -145,11 +148,14 @@ impl Origin {
     /// What tells it from others, if a login from it can be news: the own line is none.
     #[must_use]
     pub fn source(&self) -> Option<String> {
-        if self.channel != Channel::Phone {
-            return None;
-        }
+        let number = match self.channel {
+            Channel::OwnLine | Channel::Command => return None,
+            Channel::Phone => "number",
+            // Whoever shows the subscriber's mobile number, and is not known to have it, is news.
+            Channel::UnsureNumber => "unsure number",
+        };
         match (&self.number, &self.address) {
-            (Some(number), _) => Some(format!("number {number}")),
+            (Some(shown), _) => Some(format!("{number} {shown}")),
             (None, Some(address)) => Some(format!("address {address}")),
             (None, None) => None,
         }
@@ -216,6 +222,7 @@ mod tests {
         };
 
         assert_eq!(origin(Channel::Phone, Some("2025550143")).source().as_deref(), Some("number 2025550143"));
+        assert_eq!(origin(Channel::UnsureNumber, Some("2025550143")).source().as_deref(), Some("unsure number 2025550143"));
         assert_eq!(origin(Channel::Phone, None).source().as_deref(), Some("address 192.0.2.7"));
         assert_eq!(origin(Channel::OwnLine, Some("1001")).source(), None);
         assert_eq!(Origin::command().source(), None);

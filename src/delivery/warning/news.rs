@@ -14,8 +14,8 @@ pub(super) fn words(event: &Event, by: &Origin, last: bool, number: &MailboxNumb
     let from = from(by);
     let advice = match (by.channel, last) {
         (Channel::Command, _) => "If you did not ask for that, ask your administrator.".to_owned(),
-        (Channel::OwnLine | Channel::Phone, false) => NOT_YOU.to_owned(),
-        (Channel::OwnLine | Channel::Phone, true) => {
+        (Channel::OwnLine | Channel::Phone | Channel::UnsureNumber, false) => NOT_YOU.to_owned(),
+        (Channel::OwnLine | Channel::Phone | Channel::UnsureNumber, true) => {
             format!("{NOT_YOU} Further such logins within this hour are in the mailbox's log, and are not mailed.")
         }
     };
@@ -42,7 +42,7 @@ pub(super) fn words(event: &Event, by: &Origin, last: bool, number: &MailboxNumb
                 Change::EndSet => "given another end",
             };
             let advice = match by.channel {
-                Channel::OwnLine | Channel::Phone => format!("Callers hear it from now on. {advice}"),
+                Channel::OwnLine | Channel::Phone | Channel::UnsureNumber => format!("Callers hear it from now on. {advice}"),
                 Channel::Command => advice,
             };
             (
@@ -87,10 +87,13 @@ fn from(by: &Origin) -> String {
         (Channel::Command, _, _) => "by a command of your administrator".to_owned(),
         (Channel::OwnLine, _, _) => "from the mailbox's own phone".to_owned(),
         (Channel::Phone, Some(number), _) => format!("by phone from the number {number}"),
-        (Channel::Phone, None, Some(address)) => {
+        (Channel::UnsureNumber, Some(number), _) => {
+            format!("by phone by a caller who shows the number {number}, which may not be the caller's own")
+        }
+        (Channel::Phone | Channel::UnsureNumber, None, Some(address)) => {
             format!("by phone from the address {address}, by a caller whose number is not certain")
         }
-        (Channel::Phone, None, None) => "by phone".to_owned(),
+        (Channel::Phone | Channel::UnsureNumber, None, None) => "by phone".to_owned(),
     }
 }
 
@@ -104,6 +107,7 @@ mod tests {
             Origin { channel: Channel::Phone, number: Some("2025550143".to_owned()), address: Some("192.0.2.7".to_owned()) };
         let stranger = Origin { number: None, ..phone.clone() };
         let own_line = Origin { channel: Channel::OwnLine, ..phone.clone() };
+        let unsure = Origin { channel: Channel::UnsureNumber, ..phone.clone() };
         let busy = GreetingKind::Forwarded(Forward::Busy);
         for (event, by, subject, sentence) in [
             (Event::PasscodeChanged, &own_line, "The passcode of your mailbox 1001 was changed", "from the mailbox's own phone."),
@@ -120,6 +124,12 @@ mod tests {
                 &stranger,
                 "Your mailbox 1001 was opened from a new phone",
                 "from the address 192.0.2.7, by a caller",
+            ),
+            (
+                Event::LoggedIn,
+                &unsure,
+                "Your mailbox 1001 was opened from a new phone",
+                "by a caller who shows the number 2025550143, which may not be the caller's own, for the first time",
             ),
             (Event::SetUp, &phone, "Your mailbox 1001 is ready", "was set up by phone from the number 2025550143"),
             (

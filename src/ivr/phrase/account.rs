@@ -28,6 +28,7 @@ pub(in crate::ivr) fn last_access(language: &Language, access: &LastAccess, zone
                 Channel::OwnLine => say([PromptId::FromOwnPhone]),
                 // By number if it is certain; otherwise it was somebody who showed none that can be believed.
                 Channel::Phone | Channel::Command => from_where(language, &Caller { number: by.number.clone(), name: None }),
+                Channel::UnsureNumber => from_where(language, &Caller { number: None, name: None }),
             });
             items
         }
