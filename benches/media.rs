@@ -37,8 +37,8 @@ const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const FRAME: Duration = Duration::from_millis(20);
 /// How many sockets the callers share.
 const SOCKETS: usize = 64;
-/// How many threads of an engine have names that begin with `media-`.
-const ENGINE_THREADS: usize = 4;
+/// The threads of an engine with one media thread. This program's own is named `media-` and something else.
+const ENGINE_THREADS: [&str; 4] = ["media-0", "media-sync", "media-finish", "media-write"];
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -153,8 +153,8 @@ fn key(suite: Suite) -> MasterKey {
 
 /// An engine, and its threads once all of them are there and those of the row before are gone.
 fn start() -> io::Result<(Arc<MediaEngine>, Threads)> {
-    Threads::find("media-", 0)?;
-    Ok((MediaEngine::start(MediaConfig::default())?, Threads::find("media-", ENGINE_THREADS)?))
+    Threads::find(0)?;
+    Ok((MediaEngine::start(MediaConfig::default())?, Threads::find(ENGINE_THREADS.len())?))
 }
 
 fn record(calls: usize, seconds: u32, codec: Codec, suite: Option<Suite>) -> io::Result<f64> {
@@ -379,18 +379,18 @@ fn on_core<T: Send + 'static>(core: usize, work: impl FnOnce() -> T + Send + 'st
     })
 }
 
-/// Threads of this process, by the beginning of their names.
+/// The threads of an engine in this process.
 struct Threads(Vec<Pid>);
 
 impl Threads {
     /// Finds them as soon as there are so many: a thread takes its name after it began, and ends after its handle is dropped.
-    fn find(name: &str, count: usize) -> io::Result<Self> {
+    fn find(count: usize) -> io::Result<Self> {
         for _ in 0..500 {
             let mut found = Vec::new();
             for task in fs::read_dir("/proc/self/task")? {
                 let task = task?;
                 // It may end between the two.
-                if fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.starts_with(name)) {
+                if fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| ENGINE_THREADS.contains(&comm.trim_end())) {
                     found.extend(task.file_name().to_str().and_then(|id| id.parse().ok()).and_then(Pid::from_raw));
                 }
             }
@@ -399,7 +399,7 @@ impl Threads {
             }
             thread::sleep(Duration::from_millis(10));
         }
-        Err(io::Error::other(format!("there were never {count} threads {name}")))
+        Err(io::Error::other(format!("there were never {count} threads of an engine")))
     }
 
     fn pin(&self, core: usize) {

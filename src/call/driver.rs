@@ -799,7 +799,7 @@ impl Calls {
                 return None;
             }
         };
-        // Five minutes take some milliseconds, which would hold up other calls' tasks.
+        // Five minutes take up to two seconds, as Opus, which would hold up other calls' tasks.
         let encoded = tokio::task::spawn_blocking(move || {
             let rate = codec.sample_rate();
             wav::read_at(rate, &wav, rules::LONGEST_FORWARDED).map(|samples| {
